@@ -1,0 +1,697 @@
+//! Every error: what was found, what was expected, and what to do.
+//!
+//! Making and opening a region has one rich type, [`OpenError`]; claiming a seat [`ClaimError`]; the
+//! operations on the hot path small ones.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use std::error::Error;
+use std::io;
+
+/// What a peer that follows the protocol cannot have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u64)]
+pub enum Fault {
+    /// A slot's stamp is neither that of the message expected there nor that of the lap before.
+    Stamp = 1,
+    /// The receiver's position lies before what it had consumed, or beyond what was sent.
+    Head = 2,
+    /// A record's header names another position, or a length that no record can have.
+    RecordHeader = 3,
+    /// A seqlock's version is larger than any writer can reach.
+    Version = 4,
+}
+
+impl Fault {
+    pub(crate) fn from_u64(raw: u64) -> Option<Fault> {
+        [Fault::Stamp, Fault::Head, Fault::RecordHeader, Fault::Version].into_iter().find(|f| *f as u64 == raw)
+    }
+}
+
+/// The region holds what cannot be: a peer broke the protocol, or another program wrote into it.
+///
+/// The endpoint that found it stays unusable. Nothing was read or written outside the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrupt {
+    /// Which word is wrong.
+    pub fault: Fault,
+    /// What it holds.
+    pub found: u64,
+    /// The endpoint's own position when it looked.
+    pub position: u64,
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, expected) = match self.fault {
+            Fault::Stamp => ("a slot's stamp", "that of this position or of the lap before"),
+            Fault::Head => ("the receiver's position", "one between what was consumed and what was sent"),
+            Fault::RecordHeader => ("a record's header", "this position's tag and a length that fits"),
+            Fault::Version => ("the latest version", "one that a writer can reach"),
+        };
+        let Corrupt { found, position, .. } = self;
+        write!(
+            f,
+            "the region is corrupt: {what} at position {position} holds {found:#x}, expected {expected}; \
+             a peer broke the protocol: make a new region"
+        )
+    }
+}
+
+impl Error for Corrupt {}
+
+/// A record that no ring of this capacity can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// The record's length in bytes.
+    pub found: usize,
+    /// The longest this channel takes, in bytes.
+    pub most: usize,
+}
+
+/// Why [`send`](crate::spsc::Sender::send) cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The receiver left. What it had not consumed stays in the region.
+    Closed,
+    /// This endpoint belongs to the process that forked this one.
+    Forked,
+    /// The record is longer than the channel takes. Nothing was sent; the channel goes on.
+    TooLong(TooLong),
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+}
+
+/// Why [`try_send`](crate::spsc::Sender::try_send) did not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrySendError {
+    /// There is no room now.
+    Full,
+    /// Waiting would not help.
+    Refused(SendError),
+}
+
+/// Why [`send_timeout`](crate::spsc::Sender::send_timeout) did not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendTimeoutError {
+    /// There was no room in time. Nothing was sent.
+    Timeout,
+    /// Waiting would not help.
+    Refused(SendError),
+}
+
+/// Why [`recv`](crate::spsc::Receiver::recv) cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The sender left, and everything it sent was taken.
+    Closed,
+    /// This endpoint belongs to the process that forked this one.
+    Forked,
+    /// The buffer is shorter than the record, which stays where it is.
+    BufferTooShort {
+        /// The record's length in bytes.
+        found: usize,
+        /// The buffer's.
+        buffer: usize,
+    },
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+}
+
+/// Why [`try_recv`](crate::spsc::Receiver::try_recv) got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// There is nothing now.
+    Empty,
+    /// Waiting would not help.
+    Refused(RecvError),
+}
+
+/// Why [`recv_timeout`](crate::spsc::Receiver::recv_timeout) got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvTimeoutError {
+    /// Nothing came in time.
+    Timeout,
+    /// Waiting would not help.
+    Refused(RecvError),
+}
+
+/// Why a seqlock's writer cannot write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// This endpoint belongs to the process that forked this one.
+    Forked,
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+}
+
+/// Why a seqlock's reader got no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The writer overtook every one of this many copies: it writes without a pause, and faster than
+    /// this process reads, or the region was tampered with. Reading again is safe.
+    Overtaken {
+        /// Copies made.
+        tries: u32,
+    },
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+}
+
+/// Why a reader's wait for a change ended without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChangedError {
+    /// The writer left, and its last value was seen. A new writer may come: call again to wait for it
+    /// only after [`Reader::has_writer`](crate::seqlock::Reader::has_writer) says so.
+    Closed,
+    /// Nothing changed in time.
+    Timeout,
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+}
+
+const FORKED: &str = "this endpoint belongs to the process that forked this one; claim one of your own \
+                      from the channel, which crosses a fork";
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Closed => f.write_str("the receiver left"),
+            SendError::Forked => f.write_str(FORKED),
+            SendError::TooLong(TooLong { found, most }) => write!(
+                f,
+                "a record of {found} bytes, expected at most {most}; split it or create the channel with a \
+                 larger capacity_bytes"
+            ),
+            SendError::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TrySendError::Full => f.write_str("the channel is full"),
+            TrySendError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for SendTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendTimeoutError::Timeout => f.write_str("the channel stayed full for all of the time given"),
+            SendTimeoutError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvError::Closed => f.write_str("the sender left, and everything it sent was taken"),
+            RecvError::Forked => f.write_str(FORKED),
+            RecvError::BufferTooShort { found, buffer } => write!(
+                f,
+                "a record of {found} bytes for a buffer of {buffer}; it stays in the channel: receive it \
+                 with a longer one"
+            ),
+            RecvError::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryRecvError::Empty => f.write_str("the channel is empty"),
+            TryRecvError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvTimeoutError::Timeout => f.write_str("the channel stayed empty for all of the time given"),
+            RecvTimeoutError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::Forked => f.write_str(FORKED),
+            WriteError::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Overtaken { tries } => {
+                write!(f, "the writer overtook each of {tries} copies; read again, or let the writer pause")
+            }
+            ReadError::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ChangedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangedError::Closed => f.write_str("the writer left, and its last value was seen"),
+            ChangedError::Timeout => f.write_str("nothing changed for all of the time given"),
+            ChangedError::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
+
+impl Error for SendError {}
+impl Error for TrySendError {}
+impl Error for SendTimeoutError {}
+impl Error for RecvError {}
+impl Error for TryRecvError {}
+impl Error for RecvTimeoutError {}
+impl Error for WriteError {}
+impl Error for ReadError {}
+impl Error for ChangedError {}
+
+/// A system call that failed.
+#[derive(Debug)]
+pub struct OsError {
+    /// The call's name.
+    pub call: &'static str,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl OsError {
+    pub(crate) fn new(call: &'static str, errno: nix::errno::Errno) -> Self {
+        Self { call, source: errno.into() }
+    }
+
+    pub(crate) fn last(call: &'static str) -> Self {
+        Self { call, source: io::Error::last_os_error() }
+    }
+
+    pub(crate) fn errno(&self) -> nix::errno::Errno {
+        nix::errno::Errno::from_raw(self.source.raw_os_error().unwrap_or(0))
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: {}", self.call, self.source)
+    }
+}
+
+impl Error for OsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The places at a channel, one holder each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Seat {
+    /// The sender's, or the writer's.
+    Sender,
+    /// The receiver's.
+    Receiver,
+}
+
+/// Why a seat could not be taken.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// Someone sits there.
+    Taken {
+        /// Which seat.
+        seat: Seat,
+        /// The process that holds it, as it sees itself in its PID namespace.
+        pid: u32,
+        /// How often the seat was taken so far, this holder's turn included.
+        generation: u64,
+    },
+    /// The region is attached read-only; only a seqlock's readers can use it so.
+    ReadOnly,
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+    /// The seat's words contradict each other: the region is corrupt.
+    CorruptSeat {
+        /// Which seat.
+        seat: Seat,
+        /// What its word holds.
+        found: u64,
+    },
+    /// The kernel refused what an endpoint needs.
+    Os(OsError),
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClaimError::Taken { seat, pid, generation } => {
+                write!(f, "the {seat:?} seat is taken by process {pid} (generation {generation}); it must leave first")
+            }
+            ClaimError::ReadOnly => f.write_str("the region is attached read-only; open it for writing to take a seat"),
+            ClaimError::Corrupt(corrupt) => corrupt.fmt(f),
+            ClaimError::CorruptSeat { seat, found } => write!(
+                f,
+                "the region is corrupt: the {seat:?} seat holds {found:#x}, which contradicts its count; \
+                 make a new region"
+            ),
+            ClaimError::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ClaimError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ClaimError::Os(error) => Some(error),
+            ClaimError::Corrupt(corrupt) => Some(corrupt),
+            _ => None,
+        }
+    }
+}
+
+impl From<OsError> for ClaimError {
+    fn from(error: OsError) -> Self {
+        ClaimError::Os(error)
+    }
+}
+
+/// Why a region could not be made or opened. Nothing is left behind: no file, no descriptor, no mapping.
+#[derive(Debug)]
+pub struct OpenError {
+    place: String,
+    reason: Reason,
+}
+
+impl OpenError {
+    pub(crate) fn new(place: impl Into<String>, reason: impl Into<Reason>) -> Self {
+        Self { place: place.into(), reason: reason.into() }
+    }
+
+    /// The path, or what the region is.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What was found and expected.
+    pub fn reason(&self) -> &Reason {
+        &self.reason
+    }
+}
+
+/// What was found when a region was made or opened, and what was expected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// `create`: the file exists.
+    Exists,
+    /// `open`: there is no such file.
+    Missing,
+    /// The path names something that is no regular file.
+    NotAFile {
+        /// What it is.
+        found: &'static str,
+    },
+    /// The file belongs to someone else.
+    Owner {
+        /// Its owner's user id.
+        found: u32,
+        /// The one expected: the caller's, or the one given to [`owner`](crate::Options::owner).
+        expected: u32,
+    },
+    /// The file ends before what it must hold.
+    Short {
+        /// Its length in bytes.
+        found: u64,
+        /// The least it must have.
+        expected: u64,
+    },
+    /// The file's length is not the one its header names, or no whole number of pages.
+    Length {
+        /// Its length in bytes.
+        found: u64,
+        /// The one expected.
+        expected: u64,
+    },
+    /// It does not begin as a region does.
+    NotARegion {
+        /// Its first eight bytes.
+        found: [u8; 8],
+    },
+    /// It was made by a machine of the other byte order.
+    Endianness,
+    /// It was made by another version of this crate's layout.
+    Version {
+        /// The region's.
+        found: u32,
+        /// This crate's.
+        expected: u32,
+    },
+    /// The header was altered.
+    Checksum {
+        /// The one it carries.
+        found: u64,
+        /// The one its bytes have.
+        expected: u64,
+    },
+    /// A field of the header cannot be so.
+    Field {
+        /// The field's name.
+        field: &'static str,
+        /// What it holds.
+        found: u64,
+        /// What it must hold.
+        expected: u64,
+    },
+    /// It is a channel of another kind.
+    Kind {
+        /// What it is.
+        found: &'static str,
+        /// What was asked for.
+        expected: &'static str,
+    },
+    /// It carries another type.
+    Type {
+        /// Its type.
+        found: TypeFingerprint,
+        /// The one asked for.
+        expected: TypeFingerprint,
+    },
+    /// `open_or_create`: the region exists with another capacity than the one asked for.
+    OtherCapacity {
+        /// The region's.
+        found: u64,
+        /// The one asked for.
+        expected: u64,
+    },
+    /// A capacity that no region can have.
+    Capacity {
+        /// The one asked for.
+        found: u64,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A type of no bytes, or aligned to more than a page.
+    UnsupportedType {
+        /// The type.
+        found: TypeFingerprint,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A type name longer than the header holds.
+    TypeName {
+        /// Its length in bytes.
+        found: usize,
+        /// The most it may have.
+        expected: usize,
+    },
+    /// The file system has no room.
+    NoSpace {
+        /// Bytes the region needs.
+        needed: u64,
+    },
+    /// The process may not make files so large (`RLIMIT_FSIZE`).
+    FileSizeLimit {
+        /// Bytes the region needs.
+        needed: u64,
+        /// Bytes the process may write.
+        limit: u64,
+    },
+    /// The process may not lock so much memory (`RLIMIT_MEMLOCK`).
+    LockLimit {
+        /// Bytes the region needs.
+        needed: u64,
+        /// Bytes the process may lock in all.
+        limit: u64,
+    },
+    /// The process has no descriptor left (`RLIMIT_NOFILE`).
+    DescriptorLimit {
+        /// Descriptors it may have.
+        limit: u64,
+    },
+    /// The kernel has no huge pages for it.
+    NoHugePages {
+        /// Bytes the region needs.
+        needed: u64,
+    },
+    /// Huge pages were asked for where they cannot be had.
+    HugePagesUnsupported,
+    /// The memfd can be truncated under its users.
+    Unsealed {
+        /// The seals it has, as in `fcntl(2)`.
+        found: u32,
+        /// The seals it must have.
+        expected: u32,
+    },
+    /// The region has no file to do that with.
+    Anonymous,
+    /// Another error of the system.
+    Os(OsError),
+}
+
+/// The type that a channel carries, as the region remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeFingerprint {
+    /// Bytes.
+    pub size: u64,
+    /// Bytes.
+    pub align: u64,
+    /// The name without its path, unless the user set one.
+    pub name: String,
+}
+
+impl fmt::Display for TypeFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes, aligned to {})", self.name, self.size, self.align)
+    }
+}
+
+impl From<OsError> for Reason {
+    fn from(error: OsError) -> Self {
+        Reason::Os(error)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Exists => f.write_str("it exists; use open, open_or_create or another path"),
+            Reason::Missing => f.write_str("there is no such file; create it first, or use open_or_create"),
+            Reason::NotAFile { found } => write!(f, "found {found}, expected a regular file; use another path"),
+            Reason::Owner { found, expected } => write!(
+                f,
+                "it belongs to user {found}, expected {expected}; if that user is to be trusted, say so with \
+                 owner({found})"
+            ),
+            Reason::Short { found, expected } => write!(
+                f,
+                "found {found} bytes, expected at least {expected}; it is no region, or was truncated: remove it"
+            ),
+            Reason::Length { found, expected } => {
+                write!(f, "found {found} bytes, expected {expected}; it was truncated or extended: remove it")
+            }
+            Reason::NotARegion { found } => write!(
+                f,
+                "it begins with {:?}, expected {:?}; it is no region: use another path",
+                String::from_utf8_lossy(found),
+                String::from_utf8_lossy(&crate::layout::MAGIC)
+            ),
+            Reason::Endianness => {
+                f.write_str("it was made on a machine of the other byte order; remove it and create it here")
+            }
+            Reason::Version { found, expected } => write!(
+                f,
+                "found layout version {found}, expected {expected}; link both programs with the same version of \
+                 ringway"
+            ),
+            Reason::Checksum { found, expected } => {
+                write!(f, "found header checksum {found:#x}, expected {expected:#x}; the header was altered: remove it")
+            }
+            Reason::Field { field, found, expected } => write!(
+                f,
+                "the header's {field} is {found}, expected {expected}; it is from another machine, or forged: \
+                 remove it"
+            ),
+            Reason::Kind { found, expected } => {
+                write!(f, "found a {found} channel, expected {expected}; open it as what it is")
+            }
+            Reason::Type { found, expected } => {
+                write!(f, "it carries {found}, expected {expected}; use the same type on both sides, or set type_name")
+            }
+            Reason::OtherCapacity { found, expected } => write!(
+                f,
+                "it exists with capacity {found}, expected {expected}; leave the capacity to the region with open, \
+                 or remove it"
+            ),
+            Reason::Capacity { found, expected } => write!(f, "a capacity of {found}, expected {expected}"),
+            Reason::UnsupportedType { found, expected } => write!(f, "the type is {found}, expected {expected}"),
+            Reason::TypeName { found, expected } => {
+                write!(f, "a type name of {found} bytes, expected at most {expected}; shorten it with type_name")
+            }
+            Reason::NoSpace { needed } => write!(
+                f,
+                "no room for {needed} bytes; free some, enlarge the file system (in a container, its /dev/shm), or \
+                 ask for less capacity"
+            ),
+            Reason::FileSizeLimit { needed, limit } => {
+                write!(f, "{needed} bytes needed, but RLIMIT_FSIZE allows {limit}; raise it or ask for less capacity")
+            }
+            Reason::LockLimit { needed, limit } => write!(
+                f,
+                "{needed} bytes to lock, but RLIMIT_MEMLOCK allows {limit} in all; raise it or do without lock"
+            ),
+            Reason::DescriptorLimit { limit } => {
+                write!(f, "no descriptor left: RLIMIT_NOFILE allows {limit}; raise it or close some")
+            }
+            Reason::NoHugePages { needed } => {
+                write!(f, "no huge pages for {needed} bytes; reserve them in /proc/sys/vm/nr_hugepages or do without")
+            }
+            Reason::HugePagesUnsupported => f.write_str(
+                "huge pages are for memfd and anonymous regions; for a file, put it on a hugetlbfs and leave the \
+                 option out",
+            ),
+            Reason::Unsealed { found, expected } => write!(
+                f,
+                "the memfd has seals {found:#x}, expected {expected:#x}: it could be truncated under its users; let \
+                 ringway make it"
+            ),
+            Reason::Anonymous => f.write_str("an anonymous region has no file; use a memfd"),
+            Reason::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.reason {
+            Reason::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}

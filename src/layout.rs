@@ -1,0 +1,231 @@
+//! Everything two processes must agree on: the one file that owns it.
+//!
+//! A region is a whole number of pages. `P` is the page size the header names (4 KiB, or that of the
+//! huge pages behind the region); offsets are in bytes.
+//!
+//! ```text
+//!   0 ───────────────► P ───────────────► 2P ───────────────────────► 2P + data_len
+//!   │ Header           │ Control          │ data                      │ (bytes only: the same data
+//!   │ written once by  │ one word, one    │ slots, records or cells   │  mapped once more, so that a
+//!   │ the creator;     │ writer, each on  │                           │  record across the end is
+//!   │ mapped read-only │ a line of its own│                           │  contiguous)
+//! ```
+//!
+//! # Who writes what
+//!
+//! | word | written by | read by | holds |
+//! |---|---|---|---|
+//! | `Header` | the creator, before the region can be found | everyone, once, by copy | geometry, checksum |
+//! | `Seat::holder` | whoever claims (CAS from free), the holder (to free) | everyone | [`crate::protocol::seat`]'s packing of pid, identity, generation |
+//! | `Seat::generation` | claimants (`fetch_max`) | everyone | how often the seat was taken; may lag `holder` by one |
+//! | `Seat::barrier` | the holder, at attach | tools | [`BARRIER_REGISTERED`] or [`BARRIER_FENCES`] |
+//! | `head` | the receiver, at every message | the sender, when its copy says full | first position not yet consumed |
+//! | `told` | the receiver | the next receiver | generation of the last sender whose end was reported |
+//! | `latest` | the seqlock's writer | readers | version of the newest whole value, 0 = none yet |
+//! | `data_wait` | sleeper: asleep; waker: awake; leaving receiver: gone | the sender, after every publication | see [`crate::protocol::wait_word`] |
+//! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
+//!
+//! # Data
+//!
+//! Positions count from [`FIRST`], are `u64` and never wrap: at a message a nanosecond they last 584
+//! years. They count slots in a slot ring, 8-byte words in a record ring, values in a cell.
+//!
+//! ```text
+//!   slot    (spsc)    payload, padded to 8 │ … │ stamp: position + 1 once published
+//!   record  (bytes)   header: tag << 32 | length + 1 │ payload, padded to 8     0 = not published
+//!   cell    (seqlock) mark: 2·version − 1 while written, 2·version when whole │ payload, padded to 8
+//! ```
+//!
+//! A slot's stamp is its *last* word, so that the sender touches every cache line once, in address
+//! order; the header of a record must come first, so there the sender writes the header's line last.
+//!
+//! What can never happen: a word with two writers that race for it, except the claim (a CAS) and the
+//! wait words (a CAS by the waker); a payload byte read through a reference.
+
+use crossbeam_utils::CachePadded;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// First eight bytes of every region.
+pub(crate) const MAGIC: [u8; 8] = *b"ringway\n";
+/// Raised whenever anything in this file changes meaning.
+pub(crate) const VERSION: u32 = 1;
+/// Reads as `0x04030201` on a machine of the other byte order.
+pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
+/// Bits of a machine word.
+pub(crate) const WORD_BITS: u32 = usize::BITS;
+/// Bytes of a shared word: the unit of the data area.
+pub(crate) const WORD: usize = 8;
+/// Longest type name the header holds, in bytes.
+pub(crate) const NAME_LEN: usize = 64;
+/// The first position. Not 0, so that the zeroes the kernel leaves in a forked child's copy of an
+/// endpoint's private state can never match a stamp (see `crate::os::wipe`).
+pub(crate) const FIRST: u64 = 1;
+/// No position is ever as large; one that claims to be is garbage.
+pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
+/// The fewest values a seqlock keeps: the newest whole one, and room for the writer to be under way (or
+/// dead) in another while readers copy.
+pub(crate) const CELLS: u64 = 4;
+/// Bytes of cells that a seqlock of small values has, so that a reader is not overtaken by a writer that
+/// never pauses: while the reader copies one cell, the writer must fill all others.
+const CELLS_BYTES: usize = 8192;
+/// Seats in the table. Two are used by today's kinds.
+pub(crate) const SEATS: usize = 8;
+/// The seat of the sender or the writer.
+pub(crate) const SENDER: usize = 0;
+/// The seat of the receiver.
+pub(crate) const RECEIVER: usize = 1;
+
+/// `Seat::barrier`: the holder answers `membarrier`, so its wake-up check needs no fence.
+pub(crate) const BARRIER_REGISTERED: u64 = 1;
+/// `Seat::barrier`: the holder could not register and pays a fence at every message.
+pub(crate) const BARRIER_FENCES: u64 = 2;
+
+/// What a region is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    /// A ring of fixed-size slots.
+    Spsc = 1,
+    /// A ring of variable-length records.
+    Bytes = 2,
+    /// The latest value.
+    Seqlock = 3,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Spsc => "spsc",
+            Kind::Bytes => "bytes",
+            Kind::Seqlock => "seqlock",
+        }
+    }
+
+    pub(crate) fn from_u32(raw: u32) -> Option<Kind> {
+        [Kind::Spsc, Kind::Bytes, Kind::Seqlock].into_iter().find(|k| *k as u32 == raw)
+    }
+}
+
+/// The first bytes of the region. Never changes once the region can be found.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub magic: [u8; 8],
+    pub endian: u32,
+    pub version: u32,
+    pub word_bits: u32,
+    /// [`Kind`] as a number.
+    pub kind: u32,
+    /// Bytes between words that must not share a cache line: it decides where `Control`'s words lie.
+    pub padding: u64,
+    pub page_size: u64,
+    /// Bytes of the whole file or mapping, the mirror not counted.
+    pub region_len: u64,
+    pub data_len: u64,
+    /// Slots of a slot ring, words of a record ring, cells of a seqlock.
+    pub capacity: u64,
+    /// Words from one slot or cell to the next; 1 in a record ring.
+    pub stride: u64,
+    pub type_size: u64,
+    pub type_align: u64,
+    /// The type's name, UTF-8, padded with zeroes.
+    pub type_name: [u8; NAME_LEN],
+    pub reserved: [u64; 12],
+    /// FNV-1a over every byte before it.
+    pub checksum: u64,
+}
+
+/// A process, as a seat names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub pid: u32,
+    /// Tells it from others that have had or will have the same id.
+    pub identity: u32,
+}
+
+/// One place at the channel.
+#[repr(C)]
+pub(crate) struct Seat {
+    pub holder: AtomicU64,
+    pub generation: AtomicU64,
+    pub barrier: AtomicU64,
+}
+
+/// What the receiver writes at every message, and what only it writes besides.
+#[repr(C)]
+pub(crate) struct HeadLine {
+    pub head: AtomicU64,
+    pub told: AtomicU64,
+}
+
+/// The control page: nothing but atomics, so that it may stand behind a reference.
+#[repr(C)]
+pub(crate) struct Control {
+    pub seats: [CachePadded<Seat>; SEATS],
+    pub consumed: CachePadded<HeadLine>,
+    pub latest: CachePadded<AtomicU64>,
+    pub data_wait: CachePadded<AtomicU32>,
+    pub space_wait: CachePadded<AtomicU32>,
+}
+
+/// Words of a slot for a payload of `size` bytes: payload and stamp, a power of two of words where
+/// that keeps the slot inside one cache line, and a multiple of the payload's alignment.
+///
+/// `None` if that overflows.
+pub(crate) fn slot_words(size: usize, align: usize) -> Option<usize> {
+    let bytes = size.checked_next_multiple_of(WORD)?.checked_add(WORD)?;
+    let bytes = if bytes <= 64 { bytes.next_power_of_two() } else { bytes };
+    Some(bytes.checked_next_multiple_of(align.max(WORD))? / WORD)
+}
+
+/// Words of a seqlock's cell: mark and payload, on cache lines of its own. `None` if that overflows.
+pub(crate) fn cell_words(size: usize, align: usize) -> Option<usize> {
+    let bytes = cell_payload(align).checked_mul(WORD)?.checked_add(size)?;
+    Some(bytes.checked_next_multiple_of(align.max(64))? / WORD)
+}
+
+/// How many cells of `stride` words a seqlock has.
+pub(crate) fn cells(stride: usize) -> u64 {
+    ((CELLS_BYTES / WORD / stride) as u64).max(CELLS)
+}
+
+/// Words before a cell's payload: the mark, and what its alignment takes.
+pub(crate) fn cell_payload(align: usize) -> usize {
+    align.max(WORD) / WORD
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    const LINE: usize = size_of::<CachePadded<u8>>();
+    assert!(offset_of!(Header, magic) == 0);
+    assert!(offset_of!(Header, endian) == 8);
+    assert!(offset_of!(Header, version) == 12);
+    assert!(offset_of!(Header, word_bits) == 16);
+    assert!(offset_of!(Header, kind) == 20);
+    assert!(offset_of!(Header, padding) == 24);
+    assert!(offset_of!(Header, page_size) == 32);
+    assert!(offset_of!(Header, region_len) == 40);
+    assert!(offset_of!(Header, data_len) == 48);
+    assert!(offset_of!(Header, capacity) == 56);
+    assert!(offset_of!(Header, stride) == 64);
+    assert!(offset_of!(Header, type_size) == 72);
+    assert!(offset_of!(Header, type_align) == 80);
+    assert!(offset_of!(Header, type_name) == 88);
+    assert!(offset_of!(Header, reserved) == 152);
+    assert!(offset_of!(Header, checksum) == 248);
+    assert!(size_of::<Header>() == 256);
+    assert!(offset_of!(Control, seats) == 0);
+    assert!(offset_of!(Control, consumed) == SEATS * LINE);
+    assert!(offset_of!(Control, latest) == (SEATS + 1) * LINE);
+    assert!(offset_of!(Control, data_wait) == (SEATS + 2) * LINE);
+    assert!(offset_of!(Control, space_wait) == (SEATS + 3) * LINE);
+    assert!(size_of::<Control>() == (SEATS + 4) * LINE);
+    assert!(size_of::<Control>() <= 4096);
+    assert!(offset_of!(Seat, holder) == 0);
+    assert!(offset_of!(Seat, generation) == 8);
+    assert!(offset_of!(Seat, barrier) == 16);
+    assert!(size_of::<usize>() == 8, "ringway needs a 64-bit machine");
+};

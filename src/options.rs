@@ -1,0 +1,243 @@
+//! How a channel's region is made or opened: one builder for every kind.
+
+use core::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::error::{OpenError, Reason};
+use crate::os::mapping::Access;
+use crate::region::header::Spec;
+use crate::region::{Region, Settings};
+
+pub(crate) mod sealed {
+    use super::{Reason, Region, Spec};
+
+    /// A kind of channel, as [`Options`](super::Options) sees it.
+    pub trait Channel: Sized {
+        #[allow(private_interfaces, reason = "the trait is sealed")]
+        fn spec(capacity: Option<u64>, type_name: Option<&str>) -> Result<Spec, Reason>;
+        #[allow(private_interfaces, reason = "the trait is sealed")]
+        fn from_region(region: Region, spec: Spec) -> Self;
+    }
+}
+
+/// How a region is made or opened. Made by a channel's `options()`.
+///
+/// ```
+/// use ringway::spsc;
+/// let channel = spsc::Channel::<u64>::options().capacity(64).prefault(true).memfd()?;
+/// # Ok::<(), ringway::OpenError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "options do nothing until a region is made or opened with them"]
+pub struct Options<C> {
+    settings: Settings,
+    capacity: Option<u64>,
+    type_name: Option<String>,
+    channel: PhantomData<fn() -> C>,
+}
+
+impl<C> Clone for Options<C> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            capacity: self.capacity,
+            type_name: self.type_name.clone(),
+            channel: PhantomData,
+        }
+    }
+}
+
+impl<C> Options<C> {
+    pub(crate) fn new() -> Self {
+        Self { settings: Settings::default(), capacity: None, type_name: None, channel: PhantomData }
+    }
+
+    pub(crate) fn with_capacity(mut self, capacity: u64) -> Self {
+        self.capacity = Some(capacity);
+        self
+    }
+
+    /// Permissions of a file or memfd that is made, whatever the umask. Default: `0o600`.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.settings.mode = mode;
+        self
+    }
+
+    /// The user id that a file to be opened must belong to. Default: the caller's.
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.settings.owner = Some(uid);
+        self
+    }
+
+    /// Faults every page in now, so that no message does later. Default: no.
+    pub fn prefault(mut self, yes: bool) -> Self {
+        self.settings.prefault = yes;
+        self
+    }
+
+    /// Locks the region in memory (`mlock(2)`), within `RLIMIT_MEMLOCK`. Default: no.
+    pub fn lock(mut self, yes: bool) -> Self {
+        self.settings.lock = yes;
+        self
+    }
+
+    /// Backs a memfd or anonymous region with huge pages, which the system must have reserved.
+    /// The header and the control words then take a huge page each. Default: no.
+    pub fn huge_pages(mut self, yes: bool) -> Self {
+        self.settings.huge_pages = yes;
+        self
+    }
+
+    /// The name by which both sides know the type, of at most 64 bytes. Default: the type's own without
+    /// its path, so that the same struct written in two programs matches. Give it a version when you
+    /// change what the fields mean.
+    pub fn type_name(mut self, name: impl Into<String>) -> Self {
+        self.type_name = Some(name.into());
+        self
+    }
+}
+
+impl<C: sealed::Channel> Options<C> {
+    fn make(
+        &self,
+        place: &str,
+        make: impl FnOnce(&Spec, &Settings) -> Result<Region, OpenError>,
+    ) -> Result<C, OpenError> {
+        let spec = C::spec(self.capacity, self.type_name.as_deref());
+        let spec = spec.map_err(|reason| OpenError::new(place, reason))?;
+        let region = make(&spec, &self.settings)?;
+        Ok(C::from_region(region, spec))
+    }
+
+    /// Makes the region in a new file, of the mode given and with all its memory reserved. The file is
+    /// filled in before it gets its name. It stays until someone removes it.
+    ///
+    /// # Errors
+    ///
+    /// The path exists, in whatever form; there is no room; a limit of the process; a capacity or type
+    /// that cannot be.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
+        let path = path.as_ref();
+        self.make(&path.display().to_string(), |spec, settings| Region::create(path, spec, settings))
+    }
+
+    /// Opens the region in an existing file. A capacity that was given must be the region's.
+    ///
+    /// # Errors
+    ///
+    /// The path is missing, or is no regular file of the expected owner; the file is no region of this
+    /// kind, type, machine and version, or was altered or truncated.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
+        let path = path.as_ref();
+        self.make(&path.display().to_string(), |spec, settings| Region::open(path, spec, settings, Access::Shared))
+    }
+
+    /// Opens the region in a file, or makes it where there is none. Any number of processes may do so at
+    /// once: one makes it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Self::create) and [`open`](Self::open).
+    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
+        let path = path.as_ref();
+        self.make(&path.display().to_string(), |spec, settings| Region::open_or_create(path, spec, settings))
+    }
+
+    /// Makes the region in memory without a name, for this process and those it forks.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory; a limit of the process; a capacity or type that cannot be.
+    pub fn anonymous(&self) -> Result<C, OpenError> {
+        self.make("anonymous region", Region::anonymous)
+    }
+
+    /// Makes the region in a memfd, sealed against any change of size, for those who inherit or receive
+    /// its descriptor. The right backing where the peer is not trusted.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory or descriptor; a limit of the process; a capacity or type that cannot be.
+    pub fn memfd(&self) -> Result<C, OpenError> {
+        self.make("memfd region", Region::memfd)
+    }
+
+    /// Opens the region behind a descriptor that was inherited or received, and takes the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// It is no sealed memfd, or holds no region of this kind, type, machine and version.
+    pub fn from_fd(&self, fd: OwnedFd) -> Result<C, OpenError> {
+        self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::Shared))
+    }
+
+    /// Copies the region in a file, as it is now, into private memory: a channel of its own, whose seats
+    /// are free and from which the messages can be received without the region noticing.
+    ///
+    /// A copy of a region in use is a prefix of what was sent; for an exact one, let its users pause.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open); the file need only be readable.
+    pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
+        let path = path.as_ref();
+        self.make(&path.display().to_string(), |spec, settings| Region::open(path, spec, settings, Access::Private))
+    }
+}
+
+impl<T> Options<crate::seqlock::Channel<T>>
+where
+    crate::seqlock::Channel<T>: sealed::Channel,
+{
+    /// Opens a file for its readers only: the mapping, and the descriptor, cannot be written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open); the file need only be readable.
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<crate::seqlock::Channel<T>, OpenError> {
+        let path = path.as_ref();
+        self.make(&path.display().to_string(), |spec, settings| Region::open(path, spec, settings, Access::ReadOnly))
+    }
+
+    /// Opens a descriptor for its readers only: the mapping cannot be written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_fd`](Self::from_fd).
+    pub fn from_fd_read_only(&self, fd: OwnedFd) -> Result<crate::seqlock::Channel<T>, OpenError> {
+        self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::ReadOnly))
+    }
+}
+
+/// A type's name without the paths in it: `a::b::C<d::E>` becomes `C<E>`.
+pub(crate) fn short_type_name<T>() -> String {
+    let full = core::any::type_name::<T>();
+    let mut short = String::new();
+    let mut word = String::new();
+    for c in full.chars() {
+        if c.is_alphanumeric() || c == '_' {
+            word.push(c);
+        } else if c == ':' {
+            word.clear();
+        } else {
+            short.push_str(&word);
+            word.clear();
+            short.push(c);
+        }
+    }
+    short + &word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_left_out_of_names() {
+        assert_eq!(short_type_name::<u64>(), "u64");
+        assert_eq!(short_type_name::<Settings>(), "Settings");
+        assert_eq!(short_type_name::<Option<Settings>>(), "Option<Settings>");
+        assert_eq!(short_type_name::<[core::num::Wrapping<u8>; 4]>(), "[Wrapping<u8>; 4]");
+    }
+}

@@ -1,0 +1,200 @@
+//! Files that are whole or not there, and opened only as what they should be.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, SealFlag, fcntl, open};
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::Resource;
+use nix::sys::stat::Mode;
+
+use super::usage::limit;
+use crate::error::{OpenError, OsError, Reason};
+
+/// The seals a region's memfd has: nobody can change its size under its users.
+pub(crate) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
+
+/// A file that has no name yet. It is gone when the process is, unless [`Unnamed::link`] names it.
+pub(crate) enum Unnamed {
+    /// Made with `O_TMPFILE`: it never had a name.
+    Tmpfile(File),
+    /// For file systems without `O_TMPFILE`: it has a random name beside the final one, which a kill at
+    /// the wrong moment leaves behind.
+    Named(tempfile::NamedTempFile),
+}
+
+impl Unnamed {
+    /// A file in the directory that `path` is in.
+    pub fn beside(path: &Path) -> Result<Self, Reason> {
+        let dir = match path.parent() {
+            Some(dir) if dir != Path::new("") => dir,
+            _ => Path::new("."),
+        };
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        match open(dir, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(fd) => Ok(Unnamed::Tmpfile(fd.into())),
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
+                let file = tempfile::Builder::new().prefix(".ringway-").tempfile_in(dir);
+                let file = file.map_err(|source| OsError { call: "create a temporary file", source })?;
+                Ok(Unnamed::Named(file))
+            }
+            Err(errno) => Err(reason_of("open(O_TMPFILE)", errno)),
+        }
+    }
+
+    pub fn file(&self) -> &File {
+        match self {
+            Unnamed::Tmpfile(file) => file,
+            Unnamed::Named(file) => file.as_file(),
+        }
+    }
+
+    /// Gives it its name, unless that name is taken: then [`Reason::Exists`].
+    pub fn link(self, path: &Path) -> Result<File, Reason> {
+        match self {
+            Unnamed::Tmpfile(file) => {
+                let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+                match nix::unistd::linkat(
+                    nix::fcntl::AT_FDCWD,
+                    Path::new(&own),
+                    nix::fcntl::AT_FDCWD,
+                    path,
+                    AtFlags::AT_SYMLINK_FOLLOW,
+                ) {
+                    Ok(()) => Ok(file),
+                    Err(Errno::EEXIST) => Err(Reason::Exists),
+                    Err(errno) => Err(reason_of("linkat", errno)),
+                }
+            }
+            Unnamed::Named(file) => match file.persist_noclobber(path) {
+                Ok(file) => Ok(file),
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Reason::Exists),
+                Err(error) => Err(OsError { call: "rename", source: error.error }.into()),
+            },
+        }
+    }
+}
+
+/// Gives the file its permissions, whatever the umask, and memory for all of its length, now.
+pub(crate) fn reserve(file: &File, mode: u32, len: u64) -> Result<(), Reason> {
+    // Beyond the limit the kernel would send a signal that kills by default.
+    let most = limit(Resource::RLIMIT_FSIZE);
+    if len > most {
+        return Err(Reason::FileSizeLimit { needed: len, limit: most });
+    }
+    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(|source| OsError { call: "fchmod", source })?;
+    let length = libc::off_t::try_from(len).map_err(|_| OsError::new("posix_fallocate", Errno::EFBIG))?;
+    // `ftruncate` would succeed on a full tmpfs, and the first touch would be a SIGBUS.
+    match nix::fcntl::posix_fallocate(file, 0, length) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOSPC | Errno::EDQUOT) => Err(Reason::NoSpace { needed: len }),
+        Err(errno) => Err(OsError::new("posix_fallocate", errno).into()),
+    }
+}
+
+/// Opens `path` if it is a regular file of `owner`; follows no symbolic link and waits for no fifo.
+pub(crate) fn open_checked(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
+    let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file: File = match open(path, flags, Mode::empty()) {
+        Ok(fd) => fd.into(),
+        Err(Errno::ELOOP) => return Err(Reason::NotAFile { found: "a symbolic link" }),
+        Err(Errno::EISDIR) => return Err(Reason::NotAFile { found: "a directory" }),
+        Err(Errno::ENXIO) => return Err(Reason::NotAFile { found: "a socket, or a fifo nobody reads" }),
+        Err(errno) => return Err(reason_of("open", errno)),
+    };
+    let metadata = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
+    let kind = metadata.file_type();
+    if !kind.is_file() {
+        let found = match () {
+            () if kind.is_dir() => "a directory",
+            () if kind.is_fifo() => "a fifo",
+            () if kind.is_socket() => "a socket",
+            () => "a device",
+        };
+        return Err(Reason::NotAFile { found });
+    }
+    if metadata.uid() != owner {
+        return Err(Reason::Owner { found: metadata.uid(), expected: owner });
+    }
+    Ok(file)
+}
+
+/// A new memfd, which may still be sized and sealed.
+pub(crate) fn memfd(huge: bool) -> Result<File, Reason> {
+    let mut flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    if huge {
+        flags |= MFdFlags::MFD_HUGETLB;
+    }
+    match memfd_create(c"ringway", flags) {
+        Ok(fd) => Ok(fd.into()),
+        Err(errno) => Err(reason_of("memfd_create", errno)),
+    }
+}
+
+/// Fixes the memfd's size for good.
+pub(crate) fn seal(file: &File) -> Result<(), OsError> {
+    fcntl(file, FcntlArg::F_ADD_SEALS(SEALS)).map_err(|e| OsError::new("fcntl(F_ADD_SEALS)", e))?;
+    Ok(())
+}
+
+/// The seals of a memfd; `None` for a file that has none because it cannot.
+pub(crate) fn seals(file: &File) -> Option<SealFlag> {
+    fcntl(file, FcntlArg::F_GET_SEALS).ok().map(SealFlag::from_bits_truncate)
+}
+
+/// Another descriptor of the same open file, that an exec'd program inherits.
+pub(crate) fn inheritable(file: &File) -> Result<OwnedFd, OsError> {
+    let fd = fcntl(file, FcntlArg::F_DUPFD(3)).map_err(|e| OsError::new("fcntl(F_DUPFD)", e))?;
+    // SAFETY: the kernel just made this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The page size of the memory behind a file: that of its file system if it is a hugetlbfs.
+pub(crate) fn page_size(file: &File) -> Result<usize, OsError> {
+    let system = nix::sys::statfs::fstatfs(file.as_fd()).map_err(|e| OsError::new("fstatfs", e))?;
+    if system.filesystem_type() == nix::sys::statfs::HUGETLBFS_MAGIC {
+        Ok(system.block_size() as usize)
+    } else {
+        base_page()
+    }
+}
+
+/// The ordinary page size, in bytes.
+pub(crate) fn base_page() -> Result<usize, OsError> {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+    size.map_err(|e| OsError::new("sysconf", e)).map(|size| size.map_or(4096, |size| size as usize))
+}
+
+/// Removes `path` if it still names `file`.
+pub(crate) fn unlink(path: &Path, file: &File) -> io::Result<()> {
+    let ours = file.metadata()?;
+    let there = fs::symlink_metadata(path)?;
+    if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file by now"));
+    }
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    nix::unistd::unlink(name.as_c_str())?;
+    Ok(())
+}
+
+fn reason_of(call: &'static str, errno: Errno) -> Reason {
+    match errno {
+        Errno::ENOENT => Reason::Missing,
+        Errno::ENOSPC | Errno::EDQUOT => OsError::new(call, errno).into(),
+        Errno::EMFILE => Reason::DescriptorLimit { limit: limit(Resource::RLIMIT_NOFILE) },
+        _ => OsError::new(call, errno).into(),
+    }
+}
+
+/// Names the place in an error.
+pub(crate) fn at<T>(place: &str, result: Result<T, Reason>) -> Result<T, OpenError> {
+    result.map_err(|reason| OpenError::new(place, reason))
+}

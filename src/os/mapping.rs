@@ -1,0 +1,264 @@
+//! One mapping of a region, with guard pages, and what the kernel can do with it.
+//!
+//! ```text
+//!   │ guard │ header page │ control page │ data │ data again (mirror) │ guard │
+//!   └ none ─┴ read-only ──┴ read-write ─────────┴─────────────────────┴ none ─┘
+//! ```
+//!
+//! The whole range is reserved first, so no other mapping can come to lie inside it, and is unmapped
+//! as a whole on drop.
+
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+use std::fs::File;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::mman::{
+    MRemapFlags, MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous, mprotect, mremap,
+    msync, munmap,
+};
+
+use crate::error::OsError;
+
+/// Who may see what is stored through a mapping, and whether anything may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everyone who maps the same memory.
+    Shared,
+    /// Nothing may be stored.
+    ReadOnly,
+    /// Nobody else: a page is copied when it is first written.
+    Private,
+}
+
+/// What lies behind a mapping.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    File(&'a File),
+    Anonymous { huge: bool },
+}
+
+/// The sizes of a mapping, in bytes, each a whole number of pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// The page size, which also is the length of the header's part.
+    pub page: usize,
+    /// Header, control and data.
+    pub len: usize,
+    /// How much of the end is mapped once more behind it.
+    pub mirror: usize,
+}
+
+/// A mapped region. Unmapped on drop.
+pub(crate) struct Mapping {
+    reserved: NonNull<u8>,
+    reserved_len: usize,
+    base: NonNull<u8>,
+    shape: Shape,
+    access: Access,
+}
+
+// SAFETY: it owns an address range, whoever holds it; it hands out no references.
+unsafe impl Send for Mapping {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Mapping {}
+
+fn non_zero(len: usize) -> Result<NonZeroUsize, OsError> {
+    NonZeroUsize::new(len).ok_or_else(|| OsError::new("mmap", Errno::EINVAL))
+}
+
+impl Mapping {
+    /// Maps a region. All of it can be written until [`Mapping::protect_header`].
+    pub fn new(source: Source<'_>, shape: Shape, access: Access) -> Result<Self, OsError> {
+        let too_large = || OsError::new("mmap", Errno::ENOMEM);
+        let visible = shape.len.checked_add(shape.mirror).ok_or_else(too_large)?;
+        // A guard on each side, and what aligning to a huge page may skip.
+        let reserved_len = shape.page.checked_mul(3).and_then(|p| p.checked_add(visible)).ok_or_else(too_large)?;
+        if isize::try_from(reserved_len).is_err() {
+            return Err(too_large());
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        let reserved = unsafe {
+            mmap_anonymous(
+                None,
+                non_zero(reserved_len)?,
+                ProtFlags::PROT_NONE,
+                MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
+            )
+        };
+        let reserved = reserved.map_err(|e| OsError::new("mmap", e))?.cast::<u8>();
+        let skip = (reserved.addr().get() + 1).next_multiple_of(shape.page) - reserved.addr().get();
+        // SAFETY: M1: `skip <= page`, and `page + len + mirror + page` is less than what was reserved.
+        let base = unsafe { reserved.add(skip) };
+        let mapping = Self { reserved, reserved_len, base, shape, access };
+        mapping.map(source, 0, 0, shape.len)?;
+        if shape.mirror != 0 {
+            match source {
+                Source::File(_) => mapping.map(source, shape.len, shape.len - shape.mirror, shape.mirror)?,
+                Source::Anonymous { .. } => mapping.mirror_anonymous()?,
+            }
+        }
+        Ok(mapping)
+    }
+
+    /// The address `offset` bytes into the region.
+    fn at(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset <= self.shape.len + self.shape.mirror);
+        // SAFETY: M1: the reserved range reaches that far behind `base`.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// Maps `len` bytes of the source from `from` at `offset` into the region.
+    fn map(&self, source: Source<'_>, offset: usize, from: usize, len: usize) -> Result<(), OsError> {
+        let (prot, sharing) = match self.access {
+            Access::Shared => (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED),
+            Access::ReadOnly => (ProtFlags::PROT_READ, MapFlags::MAP_SHARED),
+            Access::Private => (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE),
+        };
+        let flags = sharing | MapFlags::MAP_FIXED;
+        let address = Some(self.at(offset).addr());
+        let mapped = match source {
+            // SAFETY: M2: replaces a part of the range this mapping reserved, to which nothing refers yet.
+            Source::File(file) => unsafe { mmap(address, non_zero(len)?, prot, flags, file, from as libc::off_t) },
+            Source::Anonymous { huge } => {
+                let flags = if huge { flags | MapFlags::MAP_HUGETLB } else { flags };
+                // SAFETY: M2.
+                unsafe { mmap_anonymous(address, non_zero(len)?, prot, flags) }
+            }
+        };
+        mapped.map_err(|e| OsError::new("mmap", e))?;
+        Ok(())
+    }
+
+    /// An old size of 0 makes `mremap(2)` map the same shared pages a second time.
+    fn mirror_anonymous(&self) -> Result<(), OsError> {
+        let Shape { len, mirror, .. } = self.shape;
+        let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
+        // SAFETY: M2: the new place is inside the reserved range; the old stays as it is.
+        let mapped = unsafe { mremap(self.at(len - mirror).cast(), 0, mirror, flags, Some(self.at(len).cast())) };
+        mapped.map_err(|e| OsError::new("mremap", e))?;
+        Ok(())
+    }
+
+    /// The first byte of the control page.
+    pub fn control(&self) -> NonNull<u8> {
+        self.at(self.shape.page)
+    }
+
+    /// The first byte of the data area.
+    pub fn data(&self) -> NonNull<u8> {
+        self.at(2 * self.shape.page)
+    }
+
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Writes the header of a region that nobody else can find yet.
+    pub fn write_header(&self, header: &[u8]) {
+        assert!(header.len() <= self.shape.page && self.access == Access::Shared);
+        // SAFETY: M3: the page is mapped writable until `protect_header`, and no reference to it exists.
+        unsafe { core::ptr::copy_nonoverlapping(header.as_ptr(), self.base.as_ptr(), header.len()) }
+    }
+
+    /// Makes the header's page read-only in this process: a stray store faults instead of corrupting.
+    pub fn protect_header(&self) -> Result<(), OsError> {
+        // SAFETY: M3: the header is only ever read through this mapping once it was written.
+        unsafe { mprotect(self.base.cast(), self.shape.page, ProtFlags::PROT_READ) }
+            .map_err(|e| OsError::new("mprotect", e))
+    }
+
+    /// Faults in every page now, the mirror's too, so that no later access does.
+    pub fn prefault(&self) -> Result<(), OsError> {
+        let page = self.shape.page;
+        self.populate(0, page, false)?;
+        let writable = self.access != Access::ReadOnly;
+        self.populate(page, self.shape.len + self.shape.mirror - page, writable)
+    }
+
+    fn populate(&self, from: usize, len: usize, writable: bool) -> Result<(), OsError> {
+        let (advice, call) = if writable {
+            (MmapAdvise::MADV_POPULATE_WRITE, "madvise(MADV_POPULATE_WRITE)")
+        } else {
+            (MmapAdvise::MADV_POPULATE_READ, "madvise(MADV_POPULATE_READ)")
+        };
+        // SAFETY: M1; populating changes no byte.
+        match unsafe { madvise(self.at(from).cast(), len, advice) } {
+            Ok(()) => Ok(()),
+            // Before Linux 5.14: touch every page.
+            Err(Errno::EINVAL) => {
+                for offset in (from..from + len).step_by(self.shape.page) {
+                    self.touch(offset, writable);
+                }
+                Ok(())
+            }
+            Err(errno) => Err(OsError::new(call, errno)),
+        }
+    }
+
+    fn touch(&self, offset: usize, writable: bool) {
+        use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+        let word = self.at(offset).cast::<AtomicU64>();
+        // SAFETY: M1: an aligned word of the region, which others may write as an atomic.
+        let word = unsafe { word.as_ref() };
+        if writable {
+            word.fetch_or(0, Relaxed);
+        } else {
+            word.load(Relaxed);
+        }
+    }
+
+    /// Makes a private mapping's copy of every page now: the data first and the control page last, so
+    /// that the positions are not older than what they speak of.
+    pub fn freeze(&self) {
+        let Shape { page, len, .. } = self.shape;
+        let data = (2 * page..len).step_by(page);
+        data.chain([page]).for_each(|offset| self.touch(offset, true));
+    }
+
+    /// Keeps the region in memory.
+    pub fn lock(&self) -> Result<(), OsError> {
+        // SAFETY: M1; locking changes no byte.
+        unsafe { mlock(self.base.cast(), self.shape.len) }.map_err(|e| OsError::new("mlock", e))
+    }
+
+    /// Writes what was stored to the file, and waits for it if `wait`.
+    pub fn flush(&self, wait: bool) -> Result<(), OsError> {
+        let flags = if wait { MsFlags::MS_SYNC } else { MsFlags::MS_ASYNC };
+        // SAFETY: M1; flushing changes no byte.
+        unsafe { msync(self.base.cast(), self.shape.len, flags) }.map_err(|e| OsError::new("msync", e))
+    }
+
+    /// Tells the kernel how the data area will be used.
+    pub fn advise(&self, advice: MmapAdvise) -> Result<(), OsError> {
+        let Shape { page, len, .. } = self.shape;
+        // SAFETY: M1; callers pass only advice that changes no byte.
+        unsafe { madvise(self.data().cast(), len - 2 * page, advice) }.map_err(|e| OsError::new("madvise", e))
+    }
+
+    /// How many pages of the region are in memory.
+    pub fn resident_pages(&self) -> Result<usize, OsError> {
+        let base_page = super::file::base_page()?;
+        let mut pages = vec![0u8; self.shape.len.div_ceil(base_page)];
+        // SAFETY: M1; the vector has a byte for each page of the range.
+        let result = unsafe { libc::mincore(self.base.as_ptr().cast(), self.shape.len, pages.as_mut_ptr()) };
+        if result != 0 {
+            return Err(OsError::last("mincore"));
+        }
+        let resident = pages.iter().filter(|page| **page & 1 == 1).count();
+        Ok(resident * base_page / self.shape.page)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: M4: the range was reserved by `new`, and every view of it holds this mapping alive.
+        let unmapped = unsafe { munmap(self.reserved.cast(), self.reserved_len) };
+        debug_assert!(unmapped.is_ok());
+    }
+}

@@ -1,0 +1,9 @@
+//! The kernel, thinly: each file wraps one of its facilities and has no policy of its own.
+
+pub(crate) mod file;
+pub(crate) mod futex;
+pub(crate) mod mapping;
+pub(crate) mod membarrier;
+pub(crate) mod process;
+pub(crate) mod usage;
+pub(crate) mod wipe;

@@ -1,0 +1,109 @@
+//! The latest value: one writer, any number of readers that write nothing.
+//!
+//! The cells form a ring. Version `v` is written into cell `v % cells`, and only then made the latest;
+//! so the newest whole value is never the one being written, and a writer that dies in the middle of a
+//! write leaves it untouched. A reader is torn only if the writer comes all the way round while it
+//! copies; it then finds another mark and takes the value that is newest by now.
+//!
+//! The idea of the mark is the seqlock of the Linux kernel (`Documentation/locking/seqlock.rst`), its
+//! orderings those of Boehm, "Can seqlocks get along with programming language memory models?" (2012).
+//!
+//! # Ordering (fences, because payload words are relaxed)
+//!
+//! | pair | release | acquire | model that fails without it |
+//! |---|---|---|---|
+//! | C1 | [`Cells::write`] stores `latest` | [`Cells::read`] loads it: that version's payload is whole | `cell_publication` |
+//! | C2 | fence between the odd mark and the payload | fence between the copy and the mark: a copy that saw a byte of a later version sees its mark | `cell_tearing` |
+//!
+//! What can never happen: a reader that waits for a writer; a value that is part one version, part
+//! another.
+
+use super::{State, Stop, wait_word};
+use crate::error::Fault;
+use crate::layout::{Control, POSITION_LIMIT, WORD};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{fence, light_barrier};
+use crate::words::{Torn, View, Words};
+use zerocopy::FromBytes;
+
+/// How often a reader that was overtaken tries again. Each time the writer has written `cells - 1`
+/// whole values during one copy.
+#[cfg(not(loom))]
+pub(crate) const TRIES: u32 = 1 << 20;
+#[cfg(loom)]
+pub(crate) const TRIES: u32 = 3;
+
+/// The shared cells and their private geometry.
+#[derive(Clone)]
+pub(crate) struct Cells {
+    pub control: View<Control>,
+    pub data: Words,
+    pub cells: u64,
+    /// Words of a cell.
+    pub stride: usize,
+    /// Words before the payload; the first is the mark.
+    pub payload: usize,
+}
+
+/// Why a reader got no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// Overtaken [`TRIES`] times in a row.
+    Overtaken,
+    /// `latest` holds what cannot be.
+    Garbage(u64),
+}
+
+impl Cells {
+    #[inline(always)]
+    fn offset_of(&self, version: u64) -> usize {
+        (version % self.cells) as usize * self.stride
+    }
+
+    /// The state of a writer that just took its seat: it goes on from the newest whole value.
+    pub fn writer_state(&self, holder: u64) -> Result<State, Stop> {
+        let version = self.control.latest.load(Acquire); // C1
+        let mut s = State::new(holder, version, 0, 0);
+        if version < POSITION_LIMIT { Ok(s) } else { Err(s.poison(Fault::Version, version)) }
+    }
+
+    /// Writes the next version.
+    #[inline(always)]
+    pub fn write(&self, s: &mut State, value: &[u8], fences: bool) -> Result<(), Stop> {
+        s.check()?;
+        let version = s.pos + 1;
+        let offset = self.offset_of(version);
+        let mark = self.data.word(offset);
+        mark.store(2 * version - 1, Relaxed);
+        fence(Release); // C2
+        self.data.write_torn((offset + self.payload) * WORD, value);
+        mark.store(2 * version, Release);
+        self.control.latest.store(version, Release); // C1
+        s.pos = version;
+        light_barrier(fences);
+        if self.control.data_wait.load(Relaxed) == wait_word::ASLEEP {
+            wait_word::wake(&self.control.data_wait);
+        }
+        Ok(())
+    }
+
+    /// The newest whole value and its version; version 0 is all zeroes, and not yet written.
+    #[inline(always)]
+    pub fn read<T: FromBytes>(&self) -> Result<(T, u64), Unread> {
+        for _ in 0..TRIES {
+            let version = self.control.latest.load(Acquire); // C1
+            if version >= POSITION_LIMIT {
+                return Err(Unread::Garbage(version));
+            }
+            let offset = self.offset_of(version);
+            let value: Torn<T> = self.data.read_value_torn((offset + self.payload) * WORD);
+            fence(Acquire); // C2
+            if self.data.word(offset).load(Relaxed) == 2 * version {
+                return Ok((value.believe(), version));
+            }
+            #[cfg(not(loom))]
+            core::hint::spin_loop();
+        }
+        Err(Unread::Overtaken)
+    }
+}

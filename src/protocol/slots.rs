@@ -1,0 +1,201 @@
+//! The ring of fixed-size slots, one sender and one receiver.
+//!
+//! A slot is payload, then a stamp: `position + 1` once the message of that position is there. The
+//! stamp travels in the line of the payload's end, so that a small message costs one cache miss; it
+//! is the last word so that the sender touches every line once. Until the stamp is stored, the slot
+//! holds whatever a sender that died left there, and its old stamp.
+//!
+//! # Ordering
+//!
+//! | pair | release | acquire | model that fails without it |
+//! |---|---|---|---|
+//! | A1 | [`SlotRing::publish`] stores the stamp | [`SlotRing::peek`] loads it: the payload is whole | `slots_publication` |
+//! | A2 | [`SlotRing::consume`] stores the head | `look_for_space` loads it: the receiver has done with the slot | `slots_reuse` |
+//!
+//! What can never happen: a stamp that runs ahead of its payload; two positions published out of
+//! order (so the published slots from the head on have no gap, and [`SlotRing::end`] can halve).
+
+use super::{State, Stop, seat, wait_word};
+use crate::error::Fault;
+use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::light_barrier;
+use crate::words::{View, Words};
+
+/// The shared ring and its private geometry.
+#[derive(Clone)]
+pub(crate) struct SlotRing {
+    pub control: View<Control>,
+    pub data: Words,
+    /// Slots.
+    pub capacity: u64,
+    /// Words of a slot, the stamp included.
+    pub stride: usize,
+}
+
+impl SlotRing {
+    /// Words of the whole ring.
+    #[inline(always)]
+    fn words(&self) -> u64 {
+        self.capacity * self.stride as u64
+    }
+
+    fn offset_of(&self, pos: u64) -> u64 {
+        (pos - FIRST) % self.capacity * self.stride as u64
+    }
+
+    #[inline(always)]
+    fn stamp(&self, offset: u64) -> &crate::sync::AtomicU64 {
+        self.data.word(offset as usize + self.stride - 1)
+    }
+
+    #[inline(always)]
+    fn step(&self, s: &mut State) {
+        s.pos += 1;
+        s.offset += self.stride as u64;
+        if s.offset == self.words() {
+            s.offset = 0;
+        }
+    }
+
+    /// The state of a sender that just took its seat: it goes on where the last committed message ends.
+    pub fn sender_state(&self, holder: u64, receiver_generation: u64) -> Result<State, Stop> {
+        let mut s = State::new(holder, 0, 0, receiver_generation);
+        let pos = self.end(self.checked_head(&mut s)?);
+        Ok(State::new(holder, pos, self.offset_of(pos), receiver_generation))
+    }
+
+    /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
+    pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
+        let told = self.control.consumed.told.load(Relaxed);
+        let mut s = State::new(holder, 0, 0, told);
+        let pos = self.checked_head(&mut s)?;
+        Ok(State::new(holder, pos, self.offset_of(pos), told))
+    }
+
+    fn checked_head(&self, s: &mut State) -> Result<u64, Stop> {
+        let head = self.control.consumed.head.load(Acquire);
+        if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
+    }
+
+    /// The position after the last published one, counted from `head`. Looks at `log2(capacity)`
+    /// stamps: the published slots have no gap.
+    pub fn end(&self, head: u64) -> u64 {
+        let (mut published, mut unpublished) = (0, self.capacity + 1);
+        while unpublished - published > 1 {
+            let middle = published + (unpublished - published) / 2;
+            let pos = head + middle - 1;
+            if self.stamp(self.offset_of(pos)).load(Acquire) == pos + 1 {
+                published = middle;
+            } else {
+                unpublished = middle;
+            }
+        }
+        head + published
+    }
+
+    /// Makes sure the next slot is free; its payload may then be written at the returned byte.
+    #[inline(always)]
+    pub fn reserve(&self, s: &mut State) -> Result<usize, Stop> {
+        if s.pos >= s.limit {
+            self.look_for_space(s)?;
+        }
+        Ok(s.offset as usize * WORD)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_for_space(&self, s: &mut State) -> Result<(), Stop> {
+        s.check()?;
+        if seat::left_since(&self.control.seats[RECEIVER], s.baseline).is_some() {
+            return Err(Stop::Closed);
+        }
+        let head = self.control.consumed.head.load(Acquire); // A2
+        if head < FIRST || head > s.pos || s.pos - head > self.capacity {
+            return Err(s.poison(Fault::Head, head));
+        }
+        s.limit = head + self.capacity;
+        if s.pos < s.limit { Ok(()) } else { Err(Stop::Blocked) }
+    }
+
+    /// Publishes the slot that [`SlotRing::reserve`] found free.
+    #[inline(always)]
+    pub fn publish(&self, s: &mut State) {
+        self.stamp(s.offset).store(s.pos + 1, Release); // A1
+        self.step(s);
+    }
+
+    /// After one or more publications: sees to a receiver that is not awake.
+    #[inline(always)]
+    pub fn after_publish(&self, s: &mut State, fences: bool) {
+        light_barrier(fences);
+        let word = self.control.data_wait.load(Relaxed);
+        if word != wait_word::AWAKE {
+            self.receiver_not_awake(s, word);
+        }
+    }
+
+    #[cold]
+    fn receiver_not_awake(&self, s: &mut State, word: u32) {
+        match word {
+            wait_word::ASLEEP => wait_word::wake(&self.control.data_wait),
+            _ => s.limit = s.pos,
+        }
+    }
+
+    /// Finds the next message; its payload may then be read from the returned byte.
+    #[inline(always)]
+    pub fn peek(&self, s: &mut State) -> Result<usize, Stop> {
+        if self.stamp(s.offset).load(Acquire) != s.pos + 1 {
+            // A1
+            self.look_for_message(s)?;
+        }
+        Ok(s.offset as usize * WORD)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_for_message(&self, s: &mut State) -> Result<(), Stop> {
+        s.check()?;
+        let left = seat::left_since(&self.control.seats[SENDER], s.baseline);
+        // Loaded after the seat: what a sender published before it left is seen here.
+        let stamp = self.stamp(s.offset).load(Acquire); // A1
+        if stamp == s.pos + 1 {
+            return Ok(());
+        }
+        let unpublished = if s.pos >= FIRST + self.capacity { s.pos + 1 - self.capacity } else { 0 };
+        if stamp != unpublished {
+            return Err(s.poison(Fault::Stamp, stamp));
+        }
+        let Some(generation) = left else { return Err(Stop::Blocked) };
+        self.control.consumed.told.store(generation, Relaxed);
+        Err(Stop::Closed)
+    }
+
+    /// Gives the slot that [`SlotRing::peek`] found back to the sender.
+    #[inline(always)]
+    pub fn consume(&self, s: &mut State) {
+        self.step(s);
+        self.control.consumed.head.store(s.pos, Release); // A2
+    }
+
+    /// After one or more consumptions: sees to a sender that sleeps for space.
+    #[inline(always)]
+    pub fn after_consume(&self, fences: bool) {
+        light_barrier(fences);
+        if self.control.space_wait.load(Relaxed) == wait_word::ASLEEP {
+            wait_word::wake(&self.control.space_wait);
+        }
+    }
+
+    /// Messages published and not consumed, as the sender sees it.
+    pub fn len_for_sender(&self, s: &State) -> u64 {
+        let head = self.control.consumed.head.load(Relaxed);
+        s.pos.saturating_sub(head).min(self.capacity)
+    }
+
+    /// Messages published and not consumed, as the receiver sees it.
+    pub fn len_for_receiver(&self, s: &State) -> u64 {
+        if s.pos < FIRST { 0 } else { self.end(s.pos) - s.pos }
+    }
+}

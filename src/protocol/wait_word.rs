@@ -1,0 +1,96 @@
+//! Sleeping without a tax on those who are awake.
+//!
+//! A wait word is a futex that says what its owner is doing. There is one per direction.
+//!
+//! | state | set by | a peer that sees it |
+//! |---|---|---|
+//! | [`AWAKE`] | the waker; the sleeper that gave up; a newcomer | goes on |
+//! | [`ASLEEP`] | the sleeper | sets it to `AWAKE` and wakes: at most once a sleep, so a sleeper that dies costs one wake-up |
+//! | [`GONE`] | the owner, leaving | looks at the seat before its next message |
+//!
+//! # Ordering (models: `sleeper_*`)
+//!
+//! The waker publishes, then looks at the word (S1 then S2); the sleeper sets the word, then looks
+//! for what was published (R1 then R2). Each must not look before its own store is out, or both miss
+//! the other. That takes a full fence on both sides, or `membarrier` on one: the sleeper issues
+//! [`heavy_barrier`] between R1 and R2, which puts a full fence into every registered waker at some
+//! point between two of its instructions, and [`crate::sync::light_barrier`] between S1 and S2 keeps
+//! only the compiler in order. The words carry no data: what is read after a wake-up is ordered by
+//! the stamp, the header or the version itself, so all accesses here are relaxed.
+//!
+//! The idea of the asymmetric pair is Linux's `membarrier(2)`.
+
+use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicU32, Ordering::Relaxed};
+
+#[cfg(not(loom))]
+use crate::os::{futex, membarrier::heavy_barrier};
+
+#[cfg(loom)]
+use crate::models::{futex, heavy_barrier};
+
+pub(crate) const AWAKE: u32 = 0;
+pub(crate) const ASLEEP: u32 = 1;
+pub(crate) const GONE: u32 = 2;
+
+/// How long a sleeper naps between two looks when nobody can be told to wake it: because the kernel
+/// refuses `membarrier`, or the region is attached read-only.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Sleeps on `word` until `poll` answers; `None` once `deadline` has passed.
+///
+/// The sole owner of a word (`owned`) takes its announcement back when it need not sleep; on a word
+/// that several may sleep on, it stays for the next waker.
+pub(crate) fn sleep_until<R>(
+    word: &AtomicU32,
+    owned: bool,
+    deadline: Option<Instant>,
+    mut poll: impl FnMut() -> Option<R>,
+) -> Option<R> {
+    loop {
+        word.store(ASLEEP, Relaxed); // R1
+        let told = heavy_barrier();
+        if let Some(result) = poll() {
+            // R2
+            if owned {
+                let _ = word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed);
+            }
+            return Some(result);
+        }
+        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            if owned {
+                let _ = word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed);
+            }
+            return None;
+        }
+        let nap = if told { left } else { Some(left.map_or(NAP, |left| left.min(NAP))) };
+        futex::wait(word, ASLEEP, nap);
+        if let Some(result) = poll() {
+            return Some(result);
+        }
+    }
+}
+
+/// Naps until `poll` answers, without a word to announce it in; `None` once `deadline` has passed.
+pub(crate) fn nap_until<R>(deadline: Option<Instant>, mut poll: impl FnMut() -> Option<R>) -> Option<R> {
+    loop {
+        if let Some(result) = poll() {
+            return Some(result);
+        }
+        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return None;
+        }
+        std::thread::sleep(left.map_or(NAP, |left| left.min(NAP)));
+    }
+}
+
+/// Wakes whoever sleeps on `word`. Called by a peer that saw it [`ASLEEP`].
+#[cold]
+pub(crate) fn wake(word: &AtomicU32) {
+    if word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed).is_ok() {
+        futex::wake(word);
+    }
+}

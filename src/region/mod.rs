@@ -1,0 +1,455 @@
+//! A region: one mapping, one header, checked views.
+//!
+//! A file region is filled in before it has a name, so nobody ever finds a half-made one; a memfd is
+//! sealed against truncation before anybody else can have it; an anonymous one is there only for the
+//! children of the process that made it. None of this knows a protocol.
+
+pub(crate) mod header;
+
+use core::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::mman::MmapAdvise;
+use nix::sys::resource::Resource;
+use zerocopy::{FromZeros, IntoBytes};
+
+use crate::error::{OpenError, OsError, Reason};
+use crate::layout::{Control, FIRST, Header, WORD};
+use crate::os::file::{self, Unnamed};
+use crate::os::mapping::{Access, Mapping, Shape, Source};
+use crate::os::usage::limit;
+use crate::protocol::seat;
+use crate::sync::Ordering::Relaxed;
+use crate::words::{View, Words};
+use header::Spec;
+
+/// What the user may choose about a region besides its geometry.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub mode: u32,
+    pub owner: Option<u32>,
+    pub prefault: bool,
+    pub lock: bool,
+    pub huge_pages: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { mode: 0o600, owner: None, prefault: false, lock: false, huge_pages: false }
+    }
+}
+
+impl Settings {
+    fn owner(&self) -> u32 {
+        self.owner.unwrap_or_else(|| nix::unistd::geteuid().as_raw())
+    }
+}
+
+/// How the data area will be used: what [`madvise(2)`] may be told.
+///
+/// [`madvise(2)`]: https://man7.org/linux/man-pages/man2/madvise.2.html
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// No special way.
+    Normal,
+    /// From front to back.
+    Sequential,
+    /// In no order.
+    Random,
+    /// Soon: read it in.
+    WillNeed,
+    /// Back it with transparent huge pages where the kernel can.
+    HugePage,
+    /// Leave it out of core dumps.
+    DontDump,
+}
+
+/// Whether [`flush`](Region::flush) waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Returns when the file holds what was stored before the call.
+    Wait,
+    /// Returns at once; the kernel starts the writing.
+    Start,
+}
+
+enum Backing {
+    File { file: File, path: PathBuf },
+    Memfd(File),
+    Anonymous,
+    Snapshot,
+}
+
+/// A mapped region whose header was checked: what can be asked of the memory behind a channel.
+///
+/// Any thread may call any of it, in any process that has the channel.
+pub struct Region {
+    mapping: Arc<Mapping>,
+    header: Header,
+    backing: Backing,
+}
+
+const MEMFD: &str = "memfd region";
+const ANONYMOUS: &str = "anonymous region";
+
+impl Region {
+    /// Makes the file `path`, whole or not at all.
+    pub(crate) fn create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        file::at(&path.display().to_string(), Self::create_inner(path, spec, settings))
+    }
+
+    fn create_inner(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
+        if settings.huge_pages {
+            return Err(Reason::HugePagesUnsupported);
+        }
+        if path.symlink_metadata().is_ok() {
+            return Err(Reason::Exists);
+        }
+        let unnamed = Unnamed::beside(path)?;
+        let page = file::page_size(unnamed.file())?;
+        let header = spec.header(wanted(spec)?, page)?;
+        file::reserve(unnamed.file(), settings.mode, header.region_len)?;
+        let mapping = fill_in(Source::File(unnamed.file()), &header, spec, settings)?;
+        let file = unnamed.link(path)?;
+        Ok(Self { mapping, header, backing: Backing::File { file, path: path.to_owned() } })
+    }
+
+    /// Opens the file `path` if everything about it is as it should be.
+    pub(crate) fn open(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
+        file::at(&path.display().to_string(), Self::open_inner(path, spec, settings, access))
+    }
+
+    fn open_inner(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, Reason> {
+        let file = file::open_checked(path, access == Access::Shared, settings.owner())?;
+        let header = read_header(&file, spec)?;
+        let mapping = attach(&file, &header, spec, settings, access)?;
+        let backing = match access {
+            Access::Private => Backing::Snapshot,
+            _ => Backing::File { file, path: path.to_owned() },
+        };
+        Ok(Self { mapping, header, backing })
+    }
+
+    /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
+    /// and the others open that.
+    pub(crate) fn open_or_create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        // Each turn but the last means that the file came or went in between.
+        for _ in 0..1000 {
+            match Self::open(path, spec, settings, Access::Shared) {
+                Err(error) if matches!(error.reason(), Reason::Missing) => {}
+                opened => return opened,
+            }
+            match Self::create(path, spec, settings) {
+                Err(error) if matches!(error.reason(), Reason::Exists) => {}
+                created => return created,
+            }
+        }
+        Self::open(path, spec, settings, Access::Shared)
+    }
+
+    /// A region for this process and the children it forks.
+    pub(crate) fn anonymous(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        let make = || {
+            let huge = settings.huge_pages;
+            let page = if huge { huge_page_size()? } else { file::base_page()? };
+            let header = spec.header(wanted(spec)?, page)?;
+            let mapping = fill_in(Source::Anonymous { huge }, &header, spec, settings)?;
+            Ok(Self { mapping, header, backing: Backing::Anonymous })
+        };
+        file::at(ANONYMOUS, make())
+    }
+
+    /// A region behind a descriptor that can be inherited or sent, and never truncated.
+    pub(crate) fn memfd(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        let make = || {
+            let file = file::memfd(settings.huge_pages).map_err(|reason| match reason {
+                Reason::Os(error) if settings.huge_pages && error.errno() != Errno::EPERM => {
+                    Reason::HugePagesUnsupported
+                }
+                other => other,
+            })?;
+            let page = file::page_size(&file)?;
+            let header = spec.header(wanted(spec)?, page)?;
+            file::reserve(&file, settings.mode, header.region_len).map_err(|reason| match reason {
+                Reason::NoSpace { needed } if settings.huge_pages => Reason::NoHugePages { needed },
+                other => other,
+            })?;
+            let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
+            file::seal(&file)?;
+            Ok(Self { mapping, header, backing: Backing::Memfd(file) })
+        };
+        file::at(MEMFD, make())
+    }
+
+    /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
+    pub(crate) fn from_fd(fd: OwnedFd, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
+        let file = File::from(fd);
+        let open = || {
+            let metadata = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
+            if !metadata.is_file() {
+                return Err(Reason::NotAFile { found: "a descriptor of something else" });
+            }
+            let seals = file::seals(&file).map_or(0, |seals| seals.bits() as u32);
+            let expected = file::SEALS.bits() as u32;
+            if seals & expected != expected {
+                return Err(Reason::Unsealed { found: seals, expected });
+            }
+            let header = read_header(&file, spec)?;
+            let mapping = attach(&file, &header, spec, settings, access)?;
+            Ok((mapping, header))
+        };
+        let (mapping, header) = file::at(MEMFD, open())?;
+        let backing = if access == Access::Private { Backing::Snapshot } else { Backing::Memfd(file) };
+        Ok(Self { mapping, header, backing })
+    }
+
+    /// A private copy of this region as it is now.
+    pub(crate) fn snapshot(&self, spec: &Spec) -> Result<Self, OpenError> {
+        let copy = || {
+            let file = match &self.backing {
+                Backing::File { file, .. } | Backing::Memfd(file) => file,
+                Backing::Anonymous | Backing::Snapshot => return Err(Reason::Anonymous),
+            };
+            let mapping = attach(file, &self.header, spec, &Settings::default(), Access::Private)?;
+            Ok(Self { mapping, header: self.header, backing: Backing::Snapshot })
+        };
+        file::at(&self.place(), copy())
+    }
+
+    /// Whether nothing may be stored.
+    pub(crate) fn read_only(&self) -> bool {
+        self.mapping.access() == Access::ReadOnly
+    }
+
+    /// The control page.
+    pub(crate) fn control(&self) -> View<Control> {
+        control(&self.mapping)
+    }
+
+    /// The data area, and its mirror if it has one.
+    pub(crate) fn data(&self) -> Words {
+        let Shape { page, len, mirror } = self.mapping.shape();
+        // SAFETY: W1: the data begins two pages in, aligned, and reaches to the end of the mapping. W2: the
+        // view keeps the mapping. W3: as in `control`. W4: nothing hands out references to payload.
+        unsafe { Words::new(self.mapping.data().cast(), (len - 2 * page + mirror) / WORD, self.mapping.clone()) }
+    }
+
+    /// Slots, words or cells.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.header.capacity
+    }
+
+    /// Size of the region in bytes, a whole number of pages: that of its file.
+    pub fn size(&self) -> u64 {
+        self.header.region_len
+    }
+
+    /// Size of its pages in bytes.
+    pub fn page_size(&self) -> u64 {
+        self.header.page_size
+    }
+
+    /// The path of a file region, as it was given.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.backing {
+            Backing::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The path, or what the region is.
+    pub(crate) fn place(&self) -> String {
+        match &self.backing {
+            Backing::File { path, .. } => path.display().to_string(),
+            Backing::Memfd(_) => MEMFD.into(),
+            Backing::Anonymous => ANONYMOUS.into(),
+            Backing::Snapshot => "snapshot".into(),
+        }
+    }
+
+    fn file(&self) -> Option<&File> {
+        match &self.backing {
+            Backing::File { file, .. } | Backing::Memfd(file) => Some(file),
+            Backing::Anonymous | Backing::Snapshot => None,
+        }
+    }
+
+    /// The descriptor of a file or memfd, to be sent over a Unix socket (`SCM_RIGHTS`). It is closed on
+    /// exec; for a program to be started see [`inheritable_fd`](Self::inheritable_fd).
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.file().map(|file| file.as_fd())
+    }
+
+    /// A descriptor that stays open across exec, for the program to open with
+    /// [`from_fd`](crate::Options::from_fd). Every program started while it exists inherits it, so drop
+    /// it once the one it is meant for runs.
+    ///
+    /// # Errors
+    ///
+    /// The region is anonymous, or the process has no descriptor left.
+    pub fn inheritable_fd(&self) -> Result<OwnedFd, OpenError> {
+        let copy = || Ok(file::inheritable(self.file().ok_or(Reason::Anonymous)?)?);
+        file::at(&self.place(), copy())
+    }
+
+    /// Removes the file's name, if it still names this region. Those attached go on; nobody new can open
+    /// it, and the memory is freed when the last of them is gone.
+    ///
+    /// # Errors
+    ///
+    /// The region has no path, the path names another file by now, or the directory may not be written.
+    pub fn unlink(&self) -> io::Result<()> {
+        match &self.backing {
+            Backing::File { file, path } => file::unlink(path, file),
+            _ => Err(io::Error::new(ErrorKind::NotFound, "the region has no path")),
+        }
+    }
+
+    /// Has the kernel write what was stored to the file on disk (`msync(2)`). What other processes see
+    /// does not depend on it.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub fn flush(&self, flush: Flush) -> Result<(), OsError> {
+        self.mapping.flush(flush == Flush::Wait)
+    }
+
+    /// How many of the region's pages are in memory (`mincore(2)`), of `size() / page_size()`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel may deny it.
+    pub fn resident_pages(&self) -> Result<usize, OsError> {
+        self.mapping.resident_pages()
+    }
+
+    /// Tells the kernel how the data will be used (`madvise(2)`).
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not know the advice, or not for this memory.
+    pub fn advise(&self, advice: Advice) -> Result<(), OsError> {
+        self.mapping.advise(match advice {
+            Advice::Normal => MmapAdvise::MADV_NORMAL,
+            Advice::Sequential => MmapAdvise::MADV_SEQUENTIAL,
+            Advice::Random => MmapAdvise::MADV_RANDOM,
+            Advice::WillNeed => MmapAdvise::MADV_WILLNEED,
+            Advice::HugePage => MmapAdvise::MADV_HUGEPAGE,
+            Advice::DontDump => MmapAdvise::MADV_DONTDUMP,
+        })
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region").field("place", &self.place()).field("size", &self.size()).finish_non_exhaustive()
+    }
+}
+
+/// The capacity of a region to be made.
+fn wanted(spec: &Spec) -> Result<u64, Reason> {
+    spec.capacity.ok_or(Reason::Capacity { found: 0, expected: "one to be set before the region is made" })
+}
+
+fn shape(header: &Header, spec: &Spec) -> Shape {
+    Shape {
+        page: header.page_size as usize,
+        len: header.region_len as usize,
+        mirror: if spec.mirrored { header.data_len as usize } else { 0 },
+    }
+}
+
+/// Maps a new region and writes its header and its first position.
+fn fill_in(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
+    let shape = shape(header, spec);
+    let mapping = Mapping::new(source, shape, Access::Shared).map_err(|error| match error.errno() {
+        Errno::ENOMEM if settings.huge_pages => Reason::NoHugePages { needed: header.region_len },
+        _ => error.into(),
+    })?;
+    if matches!(source, Source::Anonymous { .. }) {
+        // A file's memory was reserved with its length; this is the same for memory without a file.
+        mapping.prefault()?;
+    }
+    mapping.write_header(header.as_bytes());
+    let mapping = Arc::new(mapping);
+    control(&mapping).consumed.head.store(FIRST, Relaxed);
+    settle(&mapping, settings)?;
+    Ok(mapping)
+}
+
+/// Maps a region whose header was checked.
+fn attach(
+    file: &File,
+    header: &Header,
+    spec: &Spec,
+    settings: &Settings,
+    access: Access,
+) -> Result<Arc<Mapping>, Reason> {
+    let mapping = Mapping::new(Source::File(file), shape(header, spec), access)?;
+    let mapping = Arc::new(mapping);
+    if access == Access::Private {
+        mapping.freeze();
+        // Nobody sits at a copy.
+        control(&mapping).seats.iter().for_each(|seat| seat::vacate(seat));
+    }
+    settle(&mapping, settings)?;
+    Ok(mapping)
+}
+
+/// The control page of a mapping.
+fn control(mapping: &Arc<Mapping>) -> View<Control> {
+    const { assert!(align_of::<Control>() <= 4096) };
+    // SAFETY: W1: `Control` is nothing but atomics and fits the page, which `mapping` maps aligned.
+    // W2: the view keeps `mapping`. W3: only endpoints store, and they refuse a read-only region.
+    unsafe { View::new(mapping.control().cast(), mapping.clone()) }
+}
+
+/// What is done to every mapping, new or attached.
+fn settle(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
+    mapping.protect_header()?;
+    if settings.prefault {
+        mapping.prefault()?;
+    }
+    if settings.lock {
+        let needed = mapping.shape().len as u64;
+        mapping.lock().map_err(|error| match error.errno() {
+            Errno::ENOMEM | Errno::EPERM | Errno::EAGAIN => {
+                Reason::LockLimit { needed, limit: limit(Resource::RLIMIT_MEMLOCK) }
+            }
+            _ => error.into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Copies the header out of a file, and checks it and the file's length.
+fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
+    let page = file::page_size(file)?;
+    let len = file.metadata().map_err(|source| OsError { call: "fstat", source })?.len();
+    let least = (2 * page) as u64 + 1;
+    let mut header = Header::new_zeroed();
+    if len < size_of::<Header>() as u64 {
+        return Err(Reason::Short { found: len, expected: least });
+    }
+    file.read_exact_at(header.as_mut_bytes(), 0).map_err(|source| OsError { call: "pread", source })?;
+    spec.check(&header, len, page)?;
+    Ok(header)
+}
+
+/// Bytes of a huge page, as the kernel makes them by default.
+fn huge_page_size() -> Result<usize, Reason> {
+    let info =
+        std::fs::read_to_string("/proc/meminfo").map_err(|source| OsError { call: "read /proc/meminfo", source })?;
+    info.lines()
+        .find_map(|line| line.strip_prefix("Hugepagesize:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok())
+        .map(|kib| kib * 1024)
+        .ok_or(Reason::HugePagesUnsupported)
+}

@@ -1,0 +1,300 @@
+//! The latest value: one writer, any number of readers that never wait for it.
+//!
+//! A writer that dies in the middle of a write leaves the last whole value. Readers write nothing, so
+//! they may be attached read-only, and one made before a fork works after it.
+//!
+//! ```
+//! use ringway::seqlock;
+//!
+//! let channel = seqlock::Channel::<[f64; 3]>::options().memfd()?;
+//! let mut writer = channel.writer()?;
+//! let mut reader = channel.reader();
+//! writer.write(&[1.0, 2.0, 3.0])?;
+//! assert_eq!(reader.read()?, [1.0, 2.0, 3.0]);
+//! assert!(!reader.has_changed());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use core::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::endpoint::Endpoint;
+use crate::error::{ChangedError, ClaimError, Corrupt, Fault, OpenError, ReadError, Reason, WriteError};
+use crate::layout::{CELLS, Kind, SENDER, cell_payload, cell_words};
+use crate::options::{Options, sealed, short_type_name};
+use crate::protocol::Stop;
+use crate::protocol::cell::{Cells, TRIES, Unread};
+use crate::protocol::seat;
+use crate::region::Region;
+use crate::region::header::Spec;
+use crate::spsc::{Message, check_type};
+use crate::sync::Ordering::Acquire;
+use crate::wait::{self, Bed, Patience, Wait};
+
+/// A mapped value. Inert: to write, take its seat; to read, make a reader.
+///
+/// Cheap to clone, and good on both sides of a fork.
+pub struct Channel<T> {
+    region: Arc<Region>,
+    cells: Cells,
+    spec: Spec,
+    carries: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        Self { region: self.region.clone(), cells: self.cells.clone(), spec: self.spec.clone(), carries: PhantomData }
+    }
+}
+
+impl<T> core::fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("seqlock::Channel").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+impl<T: Message> sealed::Channel for Channel<T> {
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn spec(_: Option<u64>, type_name: Option<&str>) -> Result<Spec, Reason> {
+        let type_name = type_name.map_or_else(short_type_name::<T>, str::to_owned);
+        check_type::<T>(&type_name)?;
+        let stride = cell_words(size_of::<T>(), align_of::<T>())
+            .ok_or(Reason::Capacity { found: CELLS, expected: "a type whose cells fit 63 bits" })?;
+        Ok(Spec {
+            kind: Kind::Seqlock,
+            type_size: size_of::<T>(),
+            type_align: align_of::<T>(),
+            type_name,
+            capacity: Some(crate::layout::cells(stride)),
+            stride,
+            mirrored: false,
+        })
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn from_region(region: Region, spec: Spec) -> Self {
+        let cells = Cells {
+            control: region.control(),
+            data: region.data(),
+            cells: region.capacity(),
+            stride: spec.stride,
+            payload: cell_payload(align_of::<T>()),
+        };
+        Self { region: Arc::new(region), cells, spec, carries: PhantomData }
+    }
+}
+
+impl<T: Message> Channel<T> {
+    /// How to make or open a region for this channel.
+    pub fn options() -> Options<Self> {
+        Options::new()
+    }
+
+    /// [`Options::create`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().create(path)
+    }
+
+    /// [`Options::open`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// [`Options::open_read_only`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open_read_only(path)
+    }
+
+    /// [`Options::from_fd`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+        Self::options().from_fd(fd)
+    }
+
+    /// Takes the writer's seat for this process. It goes on from the newest value.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`] names who sits there.
+    pub fn writer(&self) -> Result<Writer<T>, ClaimError> {
+        let cells = self.cells.clone();
+        let end = Endpoint::claim(&self.region, SENDER, |holder| cells.writer_state(holder))?;
+        Ok(Writer { end, cells, carries: PhantomData })
+    }
+
+    /// A reader. There may be any number, in any process that has the channel; it holds no seat.
+    pub fn reader(&self) -> Reader<T> {
+        Reader {
+            cells: self.cells.clone(),
+            read_only: self.region.read_only(),
+            seen: 0,
+            wait: Wait::default(),
+            carries: PhantomData,
+        }
+    }
+
+    /// The memory behind the channel.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
+    ///
+    /// # Errors
+    ///
+    /// The region is anonymous, or there is no memory.
+    pub fn snapshot(&self) -> Result<Self, OpenError> {
+        Ok(sealed::Channel::from_region(self.region.snapshot(&self.spec)?, self.spec.clone()))
+    }
+}
+
+/// The writing end: one at a time for all processes, usable from one thread at a time of the process that
+/// took it. The value stays when it is dropped.
+pub struct Writer<T> {
+    end: Endpoint,
+    cells: Cells,
+    carries: PhantomData<fn(T)>,
+}
+
+impl<T: Message> Writer<T> {
+    /// Makes `value` the latest. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// This process is a forked child of the writer's, or the region is corrupt.
+    #[inline]
+    pub fn write(&mut self, value: &T) -> Result<(), WriteError> {
+        match self.cells.write(&mut self.end.state, value.as_bytes(), self.end.fences) {
+            Ok(()) => Ok(()),
+            Err(Stop::Corrupt(corrupt)) => Err(WriteError::Corrupt(corrupt)),
+            Err(_) => Err(WriteError::Forked),
+        }
+    }
+
+    /// How many values were written so far, by this writer and those before it.
+    pub fn version(&self) -> u64 {
+        self.end.state.pos
+    }
+}
+
+/// A reading end: any number of them, each usable from one thread at a time, on both sides of a fork.
+pub struct Reader<T> {
+    cells: Cells,
+    read_only: bool,
+    /// The version that was read last.
+    seen: u64,
+    wait: Wait,
+    carries: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Reader<T> {
+    fn clone(&self) -> Self {
+        Self { cells: self.cells.clone(), carries: PhantomData, ..*self }
+    }
+}
+
+impl<T: Message> Reader<T> {
+    /// The latest whole value; all zeroes if there was none yet ([`version`](Self::version) tells). Never
+    /// waits for the writer.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Overtaken`] if a writer that never pauses is faster than this reader again and again;
+    /// the region is corrupt.
+    #[inline]
+    pub fn read(&mut self) -> Result<T, ReadError> {
+        match self.cells.read() {
+            Ok((value, version)) => {
+                self.seen = version;
+                Ok(value)
+            }
+            Err(Unread::Overtaken) => Err(ReadError::Overtaken { tries: TRIES }),
+            Err(Unread::Garbage(found)) => Err(ReadError::Corrupt(self.corrupt(found))),
+        }
+    }
+
+    fn corrupt(&self, found: u64) -> Corrupt {
+        Corrupt { fault: Fault::Version, found, position: self.seen }
+    }
+
+    /// The version of the value read last: how many values had been written up to it. 0: none.
+    pub fn version(&self) -> u64 {
+        self.seen
+    }
+
+    /// Whether there is a value other than the one read last.
+    #[inline]
+    pub fn has_changed(&self) -> bool {
+        self.latest() != self.seen
+    }
+
+    #[inline]
+    fn latest(&self) -> u64 {
+        self.cells.control.latest.load(Acquire) // C1
+    }
+
+    /// Whether a writer sits there.
+    pub fn has_writer(&self) -> bool {
+        !seat::is_free(&self.cells.control.seats[SENDER])
+    }
+
+    /// Waits until there is a value other than the one read last.
+    ///
+    /// A reader that is attached read-only cannot announce that it sleeps; it looks once a millisecond.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangedError::Closed`] if a writer was there and left, and its last value was read.
+    pub fn changed(&self) -> Result<(), ChangedError> {
+        self.changed_patiently(Patience::Forever)
+    }
+
+    /// Waits until there is a value other than the one read last, for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangedError::Timeout`], and those of [`changed`](Self::changed).
+    pub fn changed_timeout(&self, timeout: Duration) -> Result<(), ChangedError> {
+        self.changed_patiently(Patience::lasting(timeout))
+    }
+
+    fn changed_patiently(&self, patience: Patience) -> Result<(), ChangedError> {
+        let poll = || {
+            if self.has_changed() {
+                return Some(Ok(()));
+            }
+            let left = seat::left_since(&self.cells.control.seats[SENDER], 0)?;
+            // Looked at after the seat: the value that a writer wrote before it left is seen here.
+            debug_assert!(left > 0);
+            Some(if self.has_changed() { Ok(()) } else { Err(ChangedError::Closed) })
+        };
+        if let Some(result) = poll() {
+            return result;
+        }
+        let bed = if self.read_only { Bed::None } else { Bed::Shared(&self.cells.control.data_wait) };
+        wait::until(self.wait, patience, bed, poll).unwrap_or(Err(ChangedError::Timeout))
+    }
+
+    /// How blocked calls wait from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+}

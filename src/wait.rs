@@ -1,0 +1,102 @@
+//! How a blocked call waits: spin, then sleep.
+
+use std::time::{Duration, Instant};
+
+use crate::protocol::wait_word;
+use crate::sync::AtomicU32;
+
+/// How a blocked call waits for its peer. Whichever it is, an awake peer pays nothing for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Looks again and again, for the shortest delay, and uses a whole processor. After a millisecond
+    /// it yields between looks, so that a peer on the same processor gets its turn.
+    Spin,
+    /// Spins for this long, then sleeps in the kernel. The default, with 50 microseconds: about what it
+    /// costs to wake a sleeper.
+    SpinThenSleep(Duration),
+    /// Sleeps at once: for peers that share a processor, or seldom talk.
+    Sleep,
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Wait::SpinThenSleep(Duration::from_micros(50))
+    }
+}
+
+/// How long one call is willing to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Forever,
+    Until(Instant),
+}
+
+impl Patience {
+    /// From now on; a time too long for the clock is for ever.
+    pub fn lasting(timeout: Duration) -> Self {
+        Instant::now().checked_add(timeout).map_or(Patience::Forever, Patience::Until)
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Patience::Forever => None,
+            Patience::Until(end) => Some(end),
+        }
+    }
+}
+
+/// Looks between two looks at the clock.
+const LOOKS: u32 = 128;
+
+/// From then on, a spinning wait yields.
+const YIELD_AFTER: Duration = Duration::from_millis(1);
+
+/// The word a sleeper announces itself in.
+#[derive(Clone, Copy)]
+pub(crate) enum Bed<'a> {
+    /// Nobody else sleeps on it.
+    Own(&'a AtomicU32),
+    /// Several may.
+    Shared(&'a AtomicU32),
+    /// There is none it may write.
+    None,
+}
+
+/// Polls until there is an answer; `None` when patience has run out.
+#[cold]
+#[inline(never)]
+pub(crate) fn until<R>(wait: Wait, patience: Patience, bed: Bed<'_>, mut poll: impl FnMut() -> Option<R>) -> Option<R> {
+    let deadline = patience.deadline();
+    let spin = match wait {
+        Wait::Spin => Duration::MAX,
+        Wait::SpinThenSleep(time) => time,
+        Wait::Sleep => Duration::ZERO,
+    };
+    if spin > Duration::ZERO {
+        let start = Instant::now();
+        loop {
+            for _ in 0..LOOKS {
+                if let Some(result) = poll() {
+                    return Some(result);
+                }
+                core::hint::spin_loop();
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|end| now >= end) {
+                return None;
+            }
+            let waited = now - start;
+            if waited >= spin {
+                break;
+            }
+            if waited >= YIELD_AFTER {
+                std::thread::yield_now();
+            }
+        }
+    }
+    match bed {
+        Bed::Own(word) => wait_word::sleep_until(word, true, deadline, poll),
+        Bed::Shared(word) => wait_word::sleep_until(word, false, deadline, poll),
+        Bed::None => wait_word::nap_until(deadline, poll),
+    }
+}

@@ -1,0 +1,331 @@
+//! Checked views of shared memory: the control page, and the data area as 8-byte words.
+//!
+//! This is the only door from the protocols to shared memory. No method hands out a reference to a
+//! payload byte; every offset is checked against a length that was fixed when the view was made, so
+//! the protocols above are safe code whatever a peer writes.
+//!
+//! Under loom both views live on the heap and every word is loom's, so that a torn copy is seen.
+
+use core::mem::MaybeUninit;
+#[cfg(not(loom))]
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+use zerocopy::FromBytes;
+
+use crate::layout::WORD;
+use crate::sync::AtomicU64;
+
+/// Whatever must stay alive for a view to be valid (the mapping).
+#[cfg_attr(loom, allow(dead_code, reason = "on the heap, views own what they show"))]
+pub(crate) type Keep = Arc<dyn core::any::Any + Send + Sync>;
+
+/// A structure of atomics in shared memory.
+pub(crate) struct View<T> {
+    #[cfg(not(loom))]
+    ptr: NonNull<T>,
+    #[cfg(not(loom))]
+    _keep: Keep,
+    #[cfg(loom)]
+    heap: Arc<T>,
+}
+
+/// The data area, counted in 8-byte words.
+pub(crate) struct Words {
+    #[cfg(not(loom))]
+    base: NonNull<AtomicU64>,
+    #[cfg(not(loom))]
+    _keep: Keep,
+    #[cfg(loom)]
+    heap: Arc<[AtomicU64]>,
+    /// Words that may be addressed; a mirror counts.
+    len: usize,
+}
+
+#[cfg(not(loom))]
+mod mapped {
+    use super::*;
+
+    // SAFETY: W2: a view is an address of atomics, valid for as long as `_keep` lives, from any thread.
+    unsafe impl<T: Sync> Send for View<T> {}
+    // SAFETY: as for `Send`.
+    unsafe impl<T: Sync> Sync for View<T> {}
+    // SAFETY: as for `View`.
+    unsafe impl Send for Words {}
+    // SAFETY: as for `View`.
+    unsafe impl Sync for Words {}
+
+    impl<T> View<T> {
+        /// # Safety
+        ///
+        /// (W1) `T` is nothing but atomics, and `ptr` is aligned and mapped readable for it.
+        /// (W2) The mapping lives as long as `keep`.
+        /// (W3) It is writable, or nobody stores through this view.
+        pub unsafe fn new(ptr: NonNull<T>, keep: Keep) -> Self {
+            Self { ptr, _keep: keep }
+        }
+    }
+
+    impl<T> core::ops::Deref for View<T> {
+        type Target = T;
+
+        #[inline(always)]
+        fn deref(&self) -> &T {
+            // SAFETY: W1, W2: mapped for as long as `self`; only atomics, which others may write.
+            unsafe { self.ptr.as_ref() }
+        }
+    }
+
+    impl<T> Clone for View<T> {
+        fn clone(&self) -> Self {
+            Self { ptr: self.ptr, _keep: self._keep.clone() }
+        }
+    }
+
+    impl Words {
+        /// # Safety
+        ///
+        /// (W1) `base` is 8-byte aligned and mapped readable for `len` words, and `len * 8` fits an
+        /// `isize`. (W2) The mapping lives as long as `keep`. (W3) It is writable, or nobody stores
+        /// through this view. (W4) No reference to any of it exists.
+        pub unsafe fn new(base: NonNull<AtomicU64>, len: usize, keep: Keep) -> Self {
+            Self { base, len, _keep: keep }
+        }
+
+        /// The word at `index`.
+        #[inline(always)]
+        pub fn word(&self, index: usize) -> &AtomicU64 {
+            assert!(index < self.len);
+            // SAFETY: W1: `index < len`, so the offset stays inside the mapping.
+            let word = unsafe { self.base.add(index) };
+            // SAFETY: W1, W2: an aligned word of the mapping, which lives as long as `self`.
+            unsafe { word.as_ref() }
+        }
+
+        /// The address of byte `at`, of which `len` bytes may be touched.
+        #[inline(always)]
+        pub fn address(&self, at: usize, len: usize) -> *mut u8 {
+            let end = at.checked_add(len).expect("an offset inside the mapping");
+            assert!(end <= self.len * WORD);
+            self.base.as_ptr().cast::<u8>().wrapping_add(at)
+        }
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(ringway_tsan)))]
+    impl Words {
+        /// Copies `src` to byte `at`.
+        #[inline(always)]
+        pub fn write(&self, at: usize, src: &[u8]) {
+            let dst = self.address(at, src.len());
+            // SAFETY: C1: `address` checked the range (W1, W3); `src` is private memory.
+            unsafe { crate::copy::copy(dst, src.as_ptr(), src.len()) }
+        }
+
+        /// Copies `dst.len()` bytes from byte `at`. All of `dst` is initialised afterwards.
+        #[inline(always)]
+        pub fn read(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
+            let src = self.address(at, dst.len());
+            // SAFETY: C1: `address` checked the range (W1); `dst` is private memory.
+            unsafe { crate::copy::copy(dst.as_mut_ptr().cast(), src, dst.len()) }
+        }
+
+        /// [`Words::write`] where a reader may be copying the same bytes: it will find out.
+        #[inline(always)]
+        pub fn write_torn(&self, at: usize, src: &[u8]) {
+            self.write(at, src);
+        }
+
+        /// [`Words::read`] where the writer may be writing the same bytes: the caller finds out.
+        #[inline(always)]
+        pub fn read_torn(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
+            self.read(at, dst);
+        }
+    }
+
+    /// Under ThreadSanitizer, payload that publication must order is copied by plain accesses: it
+    /// reports them if the ordering is missing.
+    #[cfg(ringway_tsan)]
+    impl Words {
+        pub fn write(&self, at: usize, src: &[u8]) {
+            let dst = self.address(at, src.len());
+            // SAFETY: C1: `address` checked the range; no peer of a sanitizer run is hostile.
+            unsafe { core::ptr::copy_nonoverlapping(src.as_ptr(), dst, src.len()) }
+        }
+
+        pub fn read(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
+            let src = self.address(at, dst.len());
+            // SAFETY: as in `write`.
+            unsafe { core::ptr::copy_nonoverlapping(src, dst.as_mut_ptr().cast(), dst.len()) }
+        }
+
+        pub fn write_torn(&self, at: usize, src: &[u8]) {
+            self.write_words(at, src);
+        }
+
+        pub fn read_torn(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
+            self.read_words(at, dst);
+        }
+    }
+}
+
+#[cfg(loom)]
+mod heap {
+    use super::*;
+
+    impl<T> View<T> {
+        pub fn on_heap(value: T) -> Self {
+            Self { heap: Arc::new(value) }
+        }
+    }
+
+    impl<T> core::ops::Deref for View<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.heap
+        }
+    }
+
+    impl<T> Clone for View<T> {
+        fn clone(&self) -> Self {
+            Self { heap: self.heap.clone() }
+        }
+    }
+
+    impl Words {
+        /// `len` zero words, addressable twice over if `mirrored`.
+        pub fn on_heap(len: usize, mirrored: bool) -> Self {
+            let heap = (0..len).map(|_| AtomicU64::new(0)).collect();
+            Self { heap, len: if mirrored { 2 * len } else { len } }
+        }
+
+        pub fn word(&self, index: usize) -> &AtomicU64 {
+            assert!(index < self.len);
+            &self.heap[index % self.heap.len()]
+        }
+    }
+}
+
+impl Clone for Words {
+    fn clone(&self) -> Self {
+        Self {
+            #[cfg(not(loom))]
+            base: self.base,
+            #[cfg(not(loom))]
+            _keep: self._keep.clone(),
+            #[cfg(loom)]
+            heap: self.heap.clone(),
+            len: self.len,
+        }
+    }
+}
+
+#[cfg(any(loom, not(target_arch = "x86_64")))]
+impl Words {
+    /// Copies `src` to byte `at`.
+    pub fn write(&self, at: usize, src: &[u8]) {
+        self.write_words(at, src);
+    }
+
+    /// Copies `dst.len()` bytes from byte `at`. All of `dst` is initialised afterwards.
+    pub fn read(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
+        self.read_words(at, dst);
+    }
+
+    /// [`Words::write`] where a reader may be copying the same bytes: it will find out.
+    pub fn write_torn(&self, at: usize, src: &[u8]) {
+        self.write_words(at, src);
+    }
+
+    /// [`Words::read`] where the writer may be writing the same bytes: the caller finds out.
+    pub fn read_torn(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
+        self.read_words(at, dst);
+    }
+}
+
+/// The portable copy: whole words, relaxed.
+#[cfg(any(loom, ringway_tsan, not(target_arch = "x86_64")))]
+impl Words {
+    /// A word that is written in part keeps its other bytes: the writer of a slot is its only one.
+    fn write_words(&self, at: usize, mut src: &[u8]) {
+        use crate::sync::Ordering::Relaxed;
+        let (mut index, mut skip) = (at / WORD, at % WORD);
+        while !src.is_empty() {
+            let word = self.word(index);
+            let count = src.len().min(WORD - skip);
+            let mut bytes = if count == WORD { [0; WORD] } else { word.load(Relaxed).to_ne_bytes() };
+            bytes[skip..skip + count].copy_from_slice(&src[..count]);
+            word.store(u64::from_ne_bytes(bytes), Relaxed);
+            (index, skip, src) = (index + 1, 0, &src[count..]);
+        }
+    }
+
+    fn read_words(&self, at: usize, mut dst: &mut [MaybeUninit<u8>]) {
+        use crate::sync::Ordering::Relaxed;
+        let (mut index, mut skip) = (at / WORD, at % WORD);
+        while !dst.is_empty() {
+            let count = dst.len().min(WORD - skip);
+            let bytes = self.word(index).load(Relaxed).to_ne_bytes();
+            let (now, later) = dst.split_at_mut(count);
+            now.write_copy_of_slice(&bytes[skip..skip + count]);
+            (index, skip, dst) = (index + 1, 0, later);
+        }
+    }
+}
+
+impl Words {
+    /// The `T` at byte `at`, whatever bits are there.
+    #[inline(always)]
+    pub fn read_value<T: FromBytes>(&self, at: usize) -> T {
+        let mut value = MaybeUninit::<T>::uninit();
+        self.read(at, as_bytes_mut(&mut value));
+        // SAFETY: `read` initialised every byte, and `T: FromBytes` takes any.
+        unsafe { value.assume_init() }
+    }
+
+    /// [`Words::read_value`] where the writer may be writing it.
+    #[inline(always)]
+    pub fn read_value_torn<T: FromBytes>(&self, at: usize) -> Torn<T> {
+        let mut value = MaybeUninit::<T>::uninit();
+        self.read_torn(at, as_bytes_mut(&mut value));
+        Torn(value)
+    }
+
+    /// A copy of `len` bytes from byte `at`.
+    pub fn read_vec(&self, at: usize, len: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(len);
+        self.read(at, &mut bytes.spare_capacity_mut()[..len]);
+        // SAFETY: `read` initialised the first `len` bytes, for which there is room.
+        unsafe { bytes.set_len(len) };
+        bytes
+    }
+
+    /// Copies `dst.len()` bytes from byte `at` over initialised memory.
+    #[inline(always)]
+    pub fn read_bytes(&self, at: usize, dst: &mut [u8]) {
+        // SAFETY: `u8` and `MaybeUninit<u8>` have one layout, and `read` writes only initialised bytes.
+        let dst = unsafe { &mut *(core::ptr::from_mut(dst) as *mut [MaybeUninit<u8>]) };
+        self.read(at, dst);
+    }
+}
+
+/// A copy that may be part one value, part another, until the caller knows better.
+pub(crate) struct Torn<T>(MaybeUninit<T>);
+
+impl<T: FromBytes> Torn<T> {
+    /// The value, once it was checked to be one.
+    #[inline(always)]
+    pub fn believe(self) -> T {
+        // SAFETY: only `Words::read_value_torn` makes one, with every byte initialised; `T: FromBytes`
+        // takes any.
+        unsafe { self.0.assume_init() }
+    }
+}
+
+#[inline(always)]
+fn as_bytes_mut<T>(value: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
+    let bytes = value.as_mut_ptr().cast();
+    // SAFETY: `size_of::<T>()` bytes of `value`, exclusively borrowed; uninitialised bytes may be
+    // anything.
+    unsafe { core::slice::from_raw_parts_mut(bytes, size_of::<T>()) }
+}
