@@ -155,6 +155,11 @@ impl Channel {
         &self.region
     }
 
+    #[cfg(test)]
+    pub(crate) fn ring(&self) -> &RecordRing {
+        &self.ring
+    }
+
     /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, RECEIVER, SENDE
 use crate::os::wipe::Wiped;
 use crate::os::{membarrier, process};
 use crate::protocol::seat::{self, Claim, Refused};
-use crate::protocol::wait_word::{ASLEEP, AWAKE, GONE, wake};
+use crate::protocol::wait_word;
 use crate::protocol::{State, Stop};
 use crate::region::Region;
 use crate::sync::Ordering::Relaxed;
@@ -66,8 +66,7 @@ impl Endpoint {
         control.seats[index].barrier.store(barrier, Relaxed);
         core::mem::forget(claimed);
         let endpoint = Self { state, control, wait: Wait::default(), fences, index };
-        // A predecessor may have left its word asleep or gone.
-        endpoint.own_word().store(AWAKE, Relaxed);
+        wait_word::arrive(endpoint.own_word());
         Ok(endpoint)
     }
 
@@ -111,13 +110,11 @@ impl Drop for Endpoint {
         }
         if self.index == RECEIVER {
             // Before the seat is free, so that it cannot hit a successor: an awake sender then looks.
-            self.own_word().store(GONE, Relaxed);
+            wait_word::leave(self.own_word());
         }
         seat::release(&self.control.seats[self.index], self.state.holder);
         light_barrier(self.fences);
-        if self.peers_word().load(Relaxed) == ASLEEP {
-            wake(self.peers_word());
-        }
+        wait_word::wake(self.peers_word());
     }
 }
 

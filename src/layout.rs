@@ -22,7 +22,7 @@
 //! | `head` | the receiver, at every message | the sender, when its copy says full | first position not yet consumed |
 //! | `told` | the receiver | the next receiver | generation of the last sender whose end was reported |
 //! | `latest` | the seqlock's writer | readers | version of the newest whole value, 0 = none yet |
-//! | `data_wait` | sleeper: asleep; waker: awake; leaving receiver: gone | the sender, after every publication | see [`crate::protocol::wait_word`] |
+//! | `data_wait` | the receiver or readers, when they sleep or leave; whoever wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
 //! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
 //!
 //! # Data

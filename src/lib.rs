@@ -1,23 +1,40 @@
 //! Channels between processes in shared memory: rings and seqlocks at the speed of a cache line.
 
+#![cfg_attr(loom, allow(dead_code, reason = "the models use the protocols alone"))]
+
+#[cfg(not(loom))]
 pub mod bytes;
+#[cfg(all(target_arch = "x86_64", not(loom)))]
 mod copy;
+#[cfg(not(loom))]
 mod endpoint;
 mod error;
 mod layout;
+#[cfg(test)]
+mod models;
+#[cfg(not(loom))]
 mod options;
+#[cfg(not(loom))]
 mod os;
 mod protocol;
+#[cfg(not(loom))]
 mod region;
+#[cfg(not(loom))]
 pub mod seqlock;
+#[cfg(not(loom))]
 pub mod spsc;
 mod sync;
+#[cfg(not(loom))]
 mod wait;
 mod words;
 
 pub use error::*;
+#[cfg(not(loom))]
 pub use options::Options;
+#[cfg(not(loom))]
 pub use os::usage::{PageFaults, page_faults};
+#[cfg(not(loom))]
 pub use region::{Advice, Flush, Region};
+#[cfg(not(loom))]
 pub use wait::Wait;
 pub use zerocopy;

@@ -156,6 +156,11 @@ impl<T: Message> Channel<T> {
         &self.region
     }
 
+    #[cfg(test)]
+    pub(crate) fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
     /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
     ///
     /// # Errors

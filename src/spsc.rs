@@ -184,6 +184,11 @@ impl<T: Message> Channel<T> {
         &self.region
     }
 
+    #[cfg(test)]
+    pub(crate) fn ring(&self) -> &SlotRing {
+        &self.ring
+    }
+
     /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
     ///
     /// # Errors

@@ -46,13 +46,11 @@ pub(crate) mod model {
     }
 
     /// Lets the calling participant live for `operations` more atomic operations.
-    #[allow(dead_code, reason = "the models of a peer's death set it")]
     pub(crate) fn live_for(operations: u64) {
         LEFT.with(|left| left.set(Some(operations)));
     }
 
     /// Atomic operations the calling participant has done.
-    #[allow(dead_code, reason = "the models of a peer's death count with it")]
     pub(crate) fn steps() -> u64 {
         STEPS.with(Cell::get)
     }
@@ -82,7 +80,6 @@ pub(crate) mod model {
             #[derive(Debug)]
             pub(crate) struct $name(loom::sync::atomic::$name);
 
-            #[allow(dead_code, reason = "both widths share one set of operations")]
             impl $name {
                 pub(crate) fn new(value: $value) -> Self {
                     Self(loom::sync::atomic::$name::new(value))
@@ -97,6 +94,12 @@ pub(crate) mod model {
                 }
                 pub(crate) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
                     if step() { self.0.fetch_max(value, order) } else { 0 }
+                }
+                pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    if step() { self.0.fetch_or(value, order) } else { 0 }
+                }
+                pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    if step() { self.0.fetch_and(value, order) } else { 0 }
                 }
                 pub(crate) fn compare_exchange(
                     &self,

@@ -73,7 +73,7 @@ pub(crate) fn until<R>(wait: Wait, patience: Patience, bed: Bed<'_>, mut poll: i
         Wait::Sleep => Duration::ZERO,
     };
     if spin > Duration::ZERO {
-        let start = Instant::now();
+        let mut start = None;
         loop {
             for _ in 0..LOOKS {
                 if let Some(result) = poll() {
@@ -81,11 +81,12 @@ pub(crate) fn until<R>(wait: Wait, patience: Patience, bed: Bed<'_>, mut poll: i
                 }
                 core::hint::spin_loop();
             }
+            // The clock is not asked before the first looks: an awake peer answers within them.
             let now = Instant::now();
             if deadline.is_some_and(|end| now >= end) {
                 return None;
             }
-            let waited = now - start;
+            let waited = now - *start.get_or_insert(now);
             if waited >= spin {
                 break;
             }

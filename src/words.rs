@@ -17,7 +17,6 @@ use crate::layout::WORD;
 use crate::sync::AtomicU64;
 
 /// Whatever must stay alive for a view to be valid (the mapping).
-#[cfg_attr(loom, allow(dead_code, reason = "on the heap, views own what they show"))]
 pub(crate) type Keep = Arc<dyn core::any::Any + Send + Sync>;
 
 /// A structure of atomics in shared memory.
@@ -38,6 +37,9 @@ pub(crate) struct Words {
     _keep: Keep,
     #[cfg(loom)]
     heap: Arc<[AtomicU64]>,
+    /// Per word: whether its payload is read and written in an order that publication establishes.
+    #[cfg(loom)]
+    order: Arc<[loom::cell::UnsafeCell<()>]>,
     /// Words that may be addressed; a mirror counts.
     len: usize,
 }
@@ -196,7 +198,8 @@ mod heap {
         /// `len` zero words, addressable twice over if `mirrored`.
         pub fn on_heap(len: usize, mirrored: bool) -> Self {
             let heap = (0..len).map(|_| AtomicU64::new(0)).collect();
-            Self { heap, len: if mirrored { 2 * len } else { len } }
+            let order = (0..len).map(|_| loom::cell::UnsafeCell::new(())).collect();
+            Self { heap, order, len: if mirrored { 2 * len } else { len } }
         }
 
         pub fn word(&self, index: usize) -> &AtomicU64 {
@@ -215,6 +218,8 @@ impl Clone for Words {
             _keep: self._keep.clone(),
             #[cfg(loom)]
             heap: self.heap.clone(),
+            #[cfg(loom)]
+            order: self.order.clone(),
             len: self.len,
         }
     }
@@ -224,11 +229,15 @@ impl Clone for Words {
 impl Words {
     /// Copies `src` to byte `at`.
     pub fn write(&self, at: usize, src: &[u8]) {
+        #[cfg(loom)]
+        self.ordered(at, src.len()).for_each(|word| word.with_mut(|_| ()));
         self.write_words(at, src);
     }
 
     /// Copies `dst.len()` bytes from byte `at`. All of `dst` is initialised afterwards.
     pub fn read(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
+        #[cfg(loom)]
+        self.ordered(at, dst.len()).for_each(|word| word.with(|_| ()));
         self.read_words(at, dst);
     }
 
@@ -240,6 +249,13 @@ impl Words {
     /// [`Words::read`] where the writer may be writing the same bytes: the caller finds out.
     pub fn read_torn(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
         self.read_words(at, dst);
+    }
+
+    /// loom explores no load that reads a later store, so a slot that is written before its last reader
+    /// is done would go unseen; two accesses that nothing orders do not.
+    #[cfg(loom)]
+    fn ordered(&self, at: usize, len: usize) -> impl Iterator<Item = &loom::cell::UnsafeCell<()>> {
+        (at / WORD..(at + len).div_ceil(WORD)).map(|index| &self.order[index % self.order.len()])
     }
 }
 

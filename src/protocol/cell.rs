@@ -77,11 +77,11 @@ impl Cells {
         mark.store(2 * version - 1, Relaxed);
         fence(Release); // C2
         self.data.write_torn((offset + self.payload) * WORD, value);
-        mark.store(2 * version, Release);
+        mark.store(2 * version, Relaxed);
         self.control.latest.store(version, Release); // C1
         s.pos = version;
         light_barrier(fences);
-        if self.control.data_wait.load(Relaxed) == wait_word::ASLEEP {
+        if !wait_word::awake(self.control.data_wait.load(Relaxed)) {
             wait_word::wake(&self.control.data_wait);
         }
         Ok(())

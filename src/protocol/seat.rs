@@ -14,13 +14,16 @@
 //! may lag by one, since it is raised after the claim: whoever claims next raises it first, so ten
 //! bits suffice to tell. A seat that is freed keeps its generation.
 //!
-//! # Ordering (model: `seat_*`)
+//! # Ordering
 //!
-//! P1: freeing stores `holder` with release; claiming (CAS) and asking for the peer's status load it
-//! with acquire. Who sees a seat free sees everything its holder published.
+//! | pair | release | acquire | model that fails without it |
+//! |---|---|---|---|
+//! | P1 | [`release`] stores `holder` | [`claim`] and [`status`] load it: who sees the seat free sees all its holder did | `seat_succession`, `slots_close` |
+//! | P2 | [`claim`] swaps `holder` | the same loads: who sees a generation sees the count at most one behind | `seat_generation` |
+//! | P3 | [`claim`] raises the count | `full_generation` loads it: who sees the count sees the claim, and need not try again | `seat_race` |
 
 use crate::layout::{Process, Seat};
-use crate::sync::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 const PID_BITS: u32 = 22;
 const IDENTITY_BITS: u32 = 32;
@@ -71,7 +74,7 @@ fn holder_of(word: u64) -> Option<Process> {
 
 /// The full generation of a seat whose holder word is `word`; `None` if the two words contradict.
 fn full_generation(seat: &Seat, word: u64) -> Option<u64> {
-    let known = seat.generation.load(Acquire);
+    let known = seat.generation.load(Acquire); // P3
     match (word >> GENERATION_SHIFT).wrapping_sub(known) & GENERATION_MASK {
         0 => Some(known),
         1 => known.checked_add(1),
@@ -83,16 +86,17 @@ fn full_generation(seat: &Seat, word: u64) -> Option<u64> {
 pub(crate) fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused> {
     let mut word = 0;
     for _ in 0..TRIES {
-        word = seat.holder.load(Acquire); // P1
+        word = seat.holder.load(Acquire); // P1, P2
         let Some(generation) = full_generation(seat, word) else { continue };
         if let Some(process) = holder_of(word) {
             return Err(Refused::Taken(process, generation));
         }
         // The predecessor may have left, or died, before it raised the count.
-        seat.generation.fetch_max(generation, AcqRel);
+        seat.generation.fetch_max(generation, Release);
         let mine = pack(me, generation + 1);
-        if seat.holder.compare_exchange(word, mine, AcqRel, Acquire).is_ok() {
-            seat.generation.fetch_max(generation + 1, AcqRel);
+        // P2
+        if seat.holder.compare_exchange(word, mine, Release, Relaxed).is_ok() {
+            seat.generation.fetch_max(generation + 1, Release); // P3
             return Ok(Claim { word: mine, generation: generation + 1 });
         }
     }
@@ -102,19 +106,19 @@ pub(crate) fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused> {
 /// Frees the seat, if `word` still holds it.
 pub(crate) fn release(seat: &Seat, word: u64) {
     let free = word & (GENERATION_MASK << GENERATION_SHIFT);
-    let _ = seat.holder.compare_exchange(word, free, Release, Acquire); // P1
+    let _ = seat.holder.compare_exchange(word, free, Release, Relaxed); // P1
 }
 
 /// Frees the seat, whoever sits there: for a private copy of a region.
 pub(crate) fn vacate(seat: &Seat) {
-    release(seat, seat.holder.load(Acquire));
+    release(seat, seat.holder.load(Relaxed));
 }
 
 /// Who sits there, and how often the seat was taken. `Err`: the seat's words contradict each other.
 pub(crate) fn status(seat: &Seat) -> Result<Status, u64> {
     let mut word = 0;
     for _ in 0..TRIES {
-        word = seat.holder.load(Acquire); // P1
+        word = seat.holder.load(Acquire); // P1, P2
         if let Some(generation) = full_generation(seat, word) {
             return Ok(Status { holder: holder_of(word), generation });
         }
@@ -122,9 +126,9 @@ pub(crate) fn status(seat: &Seat) -> Result<Status, u64> {
     Err(word)
 }
 
-/// Whether the holder that this word names is another than none, without reading its generation.
+/// Whether nobody sits there. Orders nothing.
 pub(crate) fn is_free(seat: &Seat) -> bool {
-    holder_of(seat.holder.load(Acquire)).is_none() // P1
+    holder_of(seat.holder.load(Relaxed)).is_none()
 }
 
 /// The generation of a holder that sat after `baseline` and left; `None` while one may still come

@@ -129,18 +129,16 @@ impl SlotRing {
     #[inline(always)]
     pub fn after_publish(&self, s: &mut State, fences: bool) {
         light_barrier(fences);
-        let word = self.control.data_wait.load(Relaxed);
-        if word != wait_word::AWAKE {
-            self.receiver_not_awake(s, word);
+        if !wait_word::awake(self.control.data_wait.load(Relaxed)) {
+            self.receiver_not_awake(s);
         }
     }
 
+    /// Wakes it if it sleeps. If it is gone, the next message must look who sits there.
     #[cold]
-    fn receiver_not_awake(&self, s: &mut State, word: u32) {
-        match word {
-            wait_word::ASLEEP => wait_word::wake(&self.control.data_wait),
-            _ => s.limit = s.pos,
-        }
+    fn receiver_not_awake(&self, s: &mut State) {
+        wait_word::wake(&self.control.data_wait);
+        s.limit = s.pos;
     }
 
     /// Finds the next message; its payload may then be read from the returned byte.
@@ -183,7 +181,7 @@ impl SlotRing {
     #[inline(always)]
     pub fn after_consume(&self, fences: bool) {
         light_barrier(fences);
-        if self.control.space_wait.load(Relaxed) == wait_word::ASLEEP {
+        if !wait_word::awake(self.control.space_wait.load(Relaxed)) {
             wait_word::wake(&self.control.space_wait);
         }
     }

@@ -1,12 +1,16 @@
 //! Sleeping without a tax on those who are awake.
 //!
-//! A wait word is a futex that says what its owner is doing. There is one per direction.
+//! A wait word is a futex that says what those who sleep on it are doing. There is one per direction.
 //!
-//! | state | set by | a peer that sees it |
-//! |---|---|---|
-//! | [`AWAKE`] | the waker; the sleeper that gave up; a newcomer | goes on |
-//! | [`ASLEEP`] | the sleeper | sets it to `AWAKE` and wakes: at most once a sleep, so a sleeper that dies costs one wake-up |
-//! | [`GONE`] | the owner, leaving | looks at the seat before its next message |
+//! | bits | set by | cleared by | a peer that sees it |
+//! |---|---|---|---|
+//! | [`ASLEEP`] | the sleeper | the waker; the sleeper that gave up; a newcomer to the seat | clears it, counts, and wakes: at most once a sleep, so a sleeper that dies costs one wake-up |
+//! | [`GONE`] | the owner, leaving | a newcomer to the seat | looks at the seat before its next message |
+//! | the other 30 | the waker: how often it woke | never | nothing |
+//!
+//! The count is for words that several sleep on: one that looked, found nothing and is about to sleep must
+//! not take the announcement of another, made after the wake-up it missed, for its own (model:
+//! `sleeper_sees_change`).
 //!
 //! # Ordering (models: `sleeper_*`)
 //!
@@ -30,9 +34,15 @@ use crate::os::{futex, membarrier::heavy_barrier};
 #[cfg(loom)]
 use crate::models::{futex, heavy_barrier};
 
-pub(crate) const AWAKE: u32 = 0;
 pub(crate) const ASLEEP: u32 = 1;
 pub(crate) const GONE: u32 = 2;
+const WOKEN: u32 = 4;
+
+/// Whether the peer is neither asleep nor gone, by what its word says.
+#[inline(always)]
+pub(crate) fn awake(word: u32) -> bool {
+    word & (ASLEEP | GONE) == 0
+}
 
 /// How long a sleeper naps between two looks when nobody can be told to wake it: because the kernel
 /// refuses `membarrier`, or the region is attached read-only.
@@ -48,26 +58,28 @@ pub(crate) fn sleep_until<R>(
     deadline: Option<Instant>,
     mut poll: impl FnMut() -> Option<R>,
 ) -> Option<R> {
+    let retract = || {
+        if owned {
+            word.fetch_and(!ASLEEP, Relaxed);
+        }
+    };
     loop {
-        word.store(ASLEEP, Relaxed); // R1
+        let announced = word.fetch_or(ASLEEP, Relaxed) | ASLEEP; // R1
         let told = heavy_barrier();
         if let Some(result) = poll() {
             // R2
-            if owned {
-                let _ = word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed);
-            }
+            retract();
             return Some(result);
         }
         let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
-            if owned {
-                let _ = word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed);
-            }
+            retract();
             return None;
         }
         let nap = if told { left } else { Some(left.map_or(NAP, |left| left.min(NAP))) };
-        futex::wait(word, ASLEEP, nap);
+        futex::wait(word, announced, nap);
         if let Some(result) = poll() {
+            retract();
             return Some(result);
         }
     }
@@ -87,10 +99,28 @@ pub(crate) fn nap_until<R>(deadline: Option<Instant>, mut poll: impl FnMut() -> 
     }
 }
 
-/// Wakes whoever sleeps on `word`. Called by a peer that saw it [`ASLEEP`].
+/// Wakes whoever sleeps on `word`, if someone does.
+///
+/// One try is enough: if the word changed meanwhile, a sleeper announced itself after what this caller
+/// published, and will find it when it looks.
 #[cold]
 pub(crate) fn wake(word: &AtomicU32) {
-    if word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed).is_ok() {
+    let seen = word.load(Relaxed);
+    if seen & ASLEEP == 0 {
+        return;
+    }
+    let woken = (seen & !ASLEEP).wrapping_add(WOKEN);
+    if word.compare_exchange(seen, woken, Relaxed, Relaxed).is_ok() {
         futex::wake(word);
     }
+}
+
+/// A newcomer's first act: its predecessor may have left the word asleep or gone.
+pub(crate) fn arrive(word: &AtomicU32) {
+    word.fetch_and(!(ASLEEP | GONE), Relaxed);
+}
+
+/// The owner's last act while it has the seat.
+pub(crate) fn leave(word: &AtomicU32) {
+    word.fetch_or(GONE, Relaxed);
 }

@@ -1,0 +1,97 @@
+//! The seqlock: publication (C1), tearing (C2), a writer that is gone in the middle of a write.
+
+use super::*;
+use crate::protocol::cell::Unread;
+
+fn value(version: u64) -> [u64; 2] {
+    [version, version]
+}
+
+/// C1: the newest version's value is whole.
+#[test]
+fn cell_publication() {
+    explore(|| {
+        let cells = cells(2);
+        let mut s = cells.model_writer();
+        let writing = cells.clone();
+        let writer = thread::spawn(move || {
+            writing.model_write(&mut s, value(1)).unwrap();
+        });
+        let (found, version) = cells.read::<[u64; 2]>().unwrap();
+        assert_eq!(found, value(version));
+        writer.join().unwrap();
+        assert_eq!(cells.read::<[u64; 2]>(), Ok((value(1), 1)));
+    });
+}
+
+/// Versions do not go back, and each is the value that was written under it.
+#[test]
+fn cell_order() {
+    explore(|| {
+        let cells = cells(4);
+        let mut s = cells.model_writer();
+        let writing = cells.clone();
+        let writer = thread::spawn(move || {
+            (1..=2).for_each(|version| writing.model_write(&mut s, value(version)).unwrap());
+        });
+        let mut newest = 0;
+        for _ in 0..2 {
+            let (found, version) = cells.read::<[u64; 2]>().unwrap();
+            assert_eq!(found, value(version));
+            assert!(version >= newest);
+            newest = version;
+        }
+        writer.join().unwrap();
+        assert_eq!(cells.read::<[u64; 2]>(), Ok((value(2), 2)));
+    });
+}
+
+/// C2: a reader that the writer overtakes does not believe what it copied. With one cell, every write
+/// overtakes.
+#[test]
+fn cell_tearing() {
+    for count in [1, 2] {
+        explore(move || {
+            let cells = cells(count);
+            let mut s = cells.model_writer();
+            let writing = cells.clone();
+            let writer = thread::spawn(move || {
+                (1..=2).for_each(|version| writing.model_write(&mut s, value(version)).unwrap());
+            });
+            match cells.read::<[u64; 2]>() {
+                Ok((found, version)) => assert_eq!(found, value(version)),
+                Err(error) => assert_eq!(error, Unread::Overtaken),
+            }
+            writer.join().unwrap();
+        });
+    }
+}
+
+/// A writer that dies before any of its operations: readers have the last whole value, at once, and a
+/// successor goes on from it.
+#[test]
+fn cell_writer_dies() {
+    for left in lives() {
+        explore(move || {
+            let cells = cells(2);
+            let mut s = cells.model_writer();
+            let writing = cells.clone();
+            let writer = thread::spawn(move || {
+                mortal(|| {
+                    live_for(left);
+                    (1..=2).for_each(|version| writing.model_write(&mut s, value(version)).unwrap());
+                })
+            });
+            match cells.read::<[u64; 2]>() {
+                Ok((found, version)) => assert_eq!(found, value(version)),
+                Err(error) => assert_eq!(error, Unread::Overtaken),
+            }
+            writer.join().unwrap();
+            let (found, version) = cells.read::<[u64; 2]>().unwrap();
+            assert_eq!(found, value(version));
+            let mut successor = cells.model_writer();
+            cells.model_write(&mut successor, value(version + 1)).unwrap();
+            assert_eq!(cells.read::<[u64; 2]>(), Ok((value(version + 1), version + 1)));
+        });
+    }
+}

@@ -1,0 +1,243 @@
+//! Models of the protocols, over the very code that runs on a mapping.
+//!
+//! Each body runs twice: under loom (`RUSTFLAGS="--cfg loom" cargo test --release --lib models`), which
+//! tries every order of the atomic operations with at most three preemptions, and every value a relaxed
+//! load may return; and as a plain stress test over an anonymous region, with real threads.
+//!
+//! Payload words are loom's atomics too, so a torn copy is seen. `.ci/weaken` breaks each ordering in turn
+//! and wants a model to fail.
+
+mod cell;
+mod records;
+mod seat;
+mod sleeper;
+mod slots;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::protocol::cell::Cells;
+use crate::protocol::records::RecordRing;
+use crate::protocol::slots::SlotRing;
+use crate::protocol::{State, Stop};
+
+/// Stands in the seat of every endpoint that is modelled without one.
+const HOLDER: u64 = 1;
+
+/// Tries an operation until it is no longer blocked, and lets others run in between.
+fn insist<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
+    loop {
+        match attempt() {
+            Err(Stop::Blocked) => thread::yield_now(),
+            result => return result,
+        }
+    }
+}
+
+impl SlotRing {
+    fn model_sender(&self) -> State {
+        self.sender_state(HOLDER, 0).unwrap()
+    }
+
+    fn model_receiver(&self) -> State {
+        self.receiver_state(HOLDER).unwrap()
+    }
+
+    /// Sends two words, or says that the ring is full.
+    fn model_send(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
+        let at = self.reserve(s)?;
+        self.data.write(at, zerocopy::IntoBytes::as_bytes(&value));
+        self.publish(s);
+        self.after_publish(s, false);
+        Ok(())
+    }
+
+    /// Receives two words, or says that the ring is empty.
+    fn model_recv(&self, s: &mut State) -> Result<[u64; 2], Stop> {
+        let at = self.peek(s)?;
+        let value = self.data.read_value(at);
+        self.consume(s);
+        self.after_consume(false);
+        Ok(value)
+    }
+}
+
+impl RecordRing {
+    fn model_sender(&self) -> State {
+        self.sender_state(HOLDER, 0).unwrap()
+    }
+
+    fn model_receiver(&self) -> State {
+        self.receiver_state(HOLDER).unwrap()
+    }
+
+    fn model_send(&self, s: &mut State, record: &[u8]) -> Result<(), Stop> {
+        self.reserve(s, record.len())?;
+        self.write(s, record);
+        self.publish(s, record.len());
+        self.after_publish(s, false);
+        Ok(())
+    }
+
+    fn model_recv(&self, s: &mut State) -> Result<Vec<u8>, Stop> {
+        let (at, len) = self.peek(s)?;
+        let record = self.data.read_vec(at, len);
+        self.consume(s, len);
+        self.after_consume(false);
+        Ok(record)
+    }
+}
+
+impl Cells {
+    fn model_writer(&self) -> State {
+        self.writer_state(HOLDER).unwrap()
+    }
+
+    fn model_write(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
+        self.write(s, zerocopy::IntoBytes::as_bytes(&value), false)
+    }
+}
+
+/// How many operations a mortal participant gets to live for, each tried in turn: enough for it to finish.
+fn lives() -> impl Iterator<Item = u64> {
+    if cfg!(loom) { 0..40 } else { 0..1 }
+}
+
+/// Runs a participant that may be ended before one of its atomic operations.
+fn mortal(participant: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(participant)) {
+        if !payload.is::<Died>() {
+            resume_unwind(payload);
+        }
+    }
+}
+
+#[cfg(loom)]
+mod world {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crossbeam_utils::CachePadded;
+
+    use super::{Cells, RecordRing, SlotRing};
+    use crate::layout::{Control, FIRST, HeadLine, Seat, slot_words};
+    use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+    use crate::words::{View, Words};
+
+    pub(crate) use crate::sync::model::{Died, live_for, steps};
+    pub(crate) use loom::thread;
+
+    /// Explores every order of the model's operations, with at most three preemptions.
+    pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+    }
+
+    pub(crate) fn control() -> View<Control> {
+        let seat = || Seat { holder: AtomicU64::new(0), generation: AtomicU64::new(0), barrier: AtomicU64::new(0) };
+        View::on_heap(Control {
+            seats: std::array::from_fn(|_| CachePadded::new(seat())),
+            consumed: CachePadded::new(HeadLine { head: AtomicU64::new(FIRST), told: AtomicU64::new(0) }),
+            latest: CachePadded::new(AtomicU64::new(0)),
+            data_wait: CachePadded::new(AtomicU32::new(0)),
+            space_wait: CachePadded::new(AtomicU32::new(0)),
+        })
+    }
+
+    pub(crate) fn slot_ring(capacity: u64) -> SlotRing {
+        let stride = slot_words(16, 8).unwrap();
+        let data = Words::on_heap(capacity as usize * stride, false);
+        SlotRing { control: control(), data, capacity, stride }
+    }
+
+    pub(crate) fn record_ring(words: u64) -> RecordRing {
+        RecordRing { control: control(), data: Words::on_heap(words as usize, true), capacity: words }
+    }
+
+    pub(crate) fn cells(cells: u64) -> Cells {
+        Cells { control: control(), data: Words::on_heap(cells as usize * 3, false), cells, stride: 3, payload: 1 }
+    }
+
+    /// What `membarrier` and the compiler's fence on the other side amount to together.
+    pub(crate) fn heavy_barrier() -> bool {
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// The futex, as a queue for each word.
+    pub(crate) mod futex {
+        use super::*;
+        use loom::sync::{Condvar, Mutex};
+
+        type Queue = (usize, Arc<Condvar>);
+        loom::lazy_static! {
+            static ref QUEUES: Mutex<Vec<Queue>> = Mutex::new(Vec::new());
+        }
+
+        fn queue_of(queues: &mut Vec<Queue>, word: &AtomicU32) -> Arc<Condvar> {
+            let key = std::ptr::from_ref(word).addr();
+            if let Some((_, queue)) = queues.iter().find(|(other, _)| *other == key) {
+                return queue.clone();
+            }
+            let queue = Arc::new(Condvar::new());
+            queues.push((key, queue.clone()));
+            queue
+        }
+
+        pub(crate) fn wait(word: &AtomicU32, expected: u32, _: Option<Duration>) {
+            let mut queues = QUEUES.lock().unwrap();
+            let queue = queue_of(&mut queues, word);
+            if word.load(Ordering::Relaxed) == expected {
+                drop(queue.wait(queues).unwrap());
+            }
+        }
+
+        pub(crate) fn wake(word: &AtomicU32) {
+            let mut queues = QUEUES.lock().unwrap();
+            queue_of(&mut queues, word).notify_all();
+        }
+    }
+}
+
+#[cfg(not(loom))]
+mod world {
+    use super::{Cells, RecordRing, SlotRing};
+    use crate::layout::{Control, cell_payload};
+    use crate::words::View;
+    use crate::{bytes, seqlock, spsc};
+
+    pub(crate) use std::thread;
+
+    /// Never dies here: see the loom arm.
+    pub(crate) struct Died;
+    pub(crate) fn live_for(_: u64) {}
+    pub(crate) fn steps() -> u64 {
+        0
+    }
+
+    /// Runs the model often enough for threads to meet in many ways.
+    pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {
+        (0..300).for_each(|_| model());
+    }
+
+    pub(crate) fn control() -> View<Control> {
+        slot_ring(1).control
+    }
+
+    pub(crate) fn slot_ring(capacity: u64) -> SlotRing {
+        spsc::Channel::<[u64; 2]>::options().capacity(capacity).anonymous().unwrap().ring().clone()
+    }
+
+    /// A mirrored ring has whole pages, so it has more words here than were asked for.
+    pub(crate) fn record_ring(words: u64) -> RecordRing {
+        bytes::Channel::options().capacity_bytes(words * 8).anonymous().unwrap().ring().clone()
+    }
+
+    pub(crate) fn cells(cells: u64) -> Cells {
+        let made = seqlock::Channel::<[u64; 2]>::options().anonymous().unwrap().cells().clone();
+        assert_eq!(made.payload, cell_payload(8));
+        Cells { cells, ..made }
+    }
+}
+
+pub(crate) use world::*;

@@ -1,0 +1,146 @@
+//! The slot ring: publication (A1), reuse (A2), wrap-around, full and empty, close, a sender that dies.
+
+use super::*;
+use crate::layout::SENDER;
+use crate::protocol::seat;
+
+fn message(n: u64) -> [u64; 2] {
+    [n, n ^ u64::MAX]
+}
+
+/// A1: a message that can be seen is whole. The receiver never waits, so that it looks at every moment.
+#[test]
+fn slots_publication() {
+    explore(|| {
+        let ring = slot_ring(2);
+        let mut s = ring.model_sender();
+        let sending = ring.clone();
+        let sender = thread::spawn(move || {
+            for n in 1..=2 {
+                sending.model_send(&mut s, message(n)).unwrap();
+            }
+        });
+        let mut r = ring.model_receiver();
+        let mut received = 0;
+        let mut look = || match ring.model_recv(&mut r) {
+            Ok(value) => {
+                received += 1;
+                assert_eq!(value, message(received));
+            }
+            Err(stop) => assert_eq!(stop, Stop::Blocked),
+        };
+        look();
+        look();
+        sender.join().unwrap();
+        look();
+        look();
+        assert_eq!(received, 2);
+    });
+}
+
+/// A2: a slot is not written again before its message was copied. The sender never waits.
+#[test]
+fn slots_reuse() {
+    explore(|| {
+        let ring = slot_ring(1);
+        let mut s = ring.model_sender();
+        ring.model_send(&mut s, message(1)).unwrap();
+        let mut r = ring.model_receiver();
+        let receiving = ring.clone();
+        let receiver = thread::spawn(move || {
+            assert_eq!(receiving.model_recv(&mut r), Ok(message(1)));
+            r
+        });
+        let sent = (0..2).any(|_| ring.model_send(&mut s, message(2)).is_ok());
+        let mut r = receiver.join().unwrap();
+        assert_eq!(ring.model_recv(&mut r), if sent { Ok(message(2)) } else { Err(Stop::Blocked) });
+    });
+}
+
+/// Wrap-around, full and empty: both sides wait.
+#[test]
+fn slots_wrap() {
+    for capacity in [1, 2] {
+        explore(move || {
+            let ring = slot_ring(capacity);
+            let mut s = ring.model_sender();
+            let sending = ring.clone();
+            let sender = thread::spawn(move || {
+                for n in 1..=3 {
+                    insist(|| sending.model_send(&mut s, message(n))).unwrap();
+                }
+            });
+            let mut r = ring.model_receiver();
+            for n in 1..=3 {
+                assert_eq!(insist(|| ring.model_recv(&mut r)).unwrap(), message(n));
+            }
+            sender.join().unwrap();
+        });
+    }
+}
+
+/// A sender that leaves is drained, then the ring is closed.
+#[test]
+fn slots_close() {
+    explore(|| {
+        let ring = slot_ring(2);
+        let sending = ring.clone();
+        let me = crate::layout::Process { pid: 7, identity: 7 };
+        let claim = seat::claim(&ring.control.seats[SENDER], me).unwrap();
+        let mut s = ring.model_sender();
+        let sender = thread::spawn(move || {
+            // Without the wake-up check, whose fence would order what the seat must.
+            let at = sending.reserve(&mut s).unwrap();
+            sending.data.write(at, zerocopy::IntoBytes::as_bytes(&message(1)));
+            sending.publish(&mut s);
+            seat::release(&sending.control.seats[SENDER], claim.word);
+        });
+        let mut r = ring.model_receiver();
+        let first = ring.model_recv(&mut r);
+        assert!(matches!(first, Ok(_) | Err(Stop::Blocked)), "closed before it was drained: {first:?}");
+        sender.join().unwrap();
+        if first.is_err() {
+            assert_eq!(ring.model_recv(&mut r), Ok(message(1)));
+        }
+        assert_eq!(ring.model_recv(&mut r), Err(Stop::Closed));
+        assert_eq!(ring.model_recv(&mut r), Err(Stop::Closed));
+    });
+}
+
+/// A sender that dies before any of its operations has sent a prefix, and a successor goes on behind it.
+#[test]
+fn slots_sender_dies() {
+    for left in lives() {
+        explore(move || {
+            let ring = slot_ring(1);
+            let mut s = ring.model_sender();
+            let sending = ring.clone();
+            let sender = thread::spawn(move || {
+                mortal(|| {
+                    live_for(left);
+                    for n in 1..=2 {
+                        let _ = sending.model_send(&mut s, message(n));
+                    }
+                });
+                steps()
+            });
+            let mut r = ring.model_receiver();
+            let mut received = 0;
+            for _ in 0..2 {
+                if let Ok(value) = ring.model_recv(&mut r) {
+                    received += 1;
+                    assert_eq!(value, message(received));
+                }
+            }
+            sender.join().unwrap();
+            while let Ok(value) = ring.model_recv(&mut r) {
+                received += 1;
+                assert_eq!(value, message(received));
+            }
+            let mut successor = ring.model_sender();
+            assert_eq!(successor.pos, r.pos);
+            ring.model_send(&mut successor, message(9)).unwrap();
+            assert_eq!(ring.model_recv(&mut r), Ok(message(9)));
+        });
+    }
+}
