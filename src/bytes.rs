@@ -30,6 +30,8 @@ use crate::protocol::Stop;
 use crate::protocol::records::RecordRing;
 use crate::region::Region;
 use crate::region::header::Spec;
+use crate::sync::Ordering::Acquire;
+use crate::sync::fence;
 use crate::wait::{Patience, Wait};
 
 /// A mapped ring. Inert: to send or receive, take one of its seats.
@@ -73,7 +75,25 @@ impl sealed::Channel for Channel {
         let ring = RecordRing { control: region.control(), data: region.data(), capacity: region.capacity() };
         Self { region: Arc::new(region), ring, spec }
     }
+
+    fn copy(&self) -> Result<Self, OpenError> {
+        let corrupt = |stop| OpenError::new(self.region.place(), Reason::from(stop));
+        for _ in 0..COPIES {
+            let end = self.ring.reach(self.ring.head().map_err(corrupt)?);
+            let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
+            fence(Acquire);
+            let head = self.ring.head().map_err(corrupt)?;
+            if copy.ring.hold_only(head, end.max(head)) {
+                return Ok(copy);
+            }
+        }
+        Err(OpenError::new(self.region.place(), Reason::Busy))
+    }
 }
+
+/// How often a copy of a ring in use is tried: one fails only where a payload that looks like a header was
+/// written during the walk.
+const COPIES: usize = 10;
 
 impl Options<Channel> {
     /// How many bytes the ring holds, a multiple of 8; rounded up to whole pages. Every record takes 8
@@ -164,9 +184,9 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// The region is anonymous, or there is no memory.
+    /// There is no memory, or the region is corrupt.
     pub fn snapshot(&self) -> Result<Self, OpenError> {
-        Ok(sealed::Channel::from_region(self.region.snapshot(&self.spec)?, self.spec.clone()))
+        sealed::Channel::copy(self)
     }
 }
 
@@ -331,6 +351,11 @@ impl Sender {
     /// The longest record the ring takes, in bytes.
     pub fn max_len(&self) -> usize {
         RecordRing::max_len(self.ring.capacity)
+    }
+
+    /// Whether a receiver sits there now.
+    pub fn has_receiver(&self) -> bool {
+        self.end.has_peer()
     }
 
     /// Whether a receiver sat there since this sender came, and left.
@@ -599,6 +624,11 @@ impl Receiver {
     /// How many bytes the ring holds: see [`Options::capacity_bytes`].
     pub fn capacity(&self) -> u64 {
         self.ring.capacity * WORD as u64
+    }
+
+    /// Whether a sender sits there now.
+    pub fn has_sender(&self) -> bool {
+        self.end.has_peer()
     }
 
     /// Whether the sender left. What it sent may still be there.

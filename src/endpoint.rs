@@ -1,12 +1,12 @@
 //! What every endpoint has, whatever its channel: a seat, private state, and a way to wait.
 
 use crate::error::{
-    ClaimError, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    ClaimError, Reason, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, RECEIVER, SENDER};
 use crate::os::wipe::Wiped;
 use crate::os::{membarrier, process};
-use crate::protocol::seat::{self, Claim, Refused};
+use crate::protocol::seat::{self, Refused};
 use crate::protocol::wait_word;
 use crate::protocol::{State, Stop};
 use crate::region::Region;
@@ -14,19 +14,6 @@ use crate::sync::Ordering::Relaxed;
 use crate::sync::light_barrier;
 use crate::wait::{self, Bed, Patience, Wait};
 use crate::words::View;
-
-/// A seat that is being taken: freed again unless it becomes an [`Endpoint`].
-struct Claimed<'a> {
-    control: &'a Control,
-    index: usize,
-    claim: Claim,
-}
-
-impl Drop for Claimed<'_> {
-    fn drop(&mut self) {
-        seat::release(&self.control.seats[self.index], self.claim.word);
-    }
-}
 
 /// An endpoint's seat and private state. Belongs to the process that claimed it; in a child it finds its
 /// state wiped, and its drop does nothing.
@@ -51,21 +38,24 @@ impl Endpoint {
         }
         let control = region.control();
         let name = if index == SENDER { Seat::Sender } else { Seat::Receiver };
-        let claim = seat::claim(&control.seats[index], process::this()?).map_err(|refused| match refused {
+        // All that can fail for want of something comes before the claim, which others can see.
+        let me = process::this()?;
+        let mut private = Wiped::new(State::new(0, 0, 0, 0))?;
+        let fences = !membarrier::register();
+        let claim = seat::claim(&control.seats[index], me).map_err(|refused| match refused {
             Refused::Taken(holder, generation) => ClaimError::Taken { seat: name, pid: holder.pid, generation },
             Refused::Garbage(found) => ClaimError::CorruptSeat { seat: name, found },
         })?;
-        let claimed = Claimed { control: &control, index, claim };
-        let state = state(claim.word).map_err(|stop| match stop {
-            Stop::Corrupt(corrupt) => ClaimError::Corrupt(corrupt),
-            _ => ClaimError::CorruptSeat { seat: name, found: claim.word },
+        *private = state(claim.word).map_err(|stop| {
+            seat::release(&control.seats[index], claim.word);
+            match stop {
+                Stop::Corrupt(corrupt) => ClaimError::Corrupt(corrupt),
+                _ => ClaimError::CorruptSeat { seat: name, found: claim.word },
+            }
         })?;
-        let state = Wiped::new(state)?;
-        let fences = !membarrier::register();
         let barrier = if fences { BARRIER_FENCES } else { BARRIER_REGISTERED };
         control.seats[index].barrier.store(barrier, Relaxed);
-        core::mem::forget(claimed);
-        let endpoint = Self { state, control, wait: Wait::default(), fences, index };
+        let endpoint = Self { state: private, control, wait: Wait::default(), fences, index };
         wait_word::arrive(endpoint.own_word());
         Ok(endpoint)
     }
@@ -96,6 +86,12 @@ impl Endpoint {
         wait::until(self.wait, patience, Bed::Own(word), poll).unwrap_or(Err(Stop::Blocked))
     }
 
+    /// Whether someone sits at the other end now.
+    pub fn has_peer(&self) -> bool {
+        let peer = if self.index == RECEIVER { SENDER } else { RECEIVER };
+        !seat::is_free(&self.control.seats[peer])
+    }
+
     /// Whether the peer sat here and left, as far as this endpoint is concerned.
     pub fn peer_left(&self) -> bool {
         let peer = if self.index == RECEIVER { SENDER } else { RECEIVER };
@@ -124,6 +120,15 @@ pub(crate) fn receiver_baseline(control: &Control) -> u64 {
         Ok(seat::Status { holder: None, generation }) => generation,
         Ok(seat::Status { holder: Some(_), generation }) => generation.saturating_sub(1),
         Err(_) => 0,
+    }
+}
+
+impl From<Stop> for Reason {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Corrupt(corrupt) => Reason::Corrupt(corrupt),
+            _ => Reason::Busy,
+        }
     }
 }
 

@@ -525,7 +525,11 @@ pub enum Reason {
         /// The most it may have.
         expected: usize,
     },
-    /// The file system has no room.
+    /// A type name with a NUL in it.
+    NulInTypeName,
+    /// `create`: the directory is missing.
+    NoDirectory,
+    /// The file system, or the machine's memory, has no room.
     NoSpace {
         /// Bytes the region needs.
         needed: u64,
@@ -563,6 +567,10 @@ pub enum Reason {
         /// The seals it must have.
         expected: u32,
     },
+    /// A region in use changed so quickly that no copy of it was whole.
+    Busy,
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
     /// The region has no file to do that with.
     Anonymous,
     /// Another error of the system.
@@ -648,6 +656,8 @@ impl fmt::Display for Reason {
             Reason::TypeName { found, expected } => {
                 write!(f, "a type name of {found} bytes, expected at most {expected}; shorten it with type_name")
             }
+            Reason::NulInTypeName => f.write_str("a type name with a NUL in it, expected none; leave it out"),
+            Reason::NoDirectory => f.write_str("its directory is missing; make it first, or use another path"),
             Reason::NoSpace { needed } => write!(
                 f,
                 "no room for {needed} bytes; free some, enlarge the file system (in a container, its /dev/shm), or \
@@ -675,6 +685,8 @@ impl fmt::Display for Reason {
                 "the memfd has seals {found:#x}, expected {expected:#x}: it could be truncated under its users; let \
                  ringway make it"
             ),
+            Reason::Busy => f.write_str("it changed during every try to copy it; let its users pause, or try again"),
+            Reason::Corrupt(corrupt) => corrupt.fmt(f),
             Reason::Anonymous => f.write_str("an anonymous region has no file; use a memfd"),
             Reason::Os(error) => error.fmt(f),
         }

@@ -1,10 +1,9 @@
-//! Channels between processes in shared memory: rings and seqlocks at the speed of a cache line.
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(loom, allow(dead_code, reason = "the models use the protocols alone"))]
 
 #[cfg(not(loom))]
 pub mod bytes;
-#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
 mod copy;
 #[cfg(not(loom))]
 mod endpoint;

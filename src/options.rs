@@ -18,6 +18,7 @@ pub(crate) mod sealed {
         fn spec(capacity: Option<u64>, type_name: Option<&str>) -> Result<Spec, Reason>;
         #[allow(private_interfaces, reason = "the trait is sealed")]
         fn from_region(region: Region, spec: Spec) -> Self;
+        fn copy(&self) -> Result<Self, super::OpenError>;
     }
 }
 
@@ -175,14 +176,17 @@ impl<C: sealed::Channel> Options<C> {
     /// Copies the region in a file, as it is now, into private memory: a channel of its own, whose seats
     /// are free and from which the messages can be received without the region noticing.
     ///
-    /// A copy of a region in use is a prefix of what was sent; for an exact one, let its users pause.
+    /// A copy of a ring in use holds the messages that lay in it from the beginning of the copying to its
+    /// end; one of a seqlock, its latest value.
     ///
     /// # Errors
     ///
-    /// Those of [`open`](Self::open); the file need only be readable.
+    /// Those of [`open`](Self::open), but the file need only be readable; there is no memory.
     pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         let path = path.as_ref();
-        self.make(&path.display().to_string(), |spec, settings| Region::open(path, spec, settings, Access::Private))
+        let place = path.display().to_string();
+        let original = self.make(&place, |spec, settings| Region::open(path, spec, settings, Access::ReadOnly))?;
+        original.copy()
     }
 }
 

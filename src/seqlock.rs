@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use crate::endpoint::Endpoint;
 use crate::error::{ChangedError, ClaimError, Corrupt, Fault, OpenError, ReadError, Reason, WriteError};
-use crate::layout::{CELLS, Kind, SENDER, cell_payload, cell_words};
+use crate::layout::{CELLS, Kind, POSITION_LIMIT, SENDER, cell_payload, cell_words};
 use crate::options::{Options, sealed, short_type_name};
 use crate::protocol::Stop;
-use crate::protocol::cell::{Cells, TRIES, Unread};
+use crate::protocol::cell::{Cells, Unread};
 use crate::protocol::seat;
 use crate::region::Region;
 use crate::region::header::Spec;
@@ -85,6 +85,23 @@ impl<T: Message> sealed::Channel for Channel<T> {
         };
         Self { region: Arc::new(region), cells, spec, carries: PhantomData }
     }
+
+    fn copy(&self) -> Result<Self, OpenError> {
+        let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
+        let (value, version) = self.cells.read::<T>().map_err(|unread| {
+            let reason = match unread {
+                Unread::Overtaken(_) => Reason::Busy,
+                Unread::Garbage(found) => Reason::Corrupt(garbage(found, 0)),
+            };
+            OpenError::new(self.region.place(), reason)
+        })?;
+        copy.cells.hold_only(version, value.as_bytes());
+        Ok(copy)
+    }
+}
+
+fn garbage(found: u64, position: u64) -> Corrupt {
+    Corrupt { fault: Fault::Version, found, position }
 }
 
 impl<T: Message> Channel<T> {
@@ -165,9 +182,9 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// The region is anonymous, or there is no memory.
+    /// There is no memory, or the region is corrupt.
     pub fn snapshot(&self) -> Result<Self, OpenError> {
-        Ok(sealed::Channel::from_region(self.region.snapshot(&self.spec)?, self.spec.clone()))
+        sealed::Channel::copy(self)
     }
 }
 
@@ -231,13 +248,9 @@ impl<T: Message> Reader<T> {
                 self.seen = version;
                 Ok(value)
             }
-            Err(Unread::Overtaken) => Err(ReadError::Overtaken { tries: TRIES }),
-            Err(Unread::Garbage(found)) => Err(ReadError::Corrupt(self.corrupt(found))),
+            Err(Unread::Overtaken(tries)) => Err(ReadError::Overtaken { tries }),
+            Err(Unread::Garbage(found)) => Err(ReadError::Corrupt(garbage(found, self.seen))),
         }
-    }
-
-    fn corrupt(&self, found: u64) -> Corrupt {
-        Corrupt { fault: Fault::Version, found, position: self.seen }
     }
 
     /// The version of the value read last: how many values had been written up to it. 0: none.
@@ -283,7 +296,11 @@ impl<T: Message> Reader<T> {
 
     fn changed_patiently(&self, patience: Patience) -> Result<(), ChangedError> {
         let poll = || {
-            if self.has_changed() {
+            let latest = self.latest();
+            if latest >= POSITION_LIMIT {
+                return Some(Err(ChangedError::Corrupt(garbage(latest, self.seen))));
+            }
+            if latest != self.seen {
                 return Some(Ok(()));
             }
             let left = seat::left_since(&self.cells.control.seats[SENDER], 0)?;

@@ -32,6 +32,8 @@ use crate::protocol::Stop;
 use crate::protocol::slots::SlotRing;
 use crate::region::Region;
 use crate::region::header::Spec;
+use crate::sync::Ordering::Acquire;
+use crate::sync::fence;
 use crate::wait::{Patience, Wait};
 
 /// What may cross: plain data of at least one byte, for which any bits are a value. Implemented for every
@@ -91,6 +93,16 @@ impl<T: Message> sealed::Channel for Channel<T> {
             stride: spec.stride,
         };
         Self { region: Arc::new(region), ring, spec, carries: PhantomData }
+    }
+
+    fn copy(&self) -> Result<Self, OpenError> {
+        let corrupt = |stop| OpenError::new(self.region.place(), Reason::from(stop));
+        let end = self.ring.end(self.ring.head().map_err(corrupt)?);
+        let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
+        fence(Acquire);
+        let head = self.ring.head().map_err(corrupt)?;
+        copy.ring.hold_only(head, end.max(head).min(head + self.ring.capacity));
+        Ok(copy)
     }
 }
 
@@ -193,9 +205,9 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// The region is anonymous, or there is no memory.
+    /// There is no memory, or the region is corrupt.
     pub fn snapshot(&self) -> Result<Self, OpenError> {
-        Ok(sealed::Channel::from_region(self.region.snapshot(&self.spec)?, self.spec.clone()))
+        sealed::Channel::copy(self)
     }
 }
 
@@ -350,6 +362,11 @@ impl<T: Message> Sender<T> {
     /// How many messages the ring holds.
     pub fn capacity(&self) -> u64 {
         self.ring.capacity
+    }
+
+    /// Whether a receiver sits there now.
+    pub fn has_receiver(&self) -> bool {
+        self.end.has_peer()
     }
 
     /// Whether a receiver sat there since this sender came, and left.
@@ -570,6 +587,11 @@ impl<T: Message> Receiver<T> {
     /// How many messages the ring holds.
     pub fn capacity(&self) -> u64 {
         self.ring.capacity
+    }
+
+    /// Whether a sender sits there now.
+    pub fn has_sender(&self) -> bool {
+        self.end.has_peer()
     }
 
     /// Whether the sender left. What it sent may still be there.

@@ -113,7 +113,7 @@ mod mapped {
         }
     }
 
-    #[cfg(all(target_arch = "x86_64", not(ringway_tsan)))]
+    #[cfg(all(target_arch = "x86_64", not(ringway_tsan), not(ringway_portable)))]
     impl Words {
         /// Copies `src` to byte `at`.
         #[inline(always)]
@@ -225,7 +225,7 @@ impl Clone for Words {
     }
 }
 
-#[cfg(any(loom, not(target_arch = "x86_64")))]
+#[cfg(any(loom, ringway_portable, all(not(target_arch = "x86_64"), not(ringway_tsan))))]
 impl Words {
     /// Copies `src` to byte `at`.
     pub fn write(&self, at: usize, src: &[u8]) {
@@ -260,7 +260,7 @@ impl Words {
 }
 
 /// The portable copy: whole words, relaxed.
-#[cfg(any(loom, ringway_tsan, not(target_arch = "x86_64")))]
+#[cfg(any(loom, ringway_tsan, ringway_portable, not(target_arch = "x86_64")))]
 impl Words {
     /// A word that is written in part keeps its other bytes: the writer of a slot is its only one.
     fn write_words(&self, at: usize, mut src: &[u8]) {
@@ -305,6 +305,26 @@ impl Words {
         let mut value = MaybeUninit::<T>::uninit();
         self.read_torn(at, as_bytes_mut(&mut value));
         Torn(value)
+    }
+
+    /// Has the processor fetch the cache line of byte `at`, if there is one, while it does other things.
+    #[inline(always)]
+    pub fn prefetch(&self, at: usize) {
+        #[cfg(all(target_arch = "x86_64", not(loom)))]
+        if at < self.len * WORD {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let line = self.address(at, 1).cast::<i8>();
+            // SAFETY: a prefetch reads nothing that can be seen, at whatever address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+        let _ = at;
+    }
+
+    /// Copies the first `words` words of `other`, which others may be writing.
+    pub fn copy_from(&self, other: &Words, words: usize) {
+        use crate::sync::Ordering::Relaxed;
+        (0..words).for_each(|index| self.word(index).store(other.word(index).load(Relaxed), Relaxed));
     }
 
     /// A copy of `len` bytes from byte `at`.

@@ -104,10 +104,10 @@ fn lives() -> impl Iterator<Item = u64> {
 
 /// Runs a participant that may be ended before one of its atomic operations.
 fn mortal(participant: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(participant)) {
-        if !payload.is::<Died>() {
-            resume_unwind(payload);
-        }
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(participant))
+        && !payload.is::<Died>()
+    {
+        resume_unwind(payload);
     }
 }
 
@@ -217,7 +217,7 @@ mod world {
 
     /// Runs the model often enough for threads to meet in many ways.
     pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {
-        (0..300).for_each(|_| model());
+        (0..50).for_each(|_| model());
     }
 
     pub(crate) fn control() -> View<Control> {

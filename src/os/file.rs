@@ -45,6 +45,7 @@ impl Unnamed {
                 let file = file.map_err(|source| OsError { call: "create a temporary file", source })?;
                 Ok(Unnamed::Named(file))
             }
+            Err(Errno::ENOENT) => Err(Reason::NoDirectory),
             Err(errno) => Err(reason_of("open(O_TMPFILE)", errno)),
         }
     }
@@ -70,7 +71,7 @@ impl Unnamed {
                 ) {
                     Ok(()) => Ok(file),
                     Err(Errno::EEXIST) => Err(Reason::Exists),
-                    Err(errno) => Err(reason_of("linkat", errno)),
+                    Err(errno) => Err(OsError::new("linkat", errno).into()),
                 }
             }
             Unnamed::Named(file) => match file.persist_noclobber(path) {
@@ -97,6 +98,29 @@ pub(crate) fn reserve(file: &File, mode: u32, len: u64) -> Result<(), Reason> {
         Err(Errno::ENOSPC | Errno::EDQUOT) => Err(Reason::NoSpace { needed: len }),
         Err(errno) => Err(OsError::new("posix_fallocate", errno).into()),
     }
+}
+
+/// Refuses what the machine's memory cannot hold: for memory without a file system, nothing else would,
+/// and the kernel would end processes to find the room.
+pub(crate) fn check_memory(len: u64) -> Result<(), Reason> {
+    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = meminfo(&info, "MemAvailable:").zip(meminfo(&info, "SwapFree:"));
+    match available {
+        Some((memory, swap)) if len > memory.saturating_add(swap) => Err(Reason::NoSpace { needed: len }),
+        _ => Ok(()),
+    }
+}
+
+/// A field of `/proc/meminfo`, in bytes.
+fn meminfo(info: &str, field: &str) -> Option<u64> {
+    let line = info.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
+}
+
+/// Bytes of a huge page, as the kernel makes them by default.
+pub(crate) fn huge_page() -> Result<usize, Reason> {
+    let info = fs::read_to_string("/proc/meminfo").map_err(|source| OsError { call: "read /proc/meminfo", source })?;
+    meminfo(&info, "Hugepagesize:").map(|size| size as usize).ok_or(Reason::HugePagesUnsupported)
 }
 
 /// Opens `path` if it is a regular file of `owner`; follows no symbolic link and waits for no fifo.
@@ -151,8 +175,8 @@ pub(crate) fn seals(file: &File) -> Option<SealFlag> {
 }
 
 /// Another descriptor of the same open file, that an exec'd program inherits.
-pub(crate) fn inheritable(file: &File) -> Result<OwnedFd, OsError> {
-    let fd = fcntl(file, FcntlArg::F_DUPFD(3)).map_err(|e| OsError::new("fcntl(F_DUPFD)", e))?;
+pub(crate) fn inheritable(file: &File) -> Result<OwnedFd, Reason> {
+    let fd = fcntl(file, FcntlArg::F_DUPFD(3)).map_err(|e| reason_of("fcntl(F_DUPFD)", e))?;
     // SAFETY: the kernel just made this descriptor and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -188,7 +212,6 @@ pub(crate) fn unlink(path: &Path, file: &File) -> io::Result<()> {
 fn reason_of(call: &'static str, errno: Errno) -> Reason {
     match errno {
         Errno::ENOENT => Reason::Missing,
-        Errno::ENOSPC | Errno::EDQUOT => OsError::new(call, errno).into(),
         Errno::EMFILE => Reason::DescriptorLimit { limit: limit(Resource::RLIMIT_NOFILE) },
         _ => OsError::new(call, errno).into(),
     }

@@ -21,15 +21,13 @@ use nix::sys::mman::{
 
 use crate::error::OsError;
 
-/// Who may see what is stored through a mapping, and whether anything may be.
+/// Whether anything may be stored through a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Everyone who maps the same memory.
+    /// Everyone who maps the same memory sees what is stored.
     Shared,
     /// Nothing may be stored.
     ReadOnly,
-    /// Nobody else: a page is copied when it is first written.
-    Private,
 }
 
 /// What lies behind a mapping.
@@ -111,12 +109,11 @@ impl Mapping {
 
     /// Maps `len` bytes of the source from `from` at `offset` into the region.
     fn map(&self, source: Source<'_>, offset: usize, from: usize, len: usize) -> Result<(), OsError> {
-        let (prot, sharing) = match self.access {
-            Access::Shared => (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED),
-            Access::ReadOnly => (ProtFlags::PROT_READ, MapFlags::MAP_SHARED),
-            Access::Private => (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE),
+        let prot = match self.access {
+            Access::Shared => ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+            Access::ReadOnly => ProtFlags::PROT_READ,
         };
-        let flags = sharing | MapFlags::MAP_FIXED;
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
         let address = Some(self.at(offset).addr());
         let mapped = match source {
             // SAFETY: M2: replaces a part of the range this mapping reserved, to which nothing refers yet.
@@ -213,14 +210,6 @@ impl Mapping {
         }
     }
 
-    /// Makes a private mapping's copy of every page now: the data first and the control page last, so
-    /// that the positions are not older than what they speak of.
-    pub fn freeze(&self) {
-        let Shape { page, len, .. } = self.shape;
-        let data = (2 * page..len).step_by(page);
-        data.chain([page]).for_each(|offset| self.touch(offset, true));
-    }
-
     /// Keeps the region in memory.
     pub fn lock(&self) -> Result<(), OsError> {
         // SAFETY: M1; locking changes no byte.
@@ -236,9 +225,9 @@ impl Mapping {
 
     /// Tells the kernel how the data area will be used.
     pub fn advise(&self, advice: MmapAdvise) -> Result<(), OsError> {
-        let Shape { page, len, .. } = self.shape;
+        let Shape { page, len, mirror } = self.shape;
         // SAFETY: M1; callers pass only advice that changes no byte.
-        unsafe { madvise(self.data().cast(), len - 2 * page, advice) }.map_err(|e| OsError::new("madvise", e))
+        unsafe { madvise(self.data().cast(), len - 2 * page + mirror, advice) }.map_err(|e| OsError::new("madvise", e))
     }
 
     /// How many pages of the region are in memory.

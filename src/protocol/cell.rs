@@ -26,12 +26,12 @@ use crate::sync::{fence, light_barrier};
 use crate::words::{Torn, View, Words};
 use zerocopy::FromBytes;
 
-/// How often a reader that was overtaken tries again. Each time the writer has written `cells - 1`
-/// whole values during one copy.
+/// Bytes that a reader copies at most before it says that it was overtaken. Each time, the writer has
+/// written `cells - 1` whole values during one copy.
 #[cfg(not(loom))]
-pub(crate) const TRIES: u32 = 1 << 20;
+const TRIED_BYTES: usize = 1 << 26;
 #[cfg(loom)]
-pub(crate) const TRIES: u32 = 3;
+const TRIED_BYTES: usize = 3 * 24;
 
 /// The shared cells and their private geometry.
 #[derive(Clone)]
@@ -48,9 +48,9 @@ pub(crate) struct Cells {
 /// Why a reader got no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// Overtaken [`TRIES`] times in a row.
-    Overtaken,
-    /// `latest` holds what cannot be.
+    /// Overtaken so many times in a row.
+    Overtaken(u32),
+    /// `latest`, or the mark of the cell it names, holds what cannot be.
     Garbage(u64),
 }
 
@@ -87,10 +87,23 @@ impl Cells {
         Ok(())
     }
 
+    fn tries(&self) -> u32 {
+        (TRIED_BYTES / (self.stride * WORD)).clamp(3, 1 << 20) as u32
+    }
+
+    /// Makes fresh cells hold `value` as `version`.
+    pub fn hold_only(&self, version: u64, value: &[u8]) {
+        let offset = self.offset_of(version);
+        self.data.write_torn((offset + self.payload) * WORD, value);
+        self.data.word(offset).store(2 * version, Relaxed);
+        self.control.latest.store(version, Relaxed);
+    }
+
     /// The newest whole value and its version; version 0 is all zeroes, and not yet written.
     #[inline(always)]
     pub fn read<T: FromBytes>(&self) -> Result<(T, u64), Unread> {
-        for _ in 0..TRIES {
+        let tries = self.tries();
+        for _ in 0..tries {
             let version = self.control.latest.load(Acquire); // C1
             if version >= POSITION_LIMIT {
                 return Err(Unread::Garbage(version));
@@ -98,12 +111,16 @@ impl Cells {
             let offset = self.offset_of(version);
             let value: Torn<T> = self.data.read_value_torn((offset + self.payload) * WORD);
             fence(Acquire); // C2
-            if self.data.word(offset).load(Relaxed) == 2 * version {
+            let mark = self.data.word(offset).load(Relaxed);
+            if mark == 2 * version {
                 return Ok((value.believe(), version));
+            }
+            if mark < 2 * version {
+                return Err(Unread::Garbage(mark));
             }
             #[cfg(not(loom))]
             core::hint::spin_loop();
         }
-        Err(Unread::Overtaken)
+        Err(Unread::Overtaken(tries))
     }
 }

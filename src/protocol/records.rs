@@ -102,6 +102,11 @@ impl RecordRing {
         Ok(State::new(holder, pos, self.offset_of(pos), told))
     }
 
+    /// The position of the first record that was not consumed, if the region says one that can be.
+    pub fn head(&self) -> Result<u64, Stop> {
+        self.checked_head(&mut State::new(0, 0, 0, 0))
+    }
+
     fn checked_head(&self, s: &mut State) -> Result<u64, Stop> {
         let head = self.control.consumed.head.load(Acquire);
         if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
@@ -120,6 +125,26 @@ impl RecordRing {
             }
         }
         Err(pos)
+    }
+
+    /// How far the records from `head` on reach while the ring is in use, so that the walk may come to one
+    /// that was overwritten.
+    pub fn reach(&self, head: u64) -> u64 {
+        let mut pos = head;
+        while pos - head < self.capacity {
+            let header = self.data.word(self.offset_of(pos) as usize).load(Acquire); // B1
+            let Ok(Some(len)) = self.decode(header, pos) else { break };
+            pos += words_of(len);
+        }
+        pos
+    }
+
+    /// Makes a copy of a ring, taken while it was in use, one that holds the records from `head` to `end`:
+    /// those that lay in it all the while. False: `end` is not where a record ends.
+    pub fn hold_only(&self, head: u64, end: u64) -> bool {
+        self.data.word(self.offset_of(end) as usize).store(0, Relaxed);
+        self.control.consumed.head.store(head, Relaxed);
+        self.end(head).is_ok_and(|(found, _)| found == end)
     }
 
     /// Makes sure a record of `len` bytes fits; its payload may then be written at the returned byte.
@@ -221,6 +246,8 @@ impl RecordRing {
         let left = seat::left_since(&self.control.seats[SENDER], s.baseline);
         // Loaded after the seat: what a sender published before it left is seen here.
         let header = self.data.word(s.offset as usize).load(Acquire); // B1
+        // A short record's second line is then on its way when the header comes, and not fetched after it.
+        self.data.prefetch((s.offset as usize + 8) * WORD);
         match (self.found(s, header), left) {
             (Err(Stop::Blocked), Some(generation)) => {
                 self.control.consumed.told.store(generation, Relaxed);

@@ -22,7 +22,7 @@
 //! | P2 | [`claim`] swaps `holder` | the same loads: who sees a generation sees the count at most one behind | `seat_generation` |
 //! | P3 | [`claim`] raises the count | `full_generation` loads it: who sees the count sees the claim, and need not try again | `seat_race` |
 
-use crate::layout::{Process, Seat};
+use crate::layout::{POSITION_LIMIT, Process, Seat};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 const PID_BITS: u32 = 22;
@@ -75,9 +75,12 @@ fn holder_of(word: u64) -> Option<Process> {
 /// The full generation of a seat whose holder word is `word`; `None` if the two words contradict.
 fn full_generation(seat: &Seat, word: u64) -> Option<u64> {
     let known = seat.generation.load(Acquire); // P3
+    if known >= POSITION_LIMIT {
+        return None;
+    }
     match (word >> GENERATION_SHIFT).wrapping_sub(known) & GENERATION_MASK {
         0 => Some(known),
-        1 => known.checked_add(1),
+        1 => Some(known + 1),
         _ => None,
     }
 }

@@ -73,6 +73,11 @@ impl SlotRing {
         Ok(State::new(holder, pos, self.offset_of(pos), told))
     }
 
+    /// The position of the first message that was not consumed, if the region says one that can be.
+    pub fn head(&self) -> Result<u64, Stop> {
+        self.checked_head(&mut State::new(0, 0, 0, 0))
+    }
+
     fn checked_head(&self, s: &mut State) -> Result<u64, Stop> {
         let head = self.control.consumed.head.load(Acquire);
         if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
@@ -92,6 +97,20 @@ impl SlotRing {
             }
         }
         head + published
+    }
+
+    /// What the stamp of `pos` holds before it is published: that of the lap before.
+    fn unpublished(&self, pos: u64) -> u64 {
+        if pos >= FIRST + self.capacity { pos + 1 - self.capacity } else { 0 }
+    }
+
+    /// Makes a copy of a ring, taken while it was in use, one that holds the messages from `head` to `end`:
+    /// those that lay in it all the while.
+    pub fn hold_only(&self, head: u64, end: u64) {
+        for pos in end..head + self.capacity {
+            self.stamp(self.offset_of(pos)).store(self.unpublished(pos), Relaxed);
+        }
+        self.control.consumed.head.store(head, Relaxed);
     }
 
     /// Makes sure the next slot is free; its payload may then be written at the returned byte.
@@ -144,8 +163,9 @@ impl SlotRing {
     /// Finds the next message; its payload may then be read from the returned byte.
     #[inline(always)]
     pub fn peek(&self, s: &mut State) -> Result<usize, Stop> {
-        if self.stamp(s.offset).load(Acquire) != s.pos + 1 {
-            // A1
+        let stamp = self.stamp(s.offset).load(Acquire); // A1
+        // A forked child's state is all zero; a poisoned one says position 0.
+        if stamp != s.pos + 1 || s.pos == 0 {
             self.look_for_message(s)?;
         }
         Ok(s.offset as usize * WORD)
@@ -161,10 +181,11 @@ impl SlotRing {
         if stamp == s.pos + 1 {
             return Ok(());
         }
-        let unpublished = if s.pos >= FIRST + self.capacity { s.pos + 1 - self.capacity } else { 0 };
-        if stamp != unpublished {
+        if stamp != self.unpublished(s.pos) {
             return Err(s.poison(Fault::Stamp, stamp));
         }
+        // The payload's other line is then on its way when the stamp comes, and not fetched after it.
+        self.data.prefetch(s.offset as usize * WORD);
         let Some(generation) = left else { return Err(Stop::Blocked) };
         self.control.consumed.told.store(generation, Relaxed);
         Err(Stop::Closed)

@@ -51,7 +51,10 @@ impl Spec {
 
     /// The header of a new region of `capacity` in pages of `page` bytes.
     pub fn header(&self, capacity: u64, page: usize) -> Result<Header, Reason> {
-        let overflow = || Reason::Capacity { found: capacity, expected: "one whose size in bytes fits 63 bits" };
+        let overflow = || {
+            let found = capacity.saturating_mul(self.unit());
+            Reason::Capacity { found, expected: "one whose size in bytes fits 63 bits" }
+        };
         let data_len = self.data_len(capacity, page).ok_or_else(overflow)?;
         let capacity = self.rounded(capacity, data_len);
         let region_len = data_len.checked_add(2 * page as u64).ok_or_else(overflow)?;
@@ -62,6 +65,9 @@ impl Spec {
         let name = self.type_name.as_bytes();
         if name.len() > NAME_LEN {
             return Err(Reason::TypeName { found: name.len(), expected: NAME_LEN });
+        }
+        if name.contains(&0) {
+            return Err(Reason::NulInTypeName);
         }
         let mut type_name = [0; NAME_LEN];
         type_name[..name.len()].copy_from_slice(name);
@@ -85,6 +91,11 @@ impl Spec {
         };
         header.checksum = checksum(&header);
         Ok(header)
+    }
+
+    /// What the user counts as one, in units of the header's capacity: a record ring's is in bytes.
+    fn unit(&self) -> u64 {
+        if self.mirrored { WORD as u64 } else { 1 }
     }
 
     /// The capacity that fits `data_len` bytes: a mirrored area has no unused end.
@@ -135,8 +146,11 @@ impl Spec {
         if header.capacity == 0 {
             return Err(Reason::Field { field: "capacity", found: 0, expected: 1 });
         }
-        let geometry = self.data_len(header.capacity, page);
-        expect("data length", header.data_len, geometry.unwrap_or(0))?;
+        let Some(data_len) = self.data_len(header.capacity, page) else {
+            let expected = header.data_len / (self.stride * WORD) as u64;
+            return Err(Reason::Field { field: "capacity", found: header.capacity, expected });
+        };
+        expect("data length", header.data_len, data_len)?;
         expect("region length", header.region_len, header.data_len.saturating_add(2 * page as u64))?;
         expect("capacity", header.capacity, self.rounded(header.capacity, header.data_len))?;
         if header.region_len != len {
@@ -145,7 +159,8 @@ impl Spec {
         let Some(expected) = self.capacity else { return Ok(()) };
         let expected = self.data_len(expected, page).map_or(expected, |len| self.rounded(expected, len));
         if expected != header.capacity {
-            return Err(Reason::OtherCapacity { found: header.capacity, expected });
+            let [found, expected] = [header.capacity, expected].map(|count| count.saturating_mul(self.unit()));
+            return Err(Reason::OtherCapacity { found, expected });
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ pub enum Advice {
 pub enum Flush {
     /// Returns when the file holds what was stored before the call.
     Wait,
-    /// Returns at once; the kernel starts the writing.
+    /// Returns at once; the kernel writes in its own time, which Linux does without being asked.
     Start,
 }
 
@@ -130,11 +130,7 @@ impl Region {
         let file = file::open_checked(path, access == Access::Shared, settings.owner())?;
         let header = read_header(&file, spec)?;
         let mapping = attach(&file, &header, spec, settings, access)?;
-        let backing = match access {
-            Access::Private => Backing::Snapshot,
-            _ => Backing::File { file, path: path.to_owned() },
-        };
-        Ok(Self { mapping, header, backing })
+        Ok(Self { mapping, header, backing: Backing::File { file, path: path.to_owned() } })
     }
 
     /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
@@ -157,9 +153,16 @@ impl Region {
     /// A region for this process and the children it forks.
     pub(crate) fn anonymous(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let make = || {
+            if settings.huge_pages && spec.mirrored {
+                // The kernel mirrors no huge pages without a file, so they get one that nobody can have.
+                return Ok(Self { backing: Backing::Anonymous, ..Self::make_memfd(spec, settings)? });
+            }
             let huge = settings.huge_pages;
-            let page = if huge { huge_page_size()? } else { file::base_page()? };
+            let page = if huge { file::huge_page()? } else { file::base_page()? };
             let header = spec.header(wanted(spec)?, page)?;
+            if !huge {
+                file::check_memory(header.region_len)?;
+            }
             let mapping = fill_in(Source::Anonymous { huge }, &header, spec, settings)?;
             Ok(Self { mapping, header, backing: Backing::Anonymous })
         };
@@ -168,24 +171,27 @@ impl Region {
 
     /// A region behind a descriptor that can be inherited or sent, and never truncated.
     pub(crate) fn memfd(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
-        let make = || {
-            let file = file::memfd(settings.huge_pages).map_err(|reason| match reason {
-                Reason::Os(error) if settings.huge_pages && error.errno() != Errno::EPERM => {
-                    Reason::HugePagesUnsupported
-                }
-                other => other,
-            })?;
-            let page = file::page_size(&file)?;
-            let header = spec.header(wanted(spec)?, page)?;
-            file::reserve(&file, settings.mode, header.region_len).map_err(|reason| match reason {
-                Reason::NoSpace { needed } if settings.huge_pages => Reason::NoHugePages { needed },
-                other => other,
-            })?;
-            let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
-            file::seal(&file)?;
-            Ok(Self { mapping, header, backing: Backing::Memfd(file) })
-        };
-        file::at(MEMFD, make())
+        file::at(MEMFD, Self::make_memfd(spec, settings))
+    }
+
+    fn make_memfd(spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
+        let huge = settings.huge_pages;
+        let file = file::memfd(huge).map_err(|reason| match reason {
+            Reason::Os(error) if huge && error.errno() != Errno::EPERM => Reason::HugePagesUnsupported,
+            other => other,
+        })?;
+        let page = file::page_size(&file)?;
+        let header = spec.header(wanted(spec)?, page)?;
+        if !huge {
+            file::check_memory(header.region_len)?;
+        }
+        file::reserve(&file, settings.mode, header.region_len).map_err(|reason| match reason {
+            Reason::NoSpace { needed } if huge => Reason::NoHugePages { needed },
+            other => other,
+        })?;
+        let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
+        file::seal(&file)?;
+        Ok(Self { mapping, header, backing: Backing::Memfd(file) })
     }
 
     /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
@@ -206,21 +212,34 @@ impl Region {
             Ok((mapping, header))
         };
         let (mapping, header) = file::at(MEMFD, open())?;
-        let backing = if access == Access::Private { Backing::Snapshot } else { Backing::Memfd(file) };
-        Ok(Self { mapping, header, backing })
+        Ok(Self { mapping, header, backing: Backing::Memfd(file) })
     }
 
-    /// A private copy of this region as it is now.
-    pub(crate) fn snapshot(&self, spec: &Spec) -> Result<Self, OpenError> {
-        let copy = || {
-            let file = match &self.backing {
-                Backing::File { file, .. } | Backing::Memfd(file) => file,
-                Backing::Anonymous | Backing::Snapshot => return Err(Reason::Anonymous),
-            };
-            let mapping = attach(file, &self.header, spec, &Settings::default(), Access::Private)?;
-            Ok(Self { mapping, header: self.header, backing: Backing::Snapshot })
+    /// A private copy of this region, word by word, with nobody in its seats. What was written meanwhile
+    /// may be in it or not, or in part.
+    ///
+    /// A mapping with `MAP_PRIVATE` would not do: a page shows what others store until it is first
+    /// written, and a mirrored one would be copied twice.
+    pub(crate) fn copy(&self, spec: &Spec) -> Result<Self, OpenError> {
+        let make = || {
+            let shape = shape(&self.header, spec);
+            file::check_memory(shape.len as u64)?;
+            let mapping = Mapping::new(Source::Anonymous { huge: false }, shape, Access::Shared)?;
+            mapping.write_header(self.header.as_bytes());
+            mapping.protect_header()?;
+            Ok(Self { mapping: Arc::new(mapping), header: self.header, backing: Backing::Snapshot })
         };
-        file::at(&self.place(), copy())
+        let copy = file::at(&self.place(), make())?;
+        let (from, to) = (self.control(), copy.control());
+        for (from, to) in from.seats.iter().zip(&to.seats) {
+            to.generation.store(from.generation.load(Relaxed), Relaxed);
+            to.holder.store(from.holder.load(Relaxed), Relaxed);
+            seat::vacate(to);
+        }
+        to.consumed.told.store(from.consumed.told.load(Relaxed), Relaxed);
+        to.latest.store(from.latest.load(Relaxed), Relaxed);
+        copy.data().copy_from(&self.data(), self.header.data_len as usize / WORD);
+        Ok(copy)
     }
 
     /// Whether nothing may be stored.
@@ -295,7 +314,7 @@ impl Region {
     ///
     /// The region is anonymous, or the process has no descriptor left.
     pub fn inheritable_fd(&self) -> Result<OwnedFd, OpenError> {
-        let copy = || Ok(file::inheritable(self.file().ok_or(Reason::Anonymous)?)?);
+        let copy = || file::inheritable(self.file().ok_or(Reason::Anonymous)?);
         file::at(&self.place(), copy())
     }
 
@@ -394,14 +413,8 @@ fn attach(
     access: Access,
 ) -> Result<Arc<Mapping>, Reason> {
     let mapping = Mapping::new(Source::File(file), shape(header, spec), access)?;
-    let mapping = Arc::new(mapping);
-    if access == Access::Private {
-        mapping.freeze();
-        // Nobody sits at a copy.
-        control(&mapping).seats.iter().for_each(|seat| seat::vacate(seat));
-    }
     settle(&mapping, settings)?;
-    Ok(mapping)
+    Ok(Arc::new(mapping))
 }
 
 /// The control page of a mapping.
@@ -442,14 +455,4 @@ fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
     file.read_exact_at(header.as_mut_bytes(), 0).map_err(|source| OsError { call: "pread", source })?;
     spec.check(&header, len, page)?;
     Ok(header)
-}
-
-/// Bytes of a huge page, as the kernel makes them by default.
-fn huge_page_size() -> Result<usize, Reason> {
-    let info =
-        std::fs::read_to_string("/proc/meminfo").map_err(|source| OsError { call: "read /proc/meminfo", source })?;
-    info.lines()
-        .find_map(|line| line.strip_prefix("Hugepagesize:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok())
-        .map(|kib| kib * 1024)
-        .ok_or(Reason::HugePagesUnsupported)
 }

@@ -1,0 +1,140 @@
+//! Sends ticks through a ring in a file, to whoever runs the `consumer` example on the same path. Start
+//! them in either order: the first makes the file, and the other opens it.
+//!
+//! ```text
+//! cargo run --release --example producer -- /dev/shm/ticks
+//! cargo run --release --example consumer -- /dev/shm/ticks
+//! ```
+//!
+//! It runs until Ctrl-C, until the consumer leaves, or for `--count` ticks. Whatever the consumer has not
+//! taken by then stays in the file, and the next consumer gets it first. Remove the file when done.
+
+use std::error::Error;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use nix::libc::c_int;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
+use ringway::{SendError, SendTimeoutError, spsc};
+
+/// Send ticks through a ring in a file.
+#[derive(Parser)]
+struct Arguments {
+    /// The file; made if it is missing.
+    path: PathBuf,
+    /// Stop after so many ticks.
+    #[arg(long)]
+    count: Option<u64>,
+    /// How many ticks the ring holds; the same for the consumer.
+    #[arg(long, default_value_t = 4096)]
+    capacity: u64,
+}
+
+/// One price. The consumer has a struct of its own with this name and these fields: the region remembers
+/// the name, the size and the alignment, and refuses a program that has another.
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+#[zerocopy(crate = "ringway::zerocopy")]
+struct Tick {
+    /// Counts from 0 in every producer.
+    sequence: u64,
+    /// Nanoseconds since 1970.
+    at_ns: u64,
+    /// In cents.
+    price: i64,
+    volume: u64,
+}
+
+/// Set by Ctrl-C. The loop then ends as usual, and dropping the sender tells the consumer.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn stop(_signal: c_int) {
+    STOP.store(true, Ordering::Relaxed);
+}
+
+fn stop_on_signals() -> nix::Result<()> {
+    let action = SigAction::new(SigHandler::Handler(stop), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        // SAFETY: the handler does nothing but store to an atomic.
+        unsafe { sigaction(signal, &action) }?;
+    }
+    Ok(())
+}
+
+/// A line a second if somebody watches, and one at the end for everybody.
+struct Meter {
+    start: Instant,
+    shown: Instant,
+    shown_count: u64,
+    watched: bool,
+}
+
+impl Meter {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { start: now, shown: now, shown_count: 0, watched: io::stderr().is_terminal() }
+    }
+
+    fn update(&mut self, count: u64) {
+        let since = self.shown.elapsed();
+        if self.watched && since >= Duration::from_secs(1) {
+            let rate = (count - self.shown_count) as f64 / since.as_secs_f64();
+            eprint!("\r\x1b[K{count} ticks sent, {rate:.0}/s");
+            (self.shown, self.shown_count) = (Instant::now(), count);
+        }
+    }
+
+    fn finish(&self, count: u64, why: &str) {
+        let elapsed = self.start.elapsed();
+        let line_start = if self.watched { "\r\x1b[K" } else { "" };
+        let rate = count as f64 / elapsed.as_secs_f64();
+        eprintln!("{line_start}{count} ticks sent in {elapsed:.2?}, {rate:.0}/s: {why}");
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    stop_on_signals()?;
+    let options = spsc::Channel::<Tick>::options().capacity(arguments.capacity);
+    let mut sender = options.open_or_create(&arguments.path)?.sender()?;
+
+    let mut meter = Meter::new();
+    let mut tick = Tick { sequence: 0, at_ns: 0, price: 10_000, volume: 0 };
+    let why = loop {
+        if arguments.count == Some(tick.sequence) {
+            break "that was all";
+        }
+        if STOP.load(Ordering::Relaxed) {
+            break "interrupted";
+        }
+        tick.at_ns = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
+        tick.price = (tick.price + fastrand::i64(-1..=1)).max(1);
+        tick.volume = fastrand::u64(1..1000);
+        match sender.send_timeout(&tick, Duration::from_millis(100)) {
+            Ok(()) => tick.sequence += 1,
+            // The consumer is slow, or not there yet.
+            Err(SendTimeoutError::Timeout) => meter.update(tick.sequence),
+            Err(SendTimeoutError::Refused(SendError::Closed)) => break "the consumer left",
+            Err(error) => return Err(error.into()),
+        }
+        if tick.sequence.is_multiple_of(1024) {
+            meter.update(tick.sequence);
+        }
+    };
+    meter.finish(tick.sequence, why);
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("producer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
