@@ -253,7 +253,7 @@ impl Sender {
         match (self.ring.reserve(&mut self.end.state, len), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state| ring.reserve(state, len))?)
+                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, len, glances))?)
             }
             (result, _) => Ok(result?),
         }
@@ -513,7 +513,7 @@ impl Receiver {
         match (self.ring.peek(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state| ring.peek(state))?)
+                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances))?)
             }
             (result, _) => Ok(result?),
         }

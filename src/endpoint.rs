@@ -70,16 +70,17 @@ impl Endpoint {
         if self.index == RECEIVER { &self.control.space_wait } else { &self.control.data_wait }
     }
 
-    /// Waits until `attempt` is no longer blocked; [`Stop::Blocked`] when patience has run out.
+    /// Waits until `attempt`, which is told how often to glance first, is no longer blocked;
+    /// [`Stop::Blocked`] when patience has run out.
     #[cold]
     pub fn wait_until<R>(
         &mut self,
         patience: Patience,
-        mut attempt: impl FnMut(&mut State) -> Result<R, Stop>,
+        mut attempt: impl FnMut(&mut State, u32) -> Result<R, Stop>,
     ) -> Result<R, Stop> {
         let word = if self.index == RECEIVER { &self.control.data_wait } else { &self.control.space_wait };
         let state = &mut *self.state;
-        let poll = || match attempt(state) {
+        let poll = |glances| match attempt(state, glances) {
             Err(Stop::Blocked) => None,
             result => Some(result),
         };

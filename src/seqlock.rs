@@ -312,7 +312,7 @@ impl<T: Message> Reader<T> {
             return result;
         }
         let bed = if self.read_only { Bed::None } else { Bed::Shared(&self.cells.control.data_wait) };
-        wait::until(self.wait, patience, bed, poll).unwrap_or(Err(ChangedError::Timeout))
+        wait::until(self.wait, patience, bed, |_| poll()).unwrap_or(Err(ChangedError::Timeout))
     }
 
     /// How blocked calls wait from now on.

@@ -269,7 +269,7 @@ impl<T: Message> Sender<T> {
         match (self.ring.reserve(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state| ring.reserve(state))?)
+                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances))?)
             }
             (result, _) => Ok(result?),
         }
@@ -489,7 +489,7 @@ impl<T: Message> Receiver<T> {
         match (self.ring.peek(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state| ring.peek(state))?)
+                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances))?)
             }
             (result, _) => Ok(result?),
         }

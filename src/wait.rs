@@ -45,8 +45,12 @@ impl Patience {
     }
 }
 
-/// Looks between two looks at the clock.
-const LOOKS: u32 = 128;
+/// Looks between two looks at the clock, when spinning.
+const LOOKS: u32 = 16;
+
+/// Glances before each look, when spinning. A look asks everything, a glance only the word that a message
+/// comes with: what is done between two of them delays the message.
+const GLANCES: u32 = 64;
 
 /// From then on, a spinning wait yields.
 const YIELD_AFTER: Duration = Duration::from_millis(1);
@@ -62,10 +66,16 @@ pub(crate) enum Bed<'a> {
     None,
 }
 
-/// Polls until there is an answer; `None` when patience has run out.
+/// Polls until there is an answer; `None` when patience has run out. `poll` is told how many glances to
+/// make before it looks.
 #[cold]
 #[inline(never)]
-pub(crate) fn until<R>(wait: Wait, patience: Patience, bed: Bed<'_>, mut poll: impl FnMut() -> Option<R>) -> Option<R> {
+pub(crate) fn until<R>(
+    wait: Wait,
+    patience: Patience,
+    bed: Bed<'_>,
+    mut poll: impl FnMut(u32) -> Option<R>,
+) -> Option<R> {
     let deadline = patience.deadline();
     let spin = match wait {
         Wait::Spin => Duration::MAX,
@@ -76,7 +86,7 @@ pub(crate) fn until<R>(wait: Wait, patience: Patience, bed: Bed<'_>, mut poll: i
         let mut start = None;
         loop {
             for _ in 0..LOOKS {
-                if let Some(result) = poll() {
+                if let Some(result) = poll(GLANCES) {
                     return Some(result);
                 }
                 core::hint::spin_loop();
@@ -95,6 +105,7 @@ pub(crate) fn until<R>(wait: Wait, patience: Patience, bed: Bed<'_>, mut poll: i
             }
         }
     }
+    let poll = || poll(0);
     match bed {
         Bed::Own(word) => wait_word::sleep_until(word, true, deadline, poll),
         Bed::Shared(word) => wait_word::sleep_until(word, false, deadline, poll),

@@ -29,6 +29,17 @@ pub(crate) enum Stop {
     Corrupt(Corrupt),
 }
 
+/// Glances up to `times`, until one succeeds.
+#[inline(always)]
+fn glance(times: u32, mut succeeds: impl FnMut() -> bool) {
+    for _ in 0..times {
+        if succeeds() {
+            break;
+        }
+        core::hint::spin_loop();
+    }
+}
+
 /// What an endpoint knows and no other process sees.
 ///
 /// All zero means: wiped by a fork. `pos = limit = 0` keeps a sender from its fast path, and no stamp

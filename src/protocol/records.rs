@@ -20,7 +20,7 @@
 //! What can never happen: a header that the sender did not write as one; a length that was checked
 //! and is then read again.
 
-use super::{State, Stop, seat, wait_word};
+use super::{State, Stop, glance, seat, wait_word};
 use crate::error::Fault;
 use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -174,6 +174,13 @@ impl RecordRing {
         if s.pos + words_of(len) < s.limit { Ok(()) } else { Err(Stop::Blocked) }
     }
 
+    /// [`RecordRing::reserve`], after up to `glances` at the head alone.
+    pub fn watch_for_space(&self, s: &mut State, len: usize, glances: u32) -> Result<usize, Stop> {
+        let end = s.pos + words_of(len);
+        glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > end);
+        self.reserve(s, len)
+    }
+
     /// Writes the payload of the record that [`RecordRing::reserve`] made room for.
     ///
     /// A short one is written with the header's cache line last: the receiver is likely to be looking
@@ -246,8 +253,6 @@ impl RecordRing {
         let left = seat::left_since(&self.control.seats[SENDER], s.baseline);
         // Loaded after the seat: what a sender published before it left is seen here.
         let header = self.data.word(s.offset as usize).load(Acquire); // B1
-        // A short record's second line is then on its way when the header comes, and not fetched after it.
-        self.data.prefetch((s.offset as usize + 8) * WORD);
         match (self.found(s, header), left) {
             (Err(Stop::Blocked), Some(generation)) => {
                 self.control.consumed.told.store(generation, Relaxed);
@@ -255,6 +260,17 @@ impl RecordRing {
             }
             (result, _) => result,
         }
+    }
+
+    /// [`RecordRing::peek`], after up to `glances` at the header alone.
+    ///
+    /// A short record's second line is fetched meanwhile: it is then here when the header comes.
+    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> Result<(usize, usize), Stop> {
+        glance(glances, || {
+            self.data.prefetch((s.offset as usize + 8) * WORD);
+            self.data.word(s.offset as usize).load(Relaxed) != 0
+        });
+        self.peek(s)
     }
 
     /// Gives the words of the record that [`RecordRing::peek`] found back to the sender.

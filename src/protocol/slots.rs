@@ -15,7 +15,7 @@
 //! What can never happen: a stamp that runs ahead of its payload; two positions published out of
 //! order (so the published slots from the head on have no gap, and [`SlotRing::end`] can halve).
 
-use super::{State, Stop, seat, wait_word};
+use super::{State, Stop, glance, seat, wait_word};
 use crate::error::Fault;
 use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -137,6 +137,12 @@ impl SlotRing {
         if s.pos < s.limit { Ok(()) } else { Err(Stop::Blocked) }
     }
 
+    /// [`SlotRing::reserve`], after up to `glances` at the head alone.
+    pub fn watch_for_space(&self, s: &mut State, glances: u32) -> Result<usize, Stop> {
+        glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > s.pos);
+        self.reserve(s)
+    }
+
     /// Publishes the slot that [`SlotRing::reserve`] found free.
     #[inline(always)]
     pub fn publish(&self, s: &mut State) {
@@ -184,11 +190,20 @@ impl SlotRing {
         if stamp != self.unpublished(s.pos) {
             return Err(s.poison(Fault::Stamp, stamp));
         }
-        // The payload's other line is then on its way when the stamp comes, and not fetched after it.
-        self.data.prefetch(s.offset as usize * WORD);
         let Some(generation) = left else { return Err(Stop::Blocked) };
         self.control.consumed.told.store(generation, Relaxed);
         Err(Stop::Closed)
+    }
+
+    /// [`SlotRing::peek`], after up to `glances` at the stamp alone.
+    ///
+    /// The payload's first line is fetched meanwhile: it is then here when the stamp, in another, comes.
+    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> Result<usize, Stop> {
+        glance(glances, || {
+            self.data.prefetch(s.offset as usize * WORD);
+            self.stamp(s.offset).load(Relaxed) == s.pos + 1
+        });
+        self.peek(s)
     }
 
     /// Gives the slot that [`SlotRing::peek`] found back to the sender.
