@@ -39,6 +39,7 @@ impl Endpoint {
         let control = region.control();
         let name = if index == SENDER { Seat::Sender } else { Seat::Receiver };
         // All that can fail for want of something comes before the claim, which others can see.
+        region.prefault_here()?;
         let me = process::this()?;
         let mut private = Wiped::new(State::new(0, 0, 0, 0))?;
         let fences = !membarrier::register();

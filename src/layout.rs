@@ -186,9 +186,10 @@ pub(crate) fn cell_words(size: usize, align: usize) -> Option<usize> {
     Some(bytes.checked_next_multiple_of(align.max(64))? / WORD)
 }
 
-/// How many cells of `stride` words a seqlock has.
+/// How many cells of `stride` words a seqlock has: a power of two.
 pub(crate) fn cells(stride: usize) -> u64 {
-    ((CELLS_BYTES / WORD / stride) as u64).max(CELLS)
+    let fit = (CELLS_BYTES / WORD / stride) as u64;
+    fit.checked_ilog2().map_or(CELLS, |bits| 1 << bits).max(CELLS)
 }
 
 /// Words before a cell's payload: the mark, and what its alignment takes.

@@ -71,7 +71,8 @@ impl<C> Options<C> {
         self
     }
 
-    /// Faults every page in now, so that no message does later. Default: no.
+    /// Faults every page in now, and again when a forked child takes a seat, so that no message does later.
+    /// Default: no.
     pub fn prefault(mut self, yes: bool) -> Self {
         self.settings.prefault = yes;
         self

@@ -159,6 +159,8 @@ impl<T: Message> Channel<T> {
 
     /// A reader. There may be any number, in any process that has the channel; it holds no seat.
     pub fn reader(&self) -> Reader<T> {
+        // Where the kernel cannot fault the pages in, reading does.
+        let _ = self.region.prefault_here();
         Reader {
             cells: self.cells.clone(),
             read_only: self.region.read_only(),

@@ -635,6 +635,29 @@ fn messages_cause_no_page_faults() {
     });
 }
 
+/// A child inherits a shared mapping, but not its page tables.
+#[test]
+fn messages_cause_no_page_faults_in_a_forked_child() {
+    alone(|| {
+        let shm = tempfile::tempdir_in("/dev/shm").unwrap();
+        for backing in BACKINGS {
+            let channel = on!(backing, bytes::Channel::options().capacity_bytes(1 << 20).prefault(true), shm.path());
+            let child = fork(|| {
+                let (record, mut buffer) = (vec![7; 1500], vec![0; 2000]);
+                let make = || (channel.sender().unwrap(), channel.receiver().unwrap());
+                faultless(&format!("forked {backing}"), make, |(tx, rx), count| {
+                    // The first hundred stay in the ring's first pages; the rest reach all of them.
+                    for i in 0..count as usize {
+                        tx.try_send(&record[..if count == 100 { 8 } else { i % 1500 }]).unwrap();
+                        rx.try_recv_into(&mut buffer).unwrap();
+                    }
+                });
+            });
+            child.ok();
+        }
+    });
+}
+
 #[test]
 fn locking_counts_as_locked() {
     alone(|| {

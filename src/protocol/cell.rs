@@ -38,6 +38,7 @@ const TRIED_BYTES: usize = 3 * 24;
 pub(crate) struct Cells {
     pub control: View<Control>,
     pub data: Words,
+    /// A power of two.
     pub cells: u64,
     /// Words of a cell.
     pub stride: usize,
@@ -57,7 +58,7 @@ pub(crate) enum Unread {
 impl Cells {
     #[inline(always)]
     fn offset_of(&self, version: u64) -> usize {
-        (version % self.cells) as usize * self.stride
+        (version & (self.cells - 1)) as usize * self.stride
     }
 
     /// The state of a writer that just took its seat: it goes on from the newest whole value.

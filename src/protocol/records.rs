@@ -55,6 +55,7 @@ fn header_of(pos: u64, len: usize) -> u64 {
 impl RecordRing {
     /// The longest record a ring of `capacity` words takes, in bytes: it needs its header, and a zero
     /// word behind it. At most 4 GiB - 2.
+    #[inline(always)]
     pub fn max_len(capacity: u64) -> usize {
         (capacity.saturating_sub(2) * WORD as u64).min(u64::from(u32::MAX) - 1) as usize
     }

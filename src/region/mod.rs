@@ -94,6 +94,8 @@ pub struct Region {
     mapping: Arc<Mapping>,
     header: Header,
     backing: Backing,
+    /// Whether messages shall cause no page fault.
+    prefault: bool,
 }
 
 const MEMFD: &str = "memfd region";
@@ -118,7 +120,12 @@ impl Region {
         file::reserve(unnamed.file(), settings.mode, header.region_len)?;
         let mapping = fill_in(Source::File(unnamed.file()), &header, spec, settings)?;
         let file = unnamed.link(path)?;
-        Ok(Self { mapping, header, backing: Backing::File { file, path: path.to_owned() } })
+        Ok(Self {
+            mapping,
+            header,
+            backing: Backing::File { file, path: path.to_owned() },
+            prefault: settings.prefault,
+        })
     }
 
     /// Opens the file `path` if everything about it is as it should be.
@@ -130,7 +137,12 @@ impl Region {
         let file = file::open_checked(path, access == Access::Shared, settings.owner())?;
         let header = read_header(&file, spec)?;
         let mapping = attach(&file, &header, spec, settings, access)?;
-        Ok(Self { mapping, header, backing: Backing::File { file, path: path.to_owned() } })
+        Ok(Self {
+            mapping,
+            header,
+            backing: Backing::File { file, path: path.to_owned() },
+            prefault: settings.prefault,
+        })
     }
 
     /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
@@ -164,7 +176,7 @@ impl Region {
                 file::check_memory(header.region_len)?;
             }
             let mapping = fill_in(Source::Anonymous { huge }, &header, spec, settings)?;
-            Ok(Self { mapping, header, backing: Backing::Anonymous })
+            Ok(Self { mapping, header, backing: Backing::Anonymous, prefault: settings.prefault })
         };
         file::at(ANONYMOUS, make())
     }
@@ -191,7 +203,7 @@ impl Region {
         })?;
         let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
         file::seal(&file)?;
-        Ok(Self { mapping, header, backing: Backing::Memfd(file) })
+        Ok(Self { mapping, header, backing: Backing::Memfd(file), prefault: settings.prefault })
     }
 
     /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
@@ -212,7 +224,7 @@ impl Region {
             Ok((mapping, header))
         };
         let (mapping, header) = file::at(MEMFD, open())?;
-        Ok(Self { mapping, header, backing: Backing::Memfd(file) })
+        Ok(Self { mapping, header, backing: Backing::Memfd(file), prefault: settings.prefault })
     }
 
     /// A private copy of this region, word by word, with nobody in its seats. What was written meanwhile
@@ -227,7 +239,7 @@ impl Region {
             let mapping = Mapping::new(Source::Anonymous { huge: false }, shape, Access::Shared)?;
             mapping.write_header(self.header.as_bytes());
             mapping.protect_header()?;
-            Ok(Self { mapping: Arc::new(mapping), header: self.header, backing: Backing::Snapshot })
+            Ok(Self { mapping: Arc::new(mapping), header: self.header, backing: Backing::Snapshot, prefault: false })
         };
         let copy = file::at(&self.place(), make())?;
         let (from, to) = (self.control(), copy.control());
@@ -245,6 +257,11 @@ impl Region {
     /// Whether nothing may be stored.
     pub(crate) fn read_only(&self) -> bool {
         self.mapping.access() == Access::ReadOnly
+    }
+
+    /// Faults the pages in again if that was asked for: a forked child inherits the mapping without them.
+    pub(crate) fn prefault_here(&self) -> Result<(), OsError> {
+        if self.prefault { self.mapping.prefault() } else { Ok(()) }
     }
 
     /// The control page.
