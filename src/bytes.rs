@@ -253,7 +253,8 @@ impl Sender {
         match (self.ring.reserve(&mut self.end.state, len), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, len, glances))?)
+                self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, len, glances));
+                Ok(self.ring.reserve(&mut self.end.state, len)?)
             }
             (result, _) => Ok(result?),
         }
@@ -513,7 +514,8 @@ impl Receiver {
         match (self.ring.peek(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances))?)
+                self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
+                Ok(self.ring.peek(&mut self.end.state)?)
             }
             (result, _) => Ok(result?),
         }

@@ -71,21 +71,15 @@ impl Endpoint {
         if self.index == RECEIVER { &self.control.space_wait } else { &self.control.data_wait }
     }
 
-    /// Waits until `attempt`, which is told how often to glance first, is no longer blocked;
-    /// [`Stop::Blocked`] when patience has run out.
+    /// Waits until `watch`, which is told how often to glance first, finds that the endpoint is no longer
+    /// blocked, or patience has run out. What it was waiting for, or why there will be none, the caller
+    /// finds when it looks: an answer carried back from here would arrive later than the message.
     #[cold]
-    pub fn wait_until<R>(
-        &mut self,
-        patience: Patience,
-        mut attempt: impl FnMut(&mut State, u32) -> Result<R, Stop>,
-    ) -> Result<R, Stop> {
+    #[inline(never)]
+    pub fn wait_until(&mut self, patience: Patience, mut watch: impl FnMut(&mut State, u32) -> bool) {
         let word = if self.index == RECEIVER { &self.control.data_wait } else { &self.control.space_wait };
         let state = &mut *self.state;
-        let poll = |glances| match attempt(state, glances) {
-            Err(Stop::Blocked) => None,
-            result => Some(result),
-        };
-        wait::until(self.wait, patience, Bed::Own(word), poll).unwrap_or(Err(Stop::Blocked))
+        wait::until(self.wait, patience, Bed::Own(word), |glances| watch(state, glances).then_some(()));
     }
 
     /// Whether someone sits at the other end now.

@@ -269,7 +269,8 @@ impl<T: Message> Sender<T> {
         match (self.ring.reserve(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances))?)
+                self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances));
+                Ok(self.ring.reserve(&mut self.end.state)?)
             }
             (result, _) => Ok(result?),
         }
@@ -489,7 +490,8 @@ impl<T: Message> Receiver<T> {
         match (self.ring.peek(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances))?)
+                self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
+                Ok(self.ring.peek(&mut self.end.state)?)
             }
             (result, _) => Ok(result?),
         }

@@ -68,8 +68,7 @@ pub(crate) enum Bed<'a> {
 
 /// Polls until there is an answer; `None` when patience has run out. `poll` is told how many glances to
 /// make before it looks.
-#[cold]
-#[inline(never)]
+#[inline]
 pub(crate) fn until<R>(
     wait: Wait,
     patience: Patience,

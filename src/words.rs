@@ -307,20 +307,6 @@ impl Words {
         Torn(value)
     }
 
-    /// Has the processor fetch the cache line of byte `at`, if there is one, while it does other things.
-    #[inline(always)]
-    pub fn prefetch(&self, at: usize) {
-        #[cfg(all(target_arch = "x86_64", not(loom)))]
-        if at < self.len * WORD {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let line = self.address(at, 1).cast::<i8>();
-            // SAFETY: a prefetch reads nothing that can be seen, at whatever address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(loom))))]
-        let _ = at;
-    }
-
     /// Copies the first `words` words of `other`, which others may be writing.
     pub fn copy_from(&self, other: &Words, words: usize) {
         use crate::sync::Ordering::Relaxed;

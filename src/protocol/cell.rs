@@ -88,10 +88,6 @@ impl Cells {
         Ok(())
     }
 
-    fn tries(&self) -> u32 {
-        (TRIED_BYTES / (self.stride * WORD)).clamp(3, 1 << 20) as u32
-    }
-
     /// Makes fresh cells hold `value` as `version`.
     pub fn hold_only(&self, version: u64, value: &[u8]) {
         let offset = self.offset_of(version);
@@ -103,23 +99,40 @@ impl Cells {
     /// The newest whole value and its version; version 0 is all zeroes, and not yet written.
     #[inline(always)]
     pub fn read<T: FromBytes>(&self) -> Result<(T, u64), Unread> {
-        let tries = self.tries();
-        for _ in 0..tries {
-            let version = self.control.latest.load(Acquire); // C1
-            if version >= POSITION_LIMIT {
-                return Err(Unread::Garbage(version));
+        match self.read_once() {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => self.read_again(),
+            Err(garbage) => Err(garbage),
+        }
+    }
+
+    /// `None`: overtaken.
+    #[inline(always)]
+    fn read_once<T: FromBytes>(&self) -> Result<Option<(T, u64)>, Unread> {
+        let version = self.control.latest.load(Acquire); // C1
+        if version >= POSITION_LIMIT {
+            return Err(Unread::Garbage(version));
+        }
+        let offset = self.offset_of(version);
+        let value: Torn<T> = self.data.read_value_torn((offset + self.payload) * WORD);
+        fence(Acquire); // C2
+        let mark = self.data.word(offset).load(Relaxed);
+        if mark == 2 * version {
+            Ok(Some((value.believe(), version)))
+        } else if mark > 2 * version {
+            Ok(None)
+        } else {
+            Err(Unread::Garbage(mark))
+        }
+    }
+
+    #[cold]
+    fn read_again<T: FromBytes>(&self) -> Result<(T, u64), Unread> {
+        let tries = (TRIED_BYTES / (self.stride * WORD)).clamp(3, 1 << 20) as u32;
+        for _ in 1..tries {
+            if let Some(found) = self.read_once()? {
+                return Ok(found);
             }
-            let offset = self.offset_of(version);
-            let value: Torn<T> = self.data.read_value_torn((offset + self.payload) * WORD);
-            fence(Acquire); // C2
-            let mark = self.data.word(offset).load(Relaxed);
-            if mark == 2 * version {
-                return Ok((value.believe(), version));
-            }
-            if mark < 2 * version {
-                return Err(Unread::Garbage(mark));
-            }
-            #[cfg(not(loom))]
             core::hint::spin_loop();
         }
         Err(Unread::Overtaken(tries))

@@ -175,11 +175,12 @@ impl RecordRing {
         if s.pos + words_of(len) < s.limit { Ok(()) } else { Err(Stop::Blocked) }
     }
 
-    /// [`RecordRing::reserve`], after up to `glances` at the head alone.
-    pub fn watch_for_space(&self, s: &mut State, len: usize, glances: u32) -> Result<usize, Stop> {
+    /// Whether [`RecordRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.
+    #[inline(always)]
+    pub fn watch_for_space(&self, s: &mut State, len: usize, glances: u32) -> bool {
         let end = s.pos + words_of(len);
         glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > end);
-        self.reserve(s, len)
+        self.reserve(s, len) != Err(Stop::Blocked)
     }
 
     /// Writes the payload of the record that [`RecordRing::reserve`] made room for.
@@ -263,15 +264,11 @@ impl RecordRing {
         }
     }
 
-    /// [`RecordRing::peek`], after up to `glances` at the header alone.
-    ///
-    /// A short record's second line is fetched meanwhile: it is then here when the header comes.
-    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> Result<(usize, usize), Stop> {
-        glance(glances, || {
-            self.data.prefetch((s.offset as usize + 8) * WORD);
-            self.data.word(s.offset as usize).load(Relaxed) != 0
-        });
-        self.peek(s)
+    /// Whether [`RecordRing::peek`] is no longer blocked, asked after up to `glances` at the header alone.
+    #[inline(always)]
+    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> bool {
+        glance(glances, || self.data.word(s.offset as usize).load(Relaxed) != 0);
+        self.peek(s) != Err(Stop::Blocked)
     }
 
     /// Gives the words of the record that [`RecordRing::peek`] found back to the sender.

@@ -137,10 +137,11 @@ impl SlotRing {
         if s.pos < s.limit { Ok(()) } else { Err(Stop::Blocked) }
     }
 
-    /// [`SlotRing::reserve`], after up to `glances` at the head alone.
-    pub fn watch_for_space(&self, s: &mut State, glances: u32) -> Result<usize, Stop> {
+    /// Whether [`SlotRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.
+    #[inline(always)]
+    pub fn watch_for_space(&self, s: &mut State, glances: u32) -> bool {
         glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > s.pos);
-        self.reserve(s)
+        self.reserve(s) != Err(Stop::Blocked)
     }
 
     /// Publishes the slot that [`SlotRing::reserve`] found free.
@@ -195,15 +196,11 @@ impl SlotRing {
         Err(Stop::Closed)
     }
 
-    /// [`SlotRing::peek`], after up to `glances` at the stamp alone.
-    ///
-    /// The payload's first line is fetched meanwhile: it is then here when the stamp, in another, comes.
-    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> Result<usize, Stop> {
-        glance(glances, || {
-            self.data.prefetch(s.offset as usize * WORD);
-            self.stamp(s.offset).load(Relaxed) == s.pos + 1
-        });
-        self.peek(s)
+    /// Whether [`SlotRing::peek`] is no longer blocked, asked after up to `glances` at the stamp alone.
+    #[inline(always)]
+    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> bool {
+        glance(glances, || self.stamp(s.offset).load(Relaxed) == s.pos + 1);
+        self.peek(s) != Err(Stop::Blocked)
     }
 
     /// Gives the slot that [`SlotRing::peek`] found back to the sender.
