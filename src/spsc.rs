@@ -258,7 +258,7 @@ impl<T: Message> Sender<T> {
     #[inline(always)]
     fn send_patiently(&mut self, value: &T, patience: Option<Patience>) -> Result<(), TrySendError> {
         let at = self.reserve(patience)?;
-        self.ring.data.write(at, value.as_bytes());
+        self.ring.data.write_value(at, value);
         self.publish();
         Ok(())
     }
@@ -312,7 +312,7 @@ impl<T: Message> Sender<T> {
         let mut sent = 0;
         for value in values {
             match self.ring.reserve(&mut self.end.state) {
-                Ok(at) => self.ring.data.write(at, value.as_bytes()),
+                Ok(at) => self.ring.data.write_value(at, value),
                 Err(stop) if sent == 0 => return Err(stop.into()),
                 Err(_) => break,
             }

@@ -11,7 +11,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::sync::Arc;
 
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::layout::WORD;
 use crate::sync::AtomicU64;
@@ -290,6 +290,19 @@ impl Words {
 }
 
 impl Words {
+    /// Copies a value to byte `at`.
+    #[inline(always)]
+    pub fn write_value<T: IntoBytes + Immutable>(&self, at: usize, value: &T) {
+        #[cfg(not(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable))))]
+        self.write(at, value.as_bytes());
+        #[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
+        {
+            let (src, dst) = (value.as_bytes(), self.address(at, size_of::<T>()));
+            // SAFETY: C1: `address` checked the range (W1, W3); `src` is private memory.
+            unsafe { crate::copy::copy_fresh(dst, src.as_ptr(), src.len()) }
+        }
+    }
+
     /// The `T` at byte `at`, whatever bits are there.
     #[inline(always)]
     pub fn read_value<T: FromBytes>(&self, at: usize) -> T {
