@@ -253,8 +253,15 @@ impl Sender {
         match (self.ring.reserve(&mut self.end.state, len), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, len, glances));
-                Ok(self.ring.reserve(&mut self.end.state, len)?)
+                loop {
+                    let settled =
+                        self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, len, glances));
+                    match ring.reserve(&mut self.end.state, len) {
+                        // The peer left, and another came.
+                        Err(Stop::Blocked) if settled => {}
+                        result => return Ok(result?),
+                    }
+                }
             }
             (result, _) => Ok(result?),
         }
@@ -514,8 +521,15 @@ impl Receiver {
         match (self.ring.peek(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
-                Ok(self.ring.peek(&mut self.end.state)?)
+                loop {
+                    let settled =
+                        self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
+                    match ring.peek(&mut self.end.state) {
+                        // The peer left, and another came.
+                        Err(Stop::Blocked) if settled => {}
+                        result => return Ok(result?),
+                    }
+                }
             }
             (result, _) => Ok(result?),
         }

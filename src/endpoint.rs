@@ -72,14 +72,14 @@ impl Endpoint {
     }
 
     /// Waits until `watch`, which is told how often to glance first, finds that the endpoint is no longer
-    /// blocked, or patience has run out. What it was waiting for, or why there will be none, the caller
+    /// blocked; false when patience has run out. What it was waiting for, or why there will be none, the caller
     /// finds when it looks: an answer carried back from here would arrive later than the message.
     #[cold]
     #[inline(never)]
-    pub fn wait_until(&mut self, patience: Patience, mut watch: impl FnMut(&mut State, u32) -> bool) {
+    pub fn wait_until(&mut self, patience: Patience, mut watch: impl FnMut(&mut State, u32) -> bool) -> bool {
         let word = if self.index == RECEIVER { &self.control.data_wait } else { &self.control.space_wait };
         let state = &mut *self.state;
-        wait::until(self.wait, patience, Bed::Own(word), |glances| watch(state, glances).then_some(()));
+        wait::until(self.wait, patience, Bed::Own(word), |glances| watch(state, glances).then_some(())).is_some()
     }
 
     /// Whether someone sits at the other end now.

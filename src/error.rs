@@ -74,7 +74,8 @@ pub struct TooLong {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The receiver left. What it had not consumed stays in the region.
+    /// The receiver left. What it had not consumed stays in the region. An awake sender finds out with the
+    /// message after the next.
     Closed,
     /// This endpoint belongs to the process that forked this one.
     Forked,
@@ -108,7 +109,8 @@ pub enum SendTimeoutError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// The sender left, and everything it sent was taken.
+    /// The sender left, and everything it sent was taken. The same receiver says so again until another
+    /// sender sits; to sleep until one does, drop the receiver and take the seat again.
     Closed,
     /// This endpoint belongs to the process that forked this one.
     Forked,
@@ -190,8 +192,8 @@ impl fmt::Display for SendError {
             SendError::Forked => f.write_str(FORKED),
             SendError::TooLong(TooLong { found, most }) => write!(
                 f,
-                "a record of {found} bytes, expected at most {most}; split it or create the channel with a \
-                 larger capacity_bytes"
+                "a record of {found} bytes, expected at most {most}; split it, or create the channel with a \
+                 larger capacity_bytes if it is less than 4 GiB"
             ),
             SendError::Corrupt(corrupt) => corrupt.fmt(f),
         }
@@ -334,6 +336,15 @@ pub enum Seat {
     Receiver,
 }
 
+impl fmt::Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Seat::Sender => "sender's (or writer's)",
+            Seat::Receiver => "receiver's",
+        })
+    }
+}
+
 /// Why a seat could not be taken.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -372,7 +383,7 @@ impl fmt::Display for ClaimError {
             ClaimError::Corrupt(corrupt) => corrupt.fmt(f),
             ClaimError::CorruptSeat { seat, found } => write!(
                 f,
-                "the region is corrupt: the {seat:?} seat holds {found:#x}, which contradicts its count; \
+                "the region is corrupt: the {seat} seat holds {found:#x}, which contradicts its count; \
                  make a new region"
             ),
             ClaimError::Os(error) => error.fmt(f),
@@ -497,7 +508,7 @@ pub enum Reason {
         /// The one asked for.
         expected: TypeFingerprint,
     },
-    /// `open_or_create`: the region exists with another capacity than the one asked for.
+    /// The region has another capacity than the one asked for.
     OtherCapacity {
         /// The region's.
         found: u64,
@@ -560,6 +571,9 @@ pub enum Reason {
     },
     /// Huge pages were asked for where they cannot be had.
     HugePagesUnsupported,
+    /// The memfd has huge pages, which were not asked for: a peer can take them away, with a signal for who
+    /// touches them. For trusted peers, set [`huge_pages`](crate::Options::huge_pages).
+    HugePagesUnasked,
     /// The memfd can be truncated under its users.
     Unsealed {
         /// The seals it has, as in `fcntl(2)`.
@@ -679,6 +693,10 @@ impl fmt::Display for Reason {
             Reason::HugePagesUnsupported => f.write_str(
                 "huge pages are for memfd and anonymous regions; for a file, put it on a hugetlbfs and leave the \
                  option out",
+            ),
+            Reason::HugePagesUnasked => f.write_str(
+                "found a memfd of huge pages, expected one of ordinary pages; if its peers are trusted, set \
+                 huge_pages(true)",
             ),
             Reason::Unsealed { found, expected } => write!(
                 f,

@@ -230,3 +230,28 @@ const _: () = {
     assert!(offset_of!(Seat, barrier) == 16);
     assert!(size_of::<usize>() == 8, "ringway needs a 64-bit machine");
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_a_power_of_two_and_enough() {
+        for stride in 1..5000 {
+            assert!(cells(stride).is_power_of_two() && cells(stride) >= CELLS, "stride {stride}");
+        }
+    }
+
+    #[test]
+    fn slots_hold_payload_and_stamp() {
+        for size in 1..300 {
+            for align in [1, 8, 16, 64] {
+                let words = slot_words(size, align).unwrap();
+                assert!(words * WORD >= size.next_multiple_of(WORD) + WORD && (words * WORD).is_multiple_of(align));
+            }
+        }
+        assert_eq!(slot_words(64, 8), Some(9));
+        assert_eq!(slot_words(40, 8), Some(8));
+        assert_eq!(slot_words(usize::MAX, 8), None);
+    }
+}

@@ -269,8 +269,14 @@ impl<T: Message> Sender<T> {
         match (self.ring.reserve(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances));
-                Ok(self.ring.reserve(&mut self.end.state)?)
+                loop {
+                    let settled = self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances));
+                    match ring.reserve(&mut self.end.state) {
+                        // The peer left, and another came.
+                        Err(Stop::Blocked) if settled => {}
+                        result => return Ok(result?),
+                    }
+                }
             }
             (result, _) => Ok(result?),
         }
@@ -490,8 +496,15 @@ impl<T: Message> Receiver<T> {
         match (self.ring.peek(&mut self.end.state), patience) {
             (Err(Stop::Blocked), Some(patience)) => {
                 let ring = &self.ring;
-                self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
-                Ok(self.ring.peek(&mut self.end.state)?)
+                loop {
+                    let settled =
+                        self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
+                    match ring.peek(&mut self.end.state) {
+                        // The peer left, and another came.
+                        Err(Stop::Blocked) if settled => {}
+                        result => return Ok(result?),
+                    }
+                }
             }
             (result, _) => Ok(result?),
         }
@@ -532,12 +545,15 @@ impl<T: Message> Receiver<T> {
     pub fn try_recv_slice(&mut self, values: &mut [T]) -> Result<usize, TryRecvError> {
         let mut received = 0;
         for value in values {
-            match self.ring.peek(&mut self.end.state) {
-                Ok(at) => *value = self.ring.data.read_value(at),
+            let at = match self.ring.peek(&mut self.end.state) {
+                Ok(at) => at,
                 Err(stop) if received == 0 => return Err(stop.into()),
                 Err(_) => break,
-            }
+            };
+            let message = self.ring.data.read_value(at);
             self.ring.consume(&mut self.end.state);
+            // Last, because it may run the drop of the value that was there.
+            *value = message;
             received += 1;
         }
         if received > 0 {

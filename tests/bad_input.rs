@@ -1006,7 +1006,9 @@ fn huge_pages_of_an_empty_pool_and_of_a_full_one() {
             }
             if let Some(fd) = channel.region().fd() {
                 drop((tx, rx));
-                let again = Spsc::from_fd(fd.try_clone_to_owned().unwrap()).unwrap();
+                let unasked = Spsc::from_fd(fd.try_clone_to_owned().unwrap()).expect_err("not asked for");
+                assert!(matches!(unasked.reason(), Reason::HugePagesUnasked), "{unasked}");
+                let again = Spsc::options().huge_pages(true).from_fd(fd.try_clone_to_owned().unwrap()).unwrap();
                 again.sender().unwrap().send(&7).unwrap();
                 assert_eq!(channel.receiver().unwrap().recv(), Ok(7));
             }

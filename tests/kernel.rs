@@ -636,6 +636,62 @@ fn messages_cause_no_page_faults() {
     });
 }
 
+/// A copy that left out the zeroes has no memory behind them; opening it gives it some, or says that it cannot.
+#[test]
+fn a_sparse_copy_gets_its_memory_when_it_is_opened() {
+    alone(|| {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = dir.path().join("copy");
+        let original = bytes::Channel::options().capacity_bytes(1 << 20).create(dir.path().join("original")).unwrap();
+        let copy = File::create(&path).unwrap();
+        copy.set_len(original.region().size()).unwrap();
+        copy.write_all_at(&contents(original.region())[..2 * 4096], 0).unwrap();
+        let allocated = || fstat(&copy).unwrap().st_blocks as u64 * 512;
+        assert!(allocated() < original.region().size());
+        let _opened = bytes::Channel::open(&path).unwrap();
+        assert!(allocated() >= original.region().size());
+    });
+}
+
+/// The end of a ring is told by its copy too, though the ring's own receiver was told.
+#[test]
+fn a_snapshot_of_a_finished_ring_says_that_it_is_finished() {
+    alone(|| {
+        let channel = Spsc::options().capacity(2).memfd().unwrap();
+        channel.sender().unwrap().send(&1).unwrap();
+        let mut rx = channel.receiver().unwrap();
+        assert_eq!((rx.recv(), rx.recv()), (Ok(1), Err(RecvError::Closed)));
+        assert_eq!(channel.snapshot().unwrap().receiver().unwrap().recv(), Err(RecvError::Closed));
+    });
+}
+
+/// What holds until a dead process's seat can be taken: nobody hangs who gave a time, and the seat is named.
+#[test]
+fn a_killed_holder_keeps_its_seat_and_its_peer_gets_its_time_out() {
+    alone(|| {
+        let (there, ready) = (Spsc::options().capacity(1).anonymous().unwrap(), Latest::options().anonymous().unwrap());
+        let child = fork(|| {
+            let mut tx = there.sender().unwrap();
+            tx.send(&7).unwrap();
+            ready.writer().unwrap().write(&[std::process::id().into(); 4]).unwrap();
+            loop {
+                std::thread::park();
+            }
+        });
+        let mut told = ready.reader();
+        while told.version() == 0 {
+            let _ = told.changed_timeout(Duration::from_secs(1));
+            told.read().unwrap();
+        }
+        child.kill();
+        let mut rx = there.receiver().unwrap();
+        assert_eq!(rx.recv(), Ok(7), "what was committed is there");
+        assert_eq!(rx.recv_timeout(Duration::from_millis(10)), Err(RecvTimeoutError::Timeout));
+        let holder = told.read().unwrap()[0];
+        assert!(matches!(there.sender().err(), Some(ClaimError::Taken { pid, .. }) if u64::from(pid) == holder));
+    });
+}
+
 /// A child inherits a shared mapping, but not its page tables.
 #[test]
 fn messages_cause_no_page_faults_in_a_forked_child() {

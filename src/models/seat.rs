@@ -72,7 +72,7 @@ fn seat_claimant_dies() {
                 None => assert_eq!(before.generation, 0),
                 Some(holder) => assert_eq!((holder, before.generation), (process(1), 1)),
             }
-            crate::protocol::seat::vacate(&control.seats[0]);
+            release(&control.seats[0], control.seats[0].holder.load(Relaxed));
             let next = claim(&control.seats[0], process(2)).unwrap();
             assert_eq!(next.generation, before.generation + 1);
         });

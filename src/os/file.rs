@@ -100,6 +100,17 @@ pub(crate) fn reserve(file: &File, mode: u32, len: u64) -> Result<(), Reason> {
     }
 }
 
+/// Gives a file that was copied sparsely its missing memory. Changes nothing where there is some.
+pub(crate) fn fill_holes(file: &File, len: u64) -> Result<(), Reason> {
+    let length = libc::off_t::try_from(len).map_err(|_| OsError::new("fallocate", Errno::EFBIG))?;
+    match nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, length) {
+        // Where the file system cannot say, nothing is lost.
+        Ok(()) | Err(Errno::EOPNOTSUPP) => Ok(()),
+        Err(Errno::ENOSPC | Errno::EDQUOT) => Err(Reason::NoSpace { needed: len }),
+        Err(errno) => Err(OsError::new("fallocate", errno).into()),
+    }
+}
+
 /// Refuses what the machine's memory cannot hold: for memory without a file system, nothing else would,
 /// and the kernel would end processes to find the room.
 pub(crate) fn check_memory(len: u64) -> Result<(), Reason> {

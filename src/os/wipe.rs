@@ -1,7 +1,8 @@
 //! Private memory that a forked child finds zeroed.
 //!
 //! `MADV_WIPEONFORK` is done by the kernel as it copies the address space, so it holds for a raw
-//! `clone` too, which fork handlers miss, and it costs nothing until a fork (see `madvise(2)`).
+//! `clone` too, which fork handlers miss, and it costs nothing until a fork (see `madvise(2)`). A child that
+//! shares its parent's memory (`vfork`, `CLONE_VM`) shares the page as well.
 
 use core::marker::PhantomData;
 use core::num::NonZeroUsize;
@@ -49,8 +50,9 @@ impl<T: FromBytes> Deref for Wiped<T> {
     #[inline(always)]
     fn deref(&self) -> &T {
         // SAFETY: mapped until drop, and holding a `T`: the one written, or zeroes, which `FromBytes`
-        // takes. The kernel wipes only the copy in a child, where no reference is alive: a fork happens
-        // in a system call of the forking thread, which holds none across it.
+        // takes. The kernel wipes only the copy in a child, where no reference is alive: the forking thread
+        // holds none across the system call, unless a signal handler forks inside an endpoint's call and
+        // returns in the child, which the README excludes.
         unsafe { self.page.as_ref() }
     }
 }

@@ -112,9 +112,12 @@ pub(crate) fn release(seat: &Seat, word: u64) {
     let _ = seat.holder.compare_exchange(word, free, Release, Relaxed); // P1
 }
 
-/// Frees the seat, whoever sits there: for a private copy of a region.
-pub(crate) fn vacate(seat: &Seat) {
-    release(seat, seat.holder.load(Relaxed));
+/// Makes the seat of a private copy that of the original, with nobody on it.
+pub(crate) fn copy_vacant(from: &Seat, to: &Seat) {
+    // A seat that contradicts itself is copied as one that nobody ever took.
+    let generation = status(from).map_or(0, |status| status.generation);
+    to.generation.store(generation, Relaxed);
+    to.holder.store((generation & GENERATION_MASK) << GENERATION_SHIFT, Relaxed);
 }
 
 /// Who sits there, and how often the seat was taken. `Err`: the seat's words contradict each other.

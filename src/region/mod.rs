@@ -219,6 +219,10 @@ impl Region {
             if seals & expected != expected {
                 return Err(Reason::Unsealed { found: seals, expected });
             }
+            // Seals do not keep a peer from punching a hole, and the kernel may have no huge page to fill it.
+            if file::page_size(&file)? != file::base_page()? && !settings.huge_pages {
+                return Err(Reason::HugePagesUnasked);
+            }
             let header = read_header(&file, spec)?;
             let mapping = attach(&file, &header, spec, settings, access)?;
             Ok((mapping, header))
@@ -244,11 +248,9 @@ impl Region {
         let copy = file::at(&self.place(), make())?;
         let (from, to) = (self.control(), copy.control());
         for (from, to) in from.seats.iter().zip(&to.seats) {
-            to.generation.store(from.generation.load(Relaxed), Relaxed);
-            to.holder.store(from.holder.load(Relaxed), Relaxed);
-            seat::vacate(to);
+            seat::copy_vacant(from, to);
         }
-        to.consumed.told.store(from.consumed.told.load(Relaxed), Relaxed);
+        // `told` stays 0: whoever receives from the copy is to hear where it ends.
         to.latest.store(from.latest.load(Relaxed), Relaxed);
         copy.data().copy_from(&self.data(), self.header.data_len as usize / WORD);
         Ok(copy)
@@ -430,6 +432,9 @@ fn attach(
     access: Access,
 ) -> Result<Arc<Mapping>, Reason> {
     let mapping = Mapping::new(Source::File(file), shape(header, spec), access)?;
+    if access == Access::Shared {
+        file::fill_holes(file, header.region_len)?;
+    }
     settle(&mapping, settings)?;
     Ok(Arc::new(mapping))
 }
