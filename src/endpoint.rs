@@ -1,4 +1,5 @@
 //! What every endpoint has, whatever its channel: a seat, private state, and a way to wait.
+#![forbid(unsafe_code)]
 
 use crate::error::{
     ClaimError, Reason, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,

@@ -41,6 +41,7 @@
 //!
 //! What can never happen: a word with two writers that race for it, except the claim (a CAS) and the
 //! wait words (a CAS by the waker); a payload byte read through a reference.
+#![forbid(unsafe_code)]
 
 use crossbeam_utils::CachePadded;
 use zerocopy::{FromBytes, Immutable, IntoBytes};

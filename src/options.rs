@@ -1,4 +1,5 @@
 //! How a channel's region is made or opened: one builder for every kind.
+#![forbid(unsafe_code)]
 
 use core::marker::PhantomData;
 use std::os::fd::OwnedFd;

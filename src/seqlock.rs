@@ -14,6 +14,7 @@
 //! assert!(!reader.has_changed());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![forbid(unsafe_code)]
 
 use core::marker::PhantomData;
 use std::os::fd::OwnedFd;

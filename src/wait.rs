@@ -1,4 +1,5 @@
 //! How a blocked call waits: spin, then sleep.
+#![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 

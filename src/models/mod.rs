@@ -6,6 +6,7 @@
 //!
 //! Payload words are loom's atomics too, so a torn copy is seen. `.ci/weaken` breaks each ordering in turn
 //! and wants a model to fail.
+#![forbid(unsafe_code)]
 
 mod cell;
 mod records;

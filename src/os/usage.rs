@@ -1,4 +1,5 @@
 //! What the kernel counts for this process.
+#![forbid(unsafe_code)]
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 
