@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{
-    ClaimError, Reason, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    ClaimError, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, RECEIVER, SENDER};
+use crate::open_error::Reason;
 use crate::os::wipe::Wiped;
 use crate::os::{membarrier, process};
 use crate::protocol::seat::{self, Refused};

@@ -12,6 +12,8 @@ mod layout;
 #[cfg(test)]
 mod models;
 #[cfg(not(loom))]
+mod open_error;
+#[cfg(not(loom))]
 mod options;
 #[cfg(not(loom))]
 mod os;
@@ -28,6 +30,8 @@ mod wait;
 mod words;
 
 pub use error::*;
+#[cfg(not(loom))]
+pub use open_error::*;
 #[cfg(not(loom))]
 pub use options::Options;
 #[cfg(not(loom))]

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use crate::error::{OpenError, Reason};
+use crate::open_error::{OpenError, Reason};
 use crate::os::mapping::Access;
 use crate::region::header::Spec;
 use crate::region::{Region, Settings};

@@ -23,8 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
-use crate::error::{ChangedError, ClaimError, Corrupt, Fault, OpenError, ReadError, Reason, WriteError};
+use crate::error::{ChangedError, ClaimError, Corrupt, Fault, ReadError, WriteError};
 use crate::layout::{CELLS, Kind, POSITION_LIMIT, SENDER, cell_payload, cell_words};
+use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed, short_type_name};
 use crate::protocol::Stop;
 use crate::protocol::cell::{Cells, Unread};

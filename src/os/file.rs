@@ -16,7 +16,8 @@ use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
 
 use super::usage::limit;
-use crate::error::{OpenError, OsError, Reason};
+use crate::error::OsError;
+use crate::open_error::{OpenError, Reason};
 
 /// The seals a region's memfd has: nobody can change its size under its users.
 pub(crate) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);

@@ -6,8 +6,8 @@
 
 use zerocopy::IntoBytes;
 
-use crate::error::{Reason, TypeFingerprint};
 use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, NAME_LEN, VERSION, WORD, WORD_BITS};
+use crate::open_error::{Reason, TypeFingerprint};
 
 /// What a channel wants of its region.
 #[derive(Clone, Debug)]

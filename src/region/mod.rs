@@ -19,8 +19,9 @@ use nix::sys::mman::MmapAdvise;
 use nix::sys::resource::Resource;
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::error::{OpenError, OsError, Reason};
+use crate::error::OsError;
 use crate::layout::{Control, FIRST, Header, WORD};
+use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Unnamed};
 use crate::os::mapping::{Access, Mapping, Shape, Source};
 use crate::os::usage::limit;

@@ -1,0 +1,314 @@
+//! The receiving end of the ring.
+
+use std::time::Duration;
+
+use crate::endpoint::Endpoint;
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::layout::WORD;
+use crate::protocol::Stop;
+use crate::protocol::records::RecordRing;
+use crate::wait::{Patience, Wait};
+
+/// The receiving end: one at a time for all processes, usable from one thread at a time of the process
+/// that took it. Dropping it lets the sender see `Closed`; what it did not receive stays in the ring.
+pub struct Receiver {
+    pub(super) end: Endpoint,
+    pub(super) ring: RecordRing,
+}
+
+impl Receiver {
+    /// Receives the next record into a new vector, waiting until there is one. To receive without
+    /// allocating, see [`recv_into`](Self::recv_into) and [`recv_ref`](Self::recv_ref).
+    ///
+    /// # Errors
+    ///
+    /// The sender left and the ring is empty, this process is a forked child of the receiver's, or the
+    /// region is corrupt.
+    pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
+        Ok(self.recv_ref()?.to_vec())
+    }
+
+    /// Receives the next record if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
+        Ok(self.try_recv_ref()?.to_vec())
+    }
+
+    /// Receives the next record, waiting for one for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
+        let (at, len) = self.peek(Some(Patience::lasting(timeout)))?;
+        Ok(RecvRef { at, len, receiver: self }.to_vec())
+    }
+
+    /// Receives the next record into the front of `buffer`, waiting until there is one, and returns its
+    /// length.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::BufferTooShort`], which leaves the record where it is, and those of
+    /// [`recv`](Self::recv).
+    #[inline]
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        loop {
+            match self.recv_into_patiently(buffer, Some(Patience::Forever)) {
+                Ok(len) => return Ok(len),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Receives the next record into the front of `buffer` if there is one now, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into).
+    #[inline]
+    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.recv_into_patiently(buffer, None)
+    }
+
+    #[inline(always)]
+    fn recv_into_patiently(&mut self, buffer: &mut [u8], patience: Option<Patience>) -> Result<usize, TryRecvError> {
+        let (at, len) = self.peek(patience)?;
+        let Some(front) = buffer.get_mut(..len) else {
+            let error = RecvError::BufferTooShort { found: len, buffer: buffer.len() };
+            return Err(TryRecvError::Refused(error));
+        };
+        self.ring.data.read_bytes(at, front);
+        self.consume(len);
+        Ok(len)
+    }
+
+    /// Finds the next record: the byte its payload begins at, and its length.
+    #[inline(always)]
+    fn peek(&mut self, patience: Option<Patience>) -> Result<(usize, usize), TryRecvError> {
+        match (self.ring.peek(&mut self.end.state), patience) {
+            (Err(Stop::Blocked), Some(patience)) => {
+                let ring = &self.ring;
+                loop {
+                    let settled =
+                        self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
+                    match ring.peek(&mut self.end.state) {
+                        // The peer left, and another came.
+                        Err(Stop::Blocked) if settled => {}
+                        result => return Ok(result?),
+                    }
+                }
+            }
+            (result, _) => Ok(result?),
+        }
+    }
+
+    #[inline(always)]
+    fn consume(&mut self, len: usize) {
+        self.ring.consume(&mut self.end.state, len);
+        self.ring.after_consume(self.end.fences);
+    }
+
+    /// Receives records, back to back, into `buffer`, waiting until there is one, as long as they fit and
+    /// `ends` has room: `ends[i]` becomes the offset at which record `i` ends. Returns how many: 0 only
+    /// if `ends` is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::BufferTooShort`] if the first does not fit, and those of [`recv`](Self::recv).
+    pub fn recv_slice(&mut self, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, RecvError> {
+        if ends.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let first = self.peek(Some(Patience::Forever));
+            match first.and_then(|_| self.try_recv_slice(buffer, ends)) {
+                Ok(received) => return Ok(received),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// [`recv_slice`](Self::recv_slice) of the records that are there now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] if there is none, and those of [`recv_slice`](Self::recv_slice).
+    #[inline]
+    pub fn try_recv_slice(&mut self, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, TryRecvError> {
+        let (mut received, mut filled) = (0, 0);
+        for end in ends {
+            let (at, len) = match self.ring.peek(&mut self.end.state) {
+                Ok(found) => found,
+                Err(stop) if received == 0 => return Err(stop.into()),
+                Err(_) => break,
+            };
+            let space = &mut buffer[filled..];
+            let space_len = space.len();
+            let Some(front) = space.get_mut(..len) else {
+                if received == 0 {
+                    let error = RecvError::BufferTooShort { found: len, buffer: space_len };
+                    return Err(TryRecvError::Refused(error));
+                }
+                break;
+            };
+            self.ring.data.read_bytes(at, front);
+            self.ring.consume(&mut self.end.state, len);
+            filled += len;
+            *end = filled;
+            received += 1;
+        }
+        if received > 0 {
+            self.ring.after_consume(self.end.fences);
+        }
+        Ok(received)
+    }
+
+    /// The next record where it lies; waits until there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    pub fn recv_ref(&mut self) -> Result<RecvRef<'_>, RecvError> {
+        loop {
+            match self.peek(Some(Patience::Forever)) {
+                Ok((at, len)) => return Ok(RecvRef { at, len, receiver: self }),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The next record where it lies, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_recv`](Self::try_recv).
+    pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_>, TryRecvError> {
+        let (at, len) = self.peek(None)?;
+        Ok(RecvRef { at, len, receiver: self })
+    }
+
+    /// The records as they come, each in a vector of its own, until [`recv`](Self::recv) gives an error.
+    pub fn iter(&mut self) -> Iter<'_> {
+        Iter { receiver: self }
+    }
+
+    /// Records sent and not yet received. Walks them.
+    pub fn len(&self) -> u64 {
+        self.ring.len_for_receiver(&self.end.state)
+    }
+
+    /// Whether there is no record now.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity * WORD as u64
+    }
+
+    /// Whether a sender sits there now.
+    pub fn has_sender(&self) -> bool {
+        self.end.has_peer()
+    }
+
+    /// Whether the sender left. What it sent may still be there.
+    pub fn is_closed(&self) -> bool {
+        self.end.peer_left()
+    }
+
+    /// How blocked calls wait from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.end.wait = wait;
+    }
+}
+
+/// A record in the ring. Dropping it consumes the record.
+pub struct RecvRef<'a> {
+    receiver: &'a mut Receiver,
+    at: usize,
+    len: usize,
+}
+
+impl RecvRef<'_> {
+    /// The record's length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the record has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies a part of the record, from byte `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// The range reaches beyond the record.
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
+        self.receiver.ring.data.read_bytes(self.at + offset, bytes);
+    }
+
+    /// A copy of the record.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.receiver.ring.data.read_vec(self.at, self.len)
+    }
+
+    /// The record's address, for [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.receiver.ring.data.address(self.at, self.len)
+    }
+
+    /// The record in place, without a copy.
+    ///
+    /// # Safety
+    ///
+    /// No process writes to the record while the reference lives. A sender that uses this crate does not:
+    /// the bytes are this receiver's until the guard is dropped. So every process that can write the
+    /// region must be trusted to use it through this crate alone, and this process must not be a child
+    /// forked since the guard was made.
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: inside the region by construction; the caller vouches that nobody writes.
+        unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for RecvRef<'_> {
+    fn drop(&mut self) {
+        if self.receiver.end.state.holder != 0 {
+            self.receiver.consume(self.len);
+        }
+    }
+}
+
+/// The records of a [`Receiver`], as they come.
+pub struct Iter<'a> {
+    receiver: &'a mut Receiver,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Receiver {
+    type Item = Vec<u8>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}

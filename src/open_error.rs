@@ -1,0 +1,326 @@
+//! Why a region could not be made or opened: what was found, what was expected, and what to do.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use std::error::Error;
+
+use crate::error::{Corrupt, OsError};
+
+/// Why a region could not be made or opened. Nothing is left behind: no file, no descriptor, no mapping.
+#[derive(Debug)]
+pub struct OpenError {
+    place: String,
+    reason: Reason,
+}
+
+impl OpenError {
+    pub(crate) fn new(place: impl Into<String>, reason: impl Into<Reason>) -> Self {
+        Self { place: place.into(), reason: reason.into() }
+    }
+
+    /// The path, or what the region is.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What was found and expected.
+    pub fn reason(&self) -> &Reason {
+        &self.reason
+    }
+}
+
+/// What was found when a region was made or opened, and what was expected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// `create`: the file exists.
+    Exists,
+    /// `open`: there is no such file.
+    Missing,
+    /// The path names something that is no regular file.
+    NotAFile {
+        /// What it is.
+        found: &'static str,
+    },
+    /// The file belongs to someone else.
+    Owner {
+        /// Its owner's user id.
+        found: u32,
+        /// The one expected: the caller's, or the one given to [`owner`](crate::Options::owner).
+        expected: u32,
+    },
+    /// The file ends before what it must hold.
+    Short {
+        /// Its length in bytes.
+        found: u64,
+        /// The least it must have.
+        expected: u64,
+    },
+    /// The file's length is not the one its header names, or no whole number of pages.
+    Length {
+        /// Its length in bytes.
+        found: u64,
+        /// The one expected.
+        expected: u64,
+    },
+    /// It does not begin as a region does.
+    NotARegion {
+        /// Its first eight bytes.
+        found: [u8; 8],
+    },
+    /// It was made by a machine of the other byte order.
+    Endianness,
+    /// It was made by another version of this crate's layout.
+    Version {
+        /// The region's.
+        found: u32,
+        /// This crate's.
+        expected: u32,
+    },
+    /// The header was altered.
+    Checksum {
+        /// The one it carries.
+        found: u64,
+        /// The one its bytes have.
+        expected: u64,
+    },
+    /// A field of the header cannot be so.
+    Field {
+        /// The field's name.
+        field: &'static str,
+        /// What it holds.
+        found: u64,
+        /// What it must hold.
+        expected: u64,
+    },
+    /// It is a channel of another kind.
+    Kind {
+        /// What it is.
+        found: &'static str,
+        /// What was asked for.
+        expected: &'static str,
+    },
+    /// It carries another type.
+    Type {
+        /// Its type.
+        found: TypeFingerprint,
+        /// The one asked for.
+        expected: TypeFingerprint,
+    },
+    /// The region has another capacity than the one asked for.
+    OtherCapacity {
+        /// The region's.
+        found: u64,
+        /// The one asked for.
+        expected: u64,
+    },
+    /// A capacity that no region can have.
+    Capacity {
+        /// The one asked for.
+        found: u64,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A type of no bytes, or aligned to more than a page.
+    UnsupportedType {
+        /// The type.
+        found: TypeFingerprint,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A type name longer than the header holds.
+    TypeName {
+        /// Its length in bytes.
+        found: usize,
+        /// The most it may have.
+        expected: usize,
+    },
+    /// A type name with a NUL in it.
+    NulInTypeName,
+    /// `create`: the directory is missing.
+    NoDirectory,
+    /// The file system, or the machine's memory, has no room.
+    NoSpace {
+        /// Bytes the region needs.
+        needed: u64,
+    },
+    /// The process may not make files so large (`RLIMIT_FSIZE`).
+    FileSizeLimit {
+        /// Bytes the region needs.
+        needed: u64,
+        /// Bytes the process may write.
+        limit: u64,
+    },
+    /// The process may not lock so much memory (`RLIMIT_MEMLOCK`).
+    LockLimit {
+        /// Bytes the region needs.
+        needed: u64,
+        /// Bytes the process may lock in all.
+        limit: u64,
+    },
+    /// The process has no descriptor left (`RLIMIT_NOFILE`).
+    DescriptorLimit {
+        /// Descriptors it may have.
+        limit: u64,
+    },
+    /// The kernel has no huge pages for it.
+    NoHugePages {
+        /// Bytes the region needs.
+        needed: u64,
+    },
+    /// Huge pages were asked for where they cannot be had.
+    HugePagesUnsupported,
+    /// The memfd has huge pages, which were not asked for: a peer can take them away, with a signal for who
+    /// touches them. For trusted peers, set [`huge_pages`](crate::Options::huge_pages).
+    HugePagesUnasked,
+    /// The memfd can be truncated under its users.
+    Unsealed {
+        /// The seals it has, as in `fcntl(2)`.
+        found: u32,
+        /// The seals it must have.
+        expected: u32,
+    },
+    /// A region in use changed so quickly that no copy of it was whole.
+    Busy,
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+    /// The region has no file to do that with.
+    Anonymous,
+    /// Another error of the system.
+    Os(OsError),
+}
+
+/// The type that a channel carries, as the region remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeFingerprint {
+    /// Bytes.
+    pub size: u64,
+    /// Bytes.
+    pub align: u64,
+    /// The name without its path, unless the user set one.
+    pub name: String,
+}
+
+impl fmt::Display for TypeFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes, aligned to {})", self.name, self.size, self.align)
+    }
+}
+
+impl From<OsError> for Reason {
+    fn from(error: OsError) -> Self {
+        Reason::Os(error)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Exists => f.write_str("it exists; use open, open_or_create or another path"),
+            Reason::Missing => f.write_str("there is no such file; create it first, or use open_or_create"),
+            Reason::NotAFile { found } => write!(f, "found {found}, expected a regular file; use another path"),
+            Reason::Owner { found, expected } => write!(
+                f,
+                "it belongs to user {found}, expected {expected}; if that user is to be trusted, say so with \
+                 owner({found})"
+            ),
+            Reason::Short { found, expected } => write!(
+                f,
+                "found {found} bytes, expected at least {expected}; it is no region, or was truncated: remove it"
+            ),
+            Reason::Length { found, expected } => {
+                write!(f, "found {found} bytes, expected {expected}; it was truncated or extended: remove it")
+            }
+            Reason::NotARegion { found } => write!(
+                f,
+                "it begins with {:?}, expected {:?}; it is no region: use another path",
+                String::from_utf8_lossy(found),
+                String::from_utf8_lossy(&crate::layout::MAGIC)
+            ),
+            Reason::Endianness => {
+                f.write_str("it was made on a machine of the other byte order; remove it and create it here")
+            }
+            Reason::Version { found, expected } => write!(
+                f,
+                "found layout version {found}, expected {expected}; link both programs with the same version of \
+                 ringway"
+            ),
+            Reason::Checksum { found, expected } => {
+                write!(f, "found header checksum {found:#x}, expected {expected:#x}; the header was altered: remove it")
+            }
+            Reason::Field { field, found, expected } => write!(
+                f,
+                "the header's {field} is {found}, expected {expected}; it is from another machine, or forged: \
+                 remove it"
+            ),
+            Reason::Kind { found, expected } => {
+                write!(f, "found a {found} channel, expected {expected}; open it as what it is")
+            }
+            Reason::Type { found, expected } => {
+                write!(f, "it carries {found}, expected {expected}; use the same type on both sides, or set type_name")
+            }
+            Reason::OtherCapacity { found, expected } => write!(
+                f,
+                "it exists with capacity {found}, expected {expected}; leave the capacity to the region with open, \
+                 or remove it"
+            ),
+            Reason::Capacity { found, expected } => write!(f, "a capacity of {found}, expected {expected}"),
+            Reason::UnsupportedType { found, expected } => write!(f, "the type is {found}, expected {expected}"),
+            Reason::TypeName { found, expected } => {
+                write!(f, "a type name of {found} bytes, expected at most {expected}; shorten it with type_name")
+            }
+            Reason::NulInTypeName => f.write_str("a type name with a NUL in it, expected none; leave it out"),
+            Reason::NoDirectory => f.write_str("its directory is missing; make it first, or use another path"),
+            Reason::NoSpace { needed } => write!(
+                f,
+                "no room for {needed} bytes; free some, enlarge the file system (in a container, its /dev/shm), or \
+                 ask for less capacity"
+            ),
+            Reason::FileSizeLimit { needed, limit } => {
+                write!(f, "{needed} bytes needed, but RLIMIT_FSIZE allows {limit}; raise it or ask for less capacity")
+            }
+            Reason::LockLimit { needed, limit } => write!(
+                f,
+                "{needed} bytes to lock, but RLIMIT_MEMLOCK allows {limit} in all; raise it or do without lock"
+            ),
+            Reason::DescriptorLimit { limit } => {
+                write!(f, "no descriptor left: RLIMIT_NOFILE allows {limit}; raise it or close some")
+            }
+            Reason::NoHugePages { needed } => {
+                write!(f, "no huge pages for {needed} bytes; reserve them in /proc/sys/vm/nr_hugepages or do without")
+            }
+            Reason::HugePagesUnsupported => f.write_str(
+                "huge pages are for memfd and anonymous regions; for a file, put it on a hugetlbfs and leave the \
+                 option out",
+            ),
+            Reason::HugePagesUnasked => f.write_str(
+                "found a memfd of huge pages, expected one of ordinary pages; if its peers are trusted, set \
+                 huge_pages(true)",
+            ),
+            Reason::Unsealed { found, expected } => write!(
+                f,
+                "the memfd has seals {found:#x}, expected {expected:#x}: it could be truncated under its users; let \
+                 ringway make it"
+            ),
+            Reason::Busy => f.write_str("it changed during every try to copy it; let its users pause, or try again"),
+            Reason::Corrupt(corrupt) => corrupt.fmt(f),
+            Reason::Anonymous => f.write_str("an anonymous region has no file; use a memfd"),
+            Reason::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.reason {
+            Reason::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}

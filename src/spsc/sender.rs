@@ -1,0 +1,237 @@
+//! The sending end of the ring.
+
+use core::marker::PhantomData;
+use std::time::Duration;
+
+use super::Message;
+use crate::endpoint::Endpoint;
+use crate::error::{SendError, SendTimeoutError, TrySendError};
+use crate::protocol::Stop;
+use crate::protocol::slots::SlotRing;
+use crate::wait::{Patience, Wait};
+
+/// The sending end: one at a time for all processes, usable from one thread at a time of the process that
+/// took it. Dropping it lets the receiver drain the ring and then see `Closed`.
+pub struct Sender<T> {
+    pub(super) end: Endpoint,
+    pub(super) ring: SlotRing,
+    pub(super) carries: PhantomData<fn(T)>,
+}
+
+impl<T: Message> Sender<T> {
+    /// Sends `value`, waiting while the ring is full.
+    ///
+    /// # Errors
+    ///
+    /// The receiver left, this process is a forked child of the sender's, or the region is corrupt.
+    #[inline]
+    pub fn send(&mut self, value: &T) -> Result<(), SendError> {
+        loop {
+            match self.send_patiently(value, Some(Patience::Forever)) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full) => {}
+                Err(TrySendError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends `value` if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`], and those of [`send`](Self::send).
+    #[inline]
+    pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
+        self.send_patiently(value, None)
+    }
+
+    /// Sends `value`, waiting for room for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<(), SendTimeoutError> {
+        Ok(self.send_patiently(value, Some(Patience::lasting(timeout)))?)
+    }
+
+    #[inline(always)]
+    fn send_patiently(&mut self, value: &T, patience: Option<Patience>) -> Result<(), TrySendError> {
+        let at = self.reserve(patience)?;
+        self.ring.data.write_value(at, value);
+        self.publish();
+        Ok(())
+    }
+
+    /// Finds the next slot free: its byte in the data area.
+    #[inline(always)]
+    fn reserve(&mut self, patience: Option<Patience>) -> Result<usize, TrySendError> {
+        match (self.ring.reserve(&mut self.end.state), patience) {
+            (Err(Stop::Blocked), Some(patience)) => {
+                let ring = &self.ring;
+                loop {
+                    let settled = self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances));
+                    match ring.reserve(&mut self.end.state) {
+                        // The peer left, and another came.
+                        Err(Stop::Blocked) if settled => {}
+                        result => return Ok(result?),
+                    }
+                }
+            }
+            (result, _) => Ok(result?),
+        }
+    }
+
+    #[inline(always)]
+    fn publish(&mut self) {
+        self.ring.publish(&mut self.end.state);
+        self.ring.after_publish(&mut self.end.state, self.end.fences);
+    }
+
+    /// Sends as many of `values` as there is room for, waiting until there is room for one, and returns
+    /// how many: 0 only if `values` is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send); nothing was sent then.
+    pub fn send_slice(&mut self, values: &[T]) -> Result<usize, SendError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.reserve(Some(Patience::Forever)).and_then(|_| self.try_send_slice(values)) {
+                Ok(sent) => return Ok(sent),
+                Err(TrySendError::Full) => {}
+                Err(TrySendError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends as many of `values` as there is room for now, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] if there is room for none of at least one, and those of
+    /// [`send`](Self::send).
+    #[inline]
+    pub fn try_send_slice(&mut self, values: &[T]) -> Result<usize, TrySendError> {
+        let mut sent = 0;
+        for value in values {
+            match self.ring.reserve(&mut self.end.state) {
+                Ok(at) => self.ring.data.write_value(at, value),
+                Err(stop) if sent == 0 => return Err(stop.into()),
+                Err(_) => break,
+            }
+            self.ring.publish(&mut self.end.state);
+            sent += 1;
+        }
+        if sent > 0 {
+            self.ring.after_publish(&mut self.end.state, self.end.fences);
+        }
+        Ok(sent)
+    }
+
+    /// The next slot, to be filled in where it lies; waits while the ring is full.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub fn send_ref(&mut self) -> Result<SendRef<'_, T>, SendError> {
+        loop {
+            match self.reserve(Some(Patience::Forever)) {
+                Ok(at) => return Ok(SendRef { at, sender: self }),
+                Err(TrySendError::Full) => {}
+                Err(TrySendError::Refused(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The next slot, if it is free now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_send`](Self::try_send).
+    pub fn try_send_ref(&mut self) -> Result<SendRef<'_, T>, TrySendError> {
+        let at = self.reserve(None)?;
+        Ok(SendRef { at, sender: self })
+    }
+
+    /// Messages sent and not yet received.
+    pub fn len(&self) -> u64 {
+        self.ring.len_for_sender(&self.end.state)
+    }
+
+    /// Whether everything sent was received.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many messages the ring holds.
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity
+    }
+
+    /// Whether a receiver sits there now.
+    pub fn has_receiver(&self) -> bool {
+        self.end.has_peer()
+    }
+
+    /// Whether a receiver sat there since this sender came, and left.
+    pub fn is_closed(&self) -> bool {
+        self.end.peer_left()
+    }
+
+    /// How blocked calls wait from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.end.wait = wait;
+    }
+}
+
+/// A slot of the ring, being filled in. Dropped without [`send`](Self::send), it publishes nothing.
+#[must_use = "a slot that is not sent publishes nothing"]
+pub struct SendRef<'a, T> {
+    sender: &'a mut Sender<T>,
+    at: usize,
+}
+
+impl<T: Message> SendRef<'_, T> {
+    /// Writes the whole value.
+    pub fn write(&mut self, value: &T) {
+        self.write_at(0, value.as_bytes());
+    }
+
+    /// Writes `bytes` at byte `offset` of the value. What is never written holds an earlier message's
+    /// bytes.
+    ///
+    /// In a forked child it does nothing; [`send`](Self::send) says so.
+    ///
+    /// # Panics
+    ///
+    /// The range reaches beyond the value.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
+        if self.sender.end.state.holder != 0 {
+            self.sender.ring.data.write(self.at + offset, bytes);
+        }
+    }
+
+    /// The slot's address, for `size_of::<T>()` bytes, aligned for `T`. Other processes may read and write
+    /// there: use it for volatile or atomic accesses, and only while this slot is held, in the process
+    /// that holds it.
+    pub fn as_mut_ptr(&mut self) -> *mut T {
+        self.sender.ring.data.address(self.at, size_of::<T>()).cast()
+    }
+
+    /// Publishes the message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Forked`].
+    pub fn send(self) -> Result<(), SendError> {
+        if self.sender.end.state.holder == 0 {
+            return Err(SendError::Forked);
+        }
+        self.sender.publish();
+        Ok(())
+    }
+}
