@@ -162,6 +162,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                 thread::sleep(Duration::from_millis(10));
             }
             Err(RecvTimeoutError::Refused(RecvError::Closed)) => break "the producer left",
+            Err(RecvTimeoutError::Refused(RecvError::PeerDied { .. })) => break "the producer died",
             Err(error) => return Err(error.into()),
         }
         if tape.count.is_multiple_of(1024) {

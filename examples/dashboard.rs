@@ -98,7 +98,7 @@ fn show(number: usize, channel: &seqlock::Channel<Machine>) -> Result<(), Box<dy
         match reader.changed_timeout(Duration::from_secs(1)) {
             Ok(()) => {}
             Err(ChangedError::Timeout) => continue,
-            Err(ChangedError::Closed) => return Ok(()),
+            Err(ChangedError::Closed | ChangedError::PeerDied { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
         let machine = match reader.read() {

@@ -1,5 +1,6 @@
 //! A parent hands work to processes it forked before, over one lane to each, and gets the results back
-//! over another. The work is hashing the chunks of a file.
+//! over another. The work is hashing the chunks of a file. A worker that is killed is forked again, and goes on
+//! with the chunk that its predecessor had in its hands.
 //!
 //! ```text
 //! cargo run --release --example prefork -- FILE --workers 4
@@ -41,7 +42,8 @@ struct Arguments {
 
 const CHUNK: u64 = 256 << 10;
 
-/// How many jobs a worker may have at a time. Its lanes hold as many, so nobody ever waits for room.
+/// How many jobs a worker may have at a time. Its lanes hold one more, which it has done but still holds, so nobody
+/// ever waits for room.
 const AHEAD: u64 = 8;
 
 /// A chunk to hash.
@@ -69,24 +71,43 @@ fn fnv(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// How often a worker is forked again before its parent gives up.
+const LIVES: u32 = 5;
+
 /// A forked process, as its parent sees it.
-struct Worker {
+struct Worker<'a> {
     number: u64,
+    lives: u32,
+    file: &'a File,
     process: Process,
     // Dropped before the process is waited for, which ends it.
     jobs: Option<spsc::Sender<Job>>,
     results: spsc::Receiver<Hashed>,
+    lanes: Lanes,
 }
 
-impl Worker {
-    fn start(number: u64, file: &File) -> Result<Self, Box<dyn Error>> {
-        let jobs = spsc::Channel::<Job>::options().capacity(AHEAD).anonymous()?;
-        let results = spsc::Channel::<Hashed>::options().capacity(AHEAD).anonymous()?;
-        let process = Process::fork(|| {
-            let work = hash_chunks(file, &jobs, &results);
+/// What crosses the fork.
+#[derive(Clone)]
+struct Lanes {
+    jobs: spsc::Channel<Job>,
+    results: spsc::Channel<Hashed>,
+}
+
+impl<'a> Worker<'a> {
+    fn start(number: u64, file: &'a File) -> Result<Self, Box<dyn Error>> {
+        let lanes = Lanes {
+            jobs: spsc::Channel::options().capacity(AHEAD + 1).anonymous()?,
+            results: spsc::Channel::options().capacity(AHEAD + 1).anonymous()?,
+        };
+        let (jobs, results) = (Some(lanes.jobs.sender()?), lanes.results.receiver()?);
+        Ok(Self { number, lives: LIVES, file, process: Self::fork(number, file, &lanes)?, jobs, results, lanes })
+    }
+
+    fn fork(number: u64, file: &File, lanes: &Lanes) -> Result<Process, Box<dyn Error>> {
+        Process::fork(|| {
+            let work = hash_chunks(file, lanes);
             work.map_err(|error| format!("worker {number}: {error}").into())
-        })?;
-        Ok(Self { number, process, jobs: Some(jobs.sender()?), results: results.receiver()? })
+        })
     }
 
     fn hand_out(&mut self, job: &Job) -> Result<(), Box<dyn Error>> {
@@ -96,18 +117,28 @@ impl Worker {
         }
     }
 
-    /// The result of the earliest job that is not done yet.
-    fn result(&mut self) -> Result<Hashed, Box<dyn Error>> {
+    /// The result of the job at `offset`, the earliest that is not done yet.
+    fn result(&mut self, offset: u64) -> Result<Hashed, Box<dyn Error>> {
         loop {
-            match self.results.recv_timeout(Duration::from_millis(100)) {
-                Ok(hashed) => return Ok(hashed),
-                // It may have a lot to do. If it was killed, it could not say that it left.
-                Err(RecvTimeoutError::Timeout) if self.process.is_alive()? => {}
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Refused(RecvError::Closed)) => {
-                    return Err(self.obituary());
-                }
-                Err(error) => return Err(error.into()),
+            let error = match self.results.recv_timeout(Duration::from_millis(100)) {
+                Ok(hashed) if hashed.offset == offset => return Ok(hashed),
+                // Of one that was killed after it sent this, and before it had done with the job.
+                Ok(_) => continue,
+                // Of one that was killed before it took its seat, only its parent knows.
+                Err(RecvTimeoutError::Timeout) if self.process.is_alive()? => continue,
+                Err(error) => error,
+            };
+            let died =
+                matches!(error, RecvTimeoutError::Timeout | RecvTimeoutError::Refused(RecvError::PeerDied { .. }));
+            if !died && error != RecvTimeoutError::Refused(RecvError::Closed) {
+                return Err(error.into());
             }
+            if !died || self.lives == 0 {
+                return Err(self.obituary());
+            }
+            self.lives -= 1;
+            eprintln!("prefork: {}; forking it again", self.obituary());
+            self.process = Self::fork(self.number, self.file, &self.lanes)?;
         }
     }
 
@@ -197,15 +228,17 @@ fn end_with(parent: Pid) -> Result<(), Box<dyn Error>> {
 }
 
 /// What a worker does: hashes as told, until there are no more jobs.
-fn hash_chunks(file: &File, jobs: &spsc::Channel<Job>, results: &spsc::Channel<Hashed>) -> Result<(), Box<dyn Error>> {
-    let (mut jobs, mut results) = (jobs.receiver()?, results.sender()?);
+fn hash_chunks(file: &File, lanes: &Lanes) -> Result<(), Box<dyn Error>> {
+    let (mut jobs, mut results) = (lanes.jobs.receiver()?, lanes.results.sender()?);
     let mut chunk = vec![0; CHUNK as usize];
     loop {
-        let Job { offset, len } = match jobs.recv() {
+        // Held until its result is sent: if this process is killed before that, the next worker gets it.
+        let job = match jobs.recv_ref() {
             Ok(job) => job,
             Err(RecvError::Closed) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        let Job { offset, len } = job.read();
         let chunk = &mut chunk[..len as usize];
         file.read_exact_at(chunk, offset).map_err(|error| format!("{len} bytes at {offset}: {error}"))?;
         results.send(&Hashed { offset, hash: fnv(EMPTY, chunk) })?;
@@ -237,7 +270,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut digest = EMPTY;
     let mut output = io::stdout().lock();
     for chunk in 0..chunks {
-        let Hashed { offset, hash } = workers[worker_of(chunk)].result()?;
+        let Hashed { offset, hash } = workers[worker_of(chunk)].result(job(chunk).offset)?;
         digest = fnv(digest, &hash.to_le_bytes());
         if arguments.chunks {
             writeln!(output, "{hash:016x}  {name} from {offset}")?;

@@ -119,6 +119,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             // The consumer is slow, or not there yet.
             Err(SendTimeoutError::Timeout) => meter.update(tick.sequence),
             Err(SendTimeoutError::Refused(SendError::Closed)) => break "the consumer left",
+            // What it had not taken waits for the next consumer, and so does this one.
+            Err(SendTimeoutError::Refused(SendError::PeerDied { .. })) => meter.update(tick.sequence),
             Err(error) => return Err(error.into()),
         }
         if tick.sequence.is_multiple_of(1024) {

@@ -85,7 +85,10 @@ fn send_records(
                 Ok(()) => break,
                 // The receiver may be slow. If it was killed, it could not say that it left.
                 Err(SendTimeoutError::Timeout) if child.try_wait()?.is_none() => {}
-                Err(SendTimeoutError::Timeout | SendTimeoutError::Refused(SendError::Closed)) => {
+                Err(
+                    SendTimeoutError::Timeout
+                    | SendTimeoutError::Refused(SendError::Closed | SendError::PeerDied { .. }),
+                ) => {
                     return Err("the receiving process left before the end".into());
                 }
                 Err(error) => return Err(error.into()),

@@ -20,10 +20,12 @@ mod sender;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::endpoint::{Endpoint, receiver_baseline};
-use crate::error::ClaimError;
+use crate::endpoint::Endpoint;
+use crate::error::{ClaimError, EvictError};
 use crate::layout::{Kind, RECEIVER, SENDER, WORD};
+use crate::life::Witness;
 use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed};
 use crate::protocol::records::RecordRing;
@@ -79,7 +81,7 @@ impl sealed::Channel for Channel {
     fn copy(&self) -> Result<Self, OpenError> {
         let corrupt = |stop| OpenError::new(self.region.place(), Reason::from(stop));
         for _ in 0..COPIES {
-            let end = self.ring.reach(self.ring.head().map_err(corrupt)?);
+            let end = self.ring.walk(self.ring.head().map_err(corrupt)?).end;
             let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
             fence(Acquire);
             let head = self.ring.head().map_err(corrupt)?;
@@ -143,9 +145,7 @@ impl Channel {
     /// [`ClaimError::Taken`] names who sits there.
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |holder| {
-            ring.sender_state(holder, receiver_baseline(&ring.control))
-        })?;
+        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word, claim.generation))?;
         Ok(Sender { end, ring })
     }
 
@@ -156,8 +156,31 @@ impl Channel {
     /// [`ClaimError::Taken`] names who sits there.
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
         let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, RECEIVER, |holder| ring.receiver_state(holder))?;
+        let end = Endpoint::claim(&self.region, RECEIVER, |claim| ring.receiver_state(claim.word))?;
         Ok(Receiver { end, ring })
+    }
+
+    /// Ends the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone,
+    /// and takes the seat. Where nobody sits there, [`sender`](Self::sender). A holder that leaves at the same
+    /// moment may be ended all the same.
+    ///
+    /// # Errors
+    ///
+    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
+    /// from it then.
+    pub fn evict_sender(&self, timeout: Duration) -> Result<Sender, EvictError> {
+        Witness::new(&self.region).evict(SENDER, timeout)?;
+        Ok(self.sender()?)
+    }
+
+    /// Ends the process that holds the receiver's seat, as [`evict_sender`](Self::evict_sender) does.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn evict_receiver(&self, timeout: Duration) -> Result<Receiver, EvictError> {
+        Witness::new(&self.region).evict(RECEIVER, timeout)?;
+        Ok(self.receiver()?)
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`].

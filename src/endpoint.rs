@@ -1,14 +1,18 @@
 //! What every endpoint has, whatever its channel: a seat, private state, and a way to wait.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use crate::error::{
     ClaimError, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, RECEIVER, SENDER};
+use crate::life::Witness;
 use crate::open_error::Reason;
+use crate::os::lifeline::Lifeline;
+use crate::os::membarrier;
 use crate::os::wipe::Wiped;
-use crate::os::{membarrier, process};
-use crate::protocol::seat::{self, Refused};
+use crate::protocol::seat::{self, End, Refused, Status, holder_of, lock_byte};
 use crate::protocol::wait_word;
 use crate::protocol::{State, Stop};
 use crate::region::Region;
@@ -25,15 +29,20 @@ pub(crate) struct Endpoint {
     pub wait: Wait,
     /// This process could not register for `membarrier` and pays a fence at every message.
     pub fences: bool,
+    /// How often the seat was taken, this turn included.
+    pub generation: u64,
     index: usize,
+    witness: Witness,
+    /// Always there, but in `drop`, and where the kernel gave none.
+    lifeline: Option<Lifeline>,
 }
 
 impl Endpoint {
-    /// Takes the seat at `index`; `state` is asked where to go on, given the seat's new holder word.
+    /// Takes the seat at `index`; `state` is asked where to go on, given what was claimed.
     pub fn claim(
-        region: &Region,
+        region: &Arc<Region>,
         index: usize,
-        state: impl FnOnce(u64) -> Result<State, Stop>,
+        state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
     ) -> Result<Self, ClaimError> {
         if region.read_only() {
             return Err(ClaimError::ReadOnly);
@@ -42,14 +51,30 @@ impl Endpoint {
         let name = if index == SENDER { Seat::Sender } else { Seat::Receiver };
         // All that can fail for want of something comes before the claim, which others can see.
         region.prefault_here()?;
-        let me = process::this()?;
+        let witness = Witness::new(region);
+        let (me, mut lifeline) = witness.introduce_self()?;
         let mut private = Wiped::new(State::new(0, 0, 0, 0))?;
         let fences = !membarrier::register();
-        let claim = seat::claim(&control.seats[index], me).map_err(|refused| match refused {
-            Refused::Taken(holder, generation) => ClaimError::Taken { seat: name, pid: holder.pid, generation },
-            Refused::Garbage(found) => ClaimError::CorruptSeat { seat: name, found },
+        let mut mute = None;
+        let vouch = |word| {
+            let locked = lifeline.as_ref().map_or(Ok(()), |line| line.lock(lock_byte(index, word)));
+            locked.map_err(|error| mute = Some(error)).is_ok()
+        };
+        let claim = seat::claim(&control.seats[index], me, |word| witness.is_gone(index, word), vouch);
+        let claim = claim.map_err(|refused| match (refused, mute) {
+            (Refused::Taken(Status { word, generation, .. }), _) => {
+                let pid = holder_of(word).map_or(0, |holder| holder.pid);
+                ClaimError::Taken { seat: name, pid, generation }
+            }
+            (Refused::Garbage(found), _) => ClaimError::CorruptSeat { seat: name, found },
+            (Refused::Mute, error) => error.map_or(ClaimError::ReadOnly, ClaimError::Os),
         })?;
-        *private = state(claim.word).map_err(|stop| {
+        if let Some(line) = &mut lifeline {
+            line.let_go();
+        }
+        let peer = if index == RECEIVER { SENDER } else { RECEIVER };
+        witness.inquire(peer);
+        *private = state(claim).map_err(|stop| {
             seat::release(&control.seats[index], claim.word);
             match stop {
                 Stop::Corrupt(corrupt) => ClaimError::Corrupt(corrupt),
@@ -58,9 +83,15 @@ impl Endpoint {
         })?;
         let barrier = if fences { BARRIER_FENCES } else { BARRIER_REGISTERED };
         control.seats[index].barrier.store(barrier, Relaxed);
-        let endpoint = Self { state: private, control, wait: Wait::default(), fences, index };
+        let generation = claim.generation;
+        let endpoint =
+            Self { state: private, control, wait: Wait::default(), fences, generation, index, witness, lifeline };
         wait_word::arrive(endpoint.own_word());
         Ok(endpoint)
+    }
+
+    fn peer(&self) -> usize {
+        if self.index == RECEIVER { SENDER } else { RECEIVER }
     }
 
     /// The word this endpoint sleeps on.
@@ -80,26 +111,50 @@ impl Endpoint {
     #[inline(never)]
     pub fn wait_until(&mut self, patience: Patience, mut watch: impl FnMut(&mut State, u32) -> bool) -> bool {
         let word = if self.index == RECEIVER { &self.control.data_wait } else { &self.control.space_wait };
-        let state = &mut *self.state;
-        wait::until(self.wait, patience, Bed::Own(word), |glances| watch(state, glances).then_some(())).is_some()
+        let (peer, witness, state) = (self.peer(), &self.witness, &mut *self.state);
+        let poll = |glances| watch(state, glances).then_some(());
+        let ask = || {
+            witness.inquire(peer);
+        };
+        wait::until(self.wait, patience, Bed::Own(word), poll, ask).is_some()
     }
 
-    /// Whether someone sits at the other end now.
+    /// Notes that the caller hears of what stopped it: the death of a peer is told once, and a sender's end to one
+    /// receiver.
+    #[cold]
+    pub fn told(&mut self, stop: Stop) -> Stop {
+        let Stop::Ended(end) = stop else { return stop };
+        let (End::Left(generation) | End::Died(generation)) = end;
+        if self.index == RECEIVER {
+            self.control.consumed.told.store(generation, Relaxed);
+        }
+        if let End::Died(generation) = end {
+            self.state.baseline = generation;
+        }
+        stop
+    }
+
+    /// Whether someone who is alive sits at the other end now. Asks the kernel; what it says of a dead one is
+    /// from now on known to every call.
     pub fn has_peer(&self) -> bool {
-        let peer = if self.index == RECEIVER { SENDER } else { RECEIVER };
-        !seat::is_free(&self.control.seats[peer])
+        self.witness.inquire(self.peer());
+        self.witness.is_held(self.peer())
     }
 
-    /// Whether the peer sat here and left, as far as this endpoint is concerned.
-    pub fn peer_left(&self) -> bool {
-        let peer = if self.index == RECEIVER { SENDER } else { RECEIVER };
-        seat::left_since(&self.control.seats[peer], self.state.baseline).is_some()
+    /// Whether the peer sat here and left or died, as far as this endpoint is concerned.
+    pub fn peer_ended(&self) -> bool {
+        self.witness.inquire(self.peer());
+        seat::ended_since(&self.control.seats[self.peer()], self.state.baseline).is_some()
     }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
+        let lifeline = self.lifeline.take();
         if self.state.holder == 0 {
+            if let Some(parents) = lifeline {
+                parents.abandon();
+            }
             return;
         }
         if self.index == RECEIVER {
@@ -109,15 +164,6 @@ impl Drop for Endpoint {
         seat::release(&self.control.seats[self.index], self.state.holder);
         light_barrier(self.fences);
         wait_word::wake(self.peers_word());
-    }
-}
-
-/// A sender's baseline: the generation of a receiver that left before the sender came, which is no news.
-pub(crate) fn receiver_baseline(control: &Control) -> u64 {
-    match seat::status(&control.seats[RECEIVER]) {
-        Ok(seat::Status { holder: None, generation }) => generation,
-        Ok(seat::Status { holder: Some(_), generation }) => generation.saturating_sub(1),
-        Err(_) => 0,
     }
 }
 
@@ -134,7 +180,8 @@ impl From<Stop> for TrySendError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Blocked => TrySendError::Full,
-            Stop::Closed => TrySendError::Refused(SendError::Closed),
+            Stop::Ended(End::Left(_)) => TrySendError::Refused(SendError::Closed),
+            Stop::Ended(End::Died(generation)) => TrySendError::Refused(SendError::PeerDied { generation }),
             Stop::Forked => TrySendError::Refused(SendError::Forked),
             Stop::Corrupt(corrupt) => TrySendError::Refused(SendError::Corrupt(corrupt)),
         }
@@ -154,7 +201,8 @@ impl From<Stop> for TryRecvError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Blocked => TryRecvError::Empty,
-            Stop::Closed => TryRecvError::Refused(RecvError::Closed),
+            Stop::Ended(End::Left(_)) => TryRecvError::Refused(RecvError::Closed),
+            Stop::Ended(End::Died(generation)) => TryRecvError::Refused(RecvError::PeerDied { generation }),
             Stop::Forked => TryRecvError::Refused(RecvError::Forked),
             Stop::Corrupt(corrupt) => TryRecvError::Refused(RecvError::Corrupt(corrupt)),
         }

@@ -77,6 +77,12 @@ pub enum SendError {
     /// The receiver left. What it had not consumed stays in the region. An awake sender finds out with the
     /// message after the next.
     Closed,
+    /// The receiver died, and the ring is full. What it had not consumed stays there for its successor. Said
+    /// once: the next call waits for that successor.
+    PeerDied {
+        /// How often the receiver's seat had been taken, the dead one's turn included.
+        generation: u64,
+    },
     /// This endpoint belongs to the process that forked this one.
     Forked,
     /// The record is longer than the channel takes. Nothing was sent; the channel goes on.
@@ -112,6 +118,12 @@ pub enum RecvError {
     /// The sender left, and everything it sent was taken. The same receiver says so again until another
     /// sender sits; to sleep until one does, drop the receiver and take the seat again.
     Closed,
+    /// The sender died, and everything it sent was taken. Said once for a death, to one receiver, even if a
+    /// successor sits there by now: what comes next is that one's, and the next call waits for it.
+    PeerDied {
+        /// How often the sender's seat had been taken, the dead one's turn included.
+        generation: u64,
+    },
     /// This endpoint belongs to the process that forked this one.
     Forked,
     /// The buffer is shorter than the record, which stays where it is.
@@ -176,6 +188,12 @@ pub enum ChangedError {
     /// The writer left, and its last value was seen. A new writer may come: call again to wait for it
     /// only after [`Reader::has_writer`](crate::seqlock::Reader::has_writer) says so.
     Closed,
+    /// The writer died, and its last value was seen. Said once for a death: the next call waits for a
+    /// successor's first value.
+    PeerDied {
+        /// How often the writer's seat had been taken, the dead one's turn included.
+        generation: u64,
+    },
     /// Nothing changed in time.
     Timeout,
     /// The region holds what cannot be.
@@ -189,6 +207,11 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SendError::Closed => f.write_str("the receiver left"),
+            SendError::PeerDied { generation } => write!(
+                f,
+                "the receiver (generation {generation}) died, and the channel is full; what it had not consumed \
+                 waits for its successor: send again to wait for that"
+            ),
             SendError::Forked => f.write_str(FORKED),
             SendError::TooLong(TooLong { found, most }) => write!(
                 f,
@@ -222,6 +245,11 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecvError::Closed => f.write_str("the sender left, and everything it sent was taken"),
+            RecvError::PeerDied { generation } => write!(
+                f,
+                "the sender (generation {generation}) died, and everything it sent was taken; receive again to \
+                 wait for its successor"
+            ),
             RecvError::Forked => f.write_str(FORKED),
             RecvError::BufferTooShort { found, buffer } => write!(
                 f,
@@ -275,6 +303,11 @@ impl fmt::Display for ChangedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ChangedError::Closed => f.write_str("the writer left, and its last value was seen"),
+            ChangedError::PeerDied { generation } => write!(
+                f,
+                "the writer (generation {generation}) died, and its last value was seen; wait again for its \
+                 successor's"
+            ),
             ChangedError::Timeout => f.write_str("nothing changed for all of the time given"),
             ChangedError::Corrupt(corrupt) => corrupt.fmt(f),
         }
@@ -349,7 +382,7 @@ impl fmt::Display for Seat {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// Someone sits there.
+    /// Someone who is alive sits there, as far as the kernel says.
     Taken {
         /// Which seat.
         seat: Seat,
@@ -377,7 +410,11 @@ impl fmt::Display for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClaimError::Taken { seat, pid, generation } => {
-                write!(f, "the {seat:?} seat is taken by process {pid} (generation {generation}); it must leave first")
+                write!(
+                    f,
+                    "the {seat:?} seat is taken by process {pid} (generation {generation}), which is alive; it must \
+                     leave first, or be evicted"
+                )
             }
             ClaimError::ReadOnly => f.write_str("the region is attached read-only; open it for writing to take a seat"),
             ClaimError::Corrupt(corrupt) => corrupt.fmt(f),
@@ -404,5 +441,69 @@ impl Error for ClaimError {
 impl From<OsError> for ClaimError {
     fn from(error: OsError) -> Self {
         ClaimError::Os(error)
+    }
+}
+
+/// Why the holder of a seat could not be evicted, or the seat not be taken after it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EvictError {
+    /// This very process sits there.
+    OwnProcess,
+    /// The holder lives in another PID namespace than this process or the region's creator, or cannot be asked
+    /// after: its id names nobody that may be ended. Nothing was done.
+    OutOfReach {
+        /// Its process id, in its own PID namespace.
+        pid: u32,
+    },
+    /// The holder was sent `SIGKILL`, and the kernel had not ended it in the time given. Nothing was taken from
+    /// it; try again.
+    NotGone {
+        /// Its process id.
+        pid: u32,
+    },
+    /// The holder is gone, but the seat could not be taken: another may have been faster.
+    Claim(ClaimError),
+    /// The kernel refused, for instance to end another user's process.
+    Os(OsError),
+}
+
+impl fmt::Display for EvictError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EvictError::OwnProcess => f.write_str("this process itself sits there; drop its endpoint instead"),
+            EvictError::OutOfReach { pid } => write!(
+                f,
+                "the holder is process {pid} of another PID namespace, or cannot be asked after; evict it from a \
+                 process beside it"
+            ),
+            EvictError::NotGone { pid } => {
+                write!(f, "process {pid} was killed, but has not ended in the time given; try again")
+            }
+            EvictError::Claim(error) => error.fmt(f),
+            EvictError::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for EvictError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            EvictError::Claim(error) => Some(error),
+            EvictError::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ClaimError> for EvictError {
+    fn from(error: ClaimError) -> Self {
+        EvictError::Claim(error)
+    }
+}
+
+impl From<OsError> for EvictError {
+    fn from(error: OsError) -> Self {
+        EvictError::Os(error)
     }
 }

@@ -18,26 +18,36 @@
 //! | `Header` | the creator, before the region can be found | everyone, once, by copy | geometry, checksum |
 //! | `Seat::holder` | whoever claims (CAS from free), the holder (to free) | everyone | [`crate::protocol::seat`]'s packing of pid, identity, generation |
 //! | `Seat::generation` | claimants (`fetch_max`) | everyone | how often the seat was taken; may lag `holder` by one |
+//! | `Seat::died` | whoever has the kernel's word for it (`fetch_max`) | everyone | the newest generation that ended without leaving, 0 = none |
 //! | `Seat::barrier` | the holder, at attach | tools | [`BARRIER_REGISTERED`] or [`BARRIER_FENCES`] |
 //! | `head` | the receiver, at every message | the sender, when its copy says full | first position not yet consumed |
-//! | `told` | the receiver | the next receiver | generation of the last sender whose end was reported |
+//! | `told` | the receiver | the next receiver, the next sender | generation of the last sender whose end was reported |
+//! | `handed` | the receiver, when it lends a message in place | the next receiver | position of the last message that was lent |
 //! | `latest` | the seqlock's writer | readers | version of the newest whole value, 0 = none yet |
 //! | `data_wait` | the receiver or readers, when they sleep or leave; whoever wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
 //! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
 //!
 //! # Data
 //!
-//! Positions count from [`FIRST`], are `u64` and never wrap: at a message a nanosecond they last 584
-//! years. They count slots in a slot ring, 8-byte words in a record ring, values in a cell.
+//! Positions count from [`FIRST`] and never wrap: at a message a nanosecond they last 36 years. They count
+//! slots in a slot ring, 8-byte words in a record ring, values in a cell.
 //!
 //! ```text
-//!   slot    (spsc)    payload, padded to 8 │ … │ stamp: position + 1 once published
-//!   record  (bytes)   header: tag << 32 | length + 1 │ payload, padded to 8     0 = not published
+//!   slot    (spsc)    payload, padded to 8 │ … │ stamp: mark << 60 | position + 1 once published
+//!   record  (bytes)   header: mark << 60 | tag << 32 | length + 1 │ payload, padded to 8     0 = not published
 //!   cell    (seqlock) mark: 2·version − 1 while written, 2·version when whole │ payload, padded to 8
 //! ```
 //!
 //! A slot's stamp is its *last* word, so that the sender touches every cache line once, in address
 //! order; the header of a record must come first, so there the sender writes the header's line last.
+//!
+//! The mark is 0 but in the first message of a sender whose predecessor died: see [`mark_of`].
+//!
+//! # Locks
+//!
+//! The kernel's locks on the region's file say who is attached and who is alive, by the byte they are on
+//! ([`ATTACHED`], [`UNLINKING`], [`crate::protocol::seat::lock_byte`]). No byte of the file is ever read or
+//! written for it.
 //!
 //! What can never happen: a word with two writers that race for it, except the claim (a CAS) and the
 //! wait words (a CAS by the waker); a payload byte read through a reference.
@@ -51,7 +61,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 /// First eight bytes of every region.
 pub(crate) const MAGIC: [u8; 8] = *b"ringway\n";
 /// Raised whenever anything in this file changes meaning.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Reads as `0x04030201` on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Bits of a machine word.
@@ -64,7 +74,15 @@ pub(crate) const NAME_LEN: usize = 64;
 /// endpoint's private state can never match a stamp (see `crate::os::wipe`).
 pub(crate) const FIRST: u64 = 1;
 /// No position is ever as large; one that claims to be is garbage.
-pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
+pub(crate) const POSITION_LIMIT: u64 = 1 << MARK_SHIFT;
+/// Where the mark begins in a stamp or a record's header.
+pub(crate) const MARK_SHIFT: u32 = 60;
+/// The bits of the mark in a stamp or a record's header.
+pub(crate) const MARK: u64 = 0xF << MARK_SHIFT;
+/// The byte of the file on which everyone attached holds a shared lock, and who removes it an exclusive one.
+pub(crate) const ATTACHED: u64 = 0;
+/// The byte that is locked by who takes the file's name away.
+pub(crate) const UNLINKING: u64 = 1 << 22;
 /// The fewest values a seqlock keeps: the newest whole one, and room for the writer to be under way (or
 /// dead) in another while readers copy.
 pub(crate) const CELLS: u64 = 4;
@@ -133,7 +151,9 @@ pub(crate) struct Header {
     pub type_align: u64,
     /// The type's name, UTF-8, padded with zeroes.
     pub type_name: [u8; NAME_LEN],
-    pub reserved: [u64; 12],
+    /// Boot and PID namespace in which the region was made, as one number; 0: not known.
+    pub home: u64,
+    pub reserved: [u64; 11],
     /// FNV-1a over every byte before it.
     pub checksum: u64,
 }
@@ -144,6 +164,10 @@ pub(crate) struct Process {
     pub pid: u32,
     /// Tells it from others that have had or will have the same id.
     pub identity: u32,
+    /// Its id means something where the region was made.
+    pub at_home: bool,
+    /// It holds a lock for as long as its memory lives.
+    pub locked: bool,
 }
 
 /// One place at the channel.
@@ -152,6 +176,7 @@ pub(crate) struct Seat {
     pub holder: AtomicU64,
     pub generation: AtomicU64,
     pub barrier: AtomicU64,
+    pub died: AtomicU64,
 }
 
 /// What the receiver writes at every message, and what only it writes besides.
@@ -159,6 +184,7 @@ pub(crate) struct Seat {
 pub(crate) struct HeadLine {
     pub head: AtomicU64,
     pub told: AtomicU64,
+    pub handed: AtomicU64,
 }
 
 /// The control page: nothing but atomics, so that it may stand behind a reference.
@@ -169,6 +195,12 @@ pub(crate) struct Control {
     pub latest: CachePadded<AtomicU64>,
     pub data_wait: CachePadded<AtomicU32>,
     pub space_wait: CachePadded<AtomicU32>,
+}
+
+/// The mark of the first message of a sender of this generation whose predecessor died and whose receiver was
+/// not told yet: its receiver hears of the death before it. Not 0, and the same again 15 generations later.
+pub(crate) fn mark_of(generation: u64) -> u64 {
+    (1 + generation % 15) << MARK_SHIFT
 }
 
 /// Words of a slot for a payload of `size` bytes: payload and stamp, a power of two of words where
@@ -216,7 +248,8 @@ const _: () = {
     assert!(offset_of!(Header, type_size) == 72);
     assert!(offset_of!(Header, type_align) == 80);
     assert!(offset_of!(Header, type_name) == 88);
-    assert!(offset_of!(Header, reserved) == 152);
+    assert!(offset_of!(Header, home) == 152);
+    assert!(offset_of!(Header, reserved) == 160);
     assert!(offset_of!(Header, checksum) == 248);
     assert!(size_of::<Header>() == 256);
     assert!(offset_of!(Control, seats) == 0);
@@ -229,6 +262,8 @@ const _: () = {
     assert!(offset_of!(Seat, holder) == 0);
     assert!(offset_of!(Seat, generation) == 8);
     assert!(offset_of!(Seat, barrier) == 16);
+    assert!(offset_of!(Seat, died) == 24);
+    assert!(offset_of!(HeadLine, handed) == 16);
     assert!(size_of::<usize>() == 8, "ringway needs a 64-bit machine");
 };
 

@@ -9,6 +9,8 @@ mod copy;
 mod endpoint;
 mod error;
 mod layout;
+#[cfg(not(loom))]
+mod life;
 #[cfg(test)]
 mod models;
 #[cfg(not(loom))]
@@ -20,6 +22,8 @@ mod os;
 mod protocol;
 #[cfg(not(loom))]
 mod region;
+#[cfg(not(loom))]
+mod report;
 #[cfg(not(loom))]
 pub mod seqlock;
 #[cfg(not(loom))]
@@ -37,7 +41,9 @@ pub use options::Options;
 #[cfg(not(loom))]
 pub use os::usage::{PageFaults, page_faults};
 #[cfg(not(loom))]
-pub use region::{Advice, Flush, Region};
+pub use region::{Advice, Flush, Region, in_use, remove_unused};
+#[cfg(not(loom))]
+pub use report::{Content, Holder, Report, SeatReport};
 #[cfg(not(loom))]
 pub use wait::Wait;
 pub use zerocopy;

@@ -35,6 +35,10 @@ impl OpenError {
 pub enum Reason {
     /// `create`: the file exists.
     Exists,
+    /// `recreate`, `remove_unused`: someone is attached to it.
+    InUse,
+    /// `open`: somebody began to remove the file, and has neither finished nor ended.
+    BeingRemoved,
     /// `open`: there is no such file.
     Missing,
     /// The path names something that is no regular file.
@@ -217,6 +221,10 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Exists => f.write_str("it exists; use open, open_or_create or another path"),
+            Reason::InUse => f.write_str("it is in use; let those attached to it end, or use another path"),
+            Reason::BeingRemoved => {
+                f.write_str("a process is removing it, and does not finish; is it stopped? Let it go on, or end it")
+            }
             Reason::Missing => f.write_str("there is no such file; create it first, or use open_or_create"),
             Reason::NotAFile { found } => write!(f, "found {found}, expected a regular file; use another path"),
             Reason::Owner { found, expected } => write!(

@@ -147,6 +147,17 @@ impl<C: sealed::Channel> Options<C> {
         self.make(&path.display().to_string(), |spec, settings| Region::open_or_create(path, spec, settings))
     }
 
+    /// Makes the region in a new file, in the place of one that nobody is attached to: what lay in that is
+    /// lost. To go on with what lies there instead, see [`open_or_create`](Self::open_or_create).
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::InUse`], and those of [`create`](Self::create) and [`remove_unused`](crate::remove_unused).
+    pub fn recreate(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
+        let path = path.as_ref();
+        self.make(&path.display().to_string(), |spec, settings| Region::recreate(path, spec, settings))
+    }
+
     /// Makes the region in memory without a name, for this process and those it forks.
     ///
     /// # Errors

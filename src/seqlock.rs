@@ -16,6 +16,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -23,13 +24,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
-use crate::error::{ChangedError, ClaimError, Corrupt, Fault, ReadError, WriteError};
+use crate::error::{ChangedError, ClaimError, Corrupt, EvictError, Fault, ReadError, WriteError};
 use crate::layout::{CELLS, Kind, POSITION_LIMIT, SENDER, cell_payload, cell_words};
+use crate::life::Witness;
 use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed, short_type_name};
 use crate::protocol::Stop;
 use crate::protocol::cell::{Cells, Unread};
-use crate::protocol::seat;
+use crate::protocol::seat::{self, End};
 use crate::region::Region;
 use crate::region::header::Spec;
 use crate::spsc::{Message, check_type};
@@ -155,8 +157,21 @@ impl<T: Message> Channel<T> {
     /// [`ClaimError::Taken`] names who sits there.
     pub fn writer(&self) -> Result<Writer<T>, ClaimError> {
         let cells = self.cells.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |holder| cells.writer_state(holder))?;
+        let end = Endpoint::claim(&self.region, SENDER, |claim| cells.writer_state(claim.word))?;
         Ok(Writer { end, cells, carries: PhantomData })
+    }
+
+    /// Ends the process that holds the writer's seat with `SIGKILL`, waits until the kernel says that it is gone,
+    /// and takes the seat. Where nobody sits there, [`writer`](Self::writer). A holder that leaves at the same
+    /// moment may be ended all the same.
+    ///
+    /// # Errors
+    ///
+    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
+    /// from it then.
+    pub fn evict_writer(&self, timeout: Duration) -> Result<Writer<T>, EvictError> {
+        Witness::new(&self.region).evict(SENDER, timeout)?;
+        Ok(self.writer()?)
     }
 
     /// A reader. There may be any number, in any process that has the channel; it holds no seat.
@@ -165,8 +180,9 @@ impl<T: Message> Channel<T> {
         let _ = self.region.prefault_here();
         Reader {
             cells: self.cells.clone(),
-            read_only: self.region.read_only(),
+            region: self.region.clone(),
             seen: 0,
+            told: 0,
             wait: Wait::default(),
             carries: PhantomData,
         }
@@ -219,21 +235,28 @@ impl<T: Message> Writer<T> {
     pub fn version(&self) -> u64 {
         self.end.state.pos
     }
+
+    /// How often the writer's seat was taken, this turn included: a reader's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
 }
 
 /// A reading end: any number of them, each usable from one thread at a time, on both sides of a fork.
 pub struct Reader<T> {
     cells: Cells,
-    read_only: bool,
+    region: Arc<Region>,
     /// The version that was read last.
     seen: u64,
+    /// The last generation of the writer whose death was told.
+    told: u64,
     wait: Wait,
     carries: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Reader<T> {
     fn clone(&self) -> Self {
-        Self { cells: self.cells.clone(), carries: PhantomData, ..*self }
+        Self { cells: self.cells.clone(), region: self.region.clone(), carries: PhantomData, ..*self }
     }
 }
 
@@ -275,7 +298,7 @@ impl<T: Message> Reader<T> {
 
     /// Whether a writer sits there.
     pub fn has_writer(&self) -> bool {
-        !seat::is_free(&self.cells.control.seats[SENDER])
+        Witness::new(&self.region).is_held(SENDER)
     }
 
     /// Waits until there is a value other than the one read last.
@@ -285,7 +308,7 @@ impl<T: Message> Reader<T> {
     /// # Errors
     ///
     /// [`ChangedError::Closed`] if a writer was there and left, and its last value was read.
-    pub fn changed(&self) -> Result<(), ChangedError> {
+    pub fn changed(&mut self) -> Result<(), ChangedError> {
         self.changed_patiently(Patience::Forever)
     }
 
@@ -294,11 +317,14 @@ impl<T: Message> Reader<T> {
     /// # Errors
     ///
     /// [`ChangedError::Timeout`], and those of [`changed`](Self::changed).
-    pub fn changed_timeout(&self, timeout: Duration) -> Result<(), ChangedError> {
+    pub fn changed_timeout(&mut self, timeout: Duration) -> Result<(), ChangedError> {
         self.changed_patiently(Patience::lasting(timeout))
     }
 
-    fn changed_patiently(&self, patience: Patience) -> Result<(), ChangedError> {
+    fn changed_patiently(&mut self, patience: Patience) -> Result<(), ChangedError> {
+        // What the kernel says is not written into the region by who may only read it.
+        let died = Cell::new(0);
+        let seat = &self.cells.control.seats[SENDER];
         let poll = || {
             let latest = self.latest();
             if latest >= POSITION_LIMIT {
@@ -307,16 +333,27 @@ impl<T: Message> Reader<T> {
             if latest != self.seen {
                 return Some(Ok(()));
             }
-            let left = seat::left_since(&self.cells.control.seats[SENDER], 0)?;
-            // Looked at after the seat: the value that a writer wrote before it left is seen here.
-            debug_assert!(left > 0);
-            Some(if self.has_changed() { Ok(()) } else { Err(ChangedError::Closed) })
+            let end = match died.get() {
+                generation if generation > self.told => End::Died(generation),
+                _ => seat::ended_since(seat, self.told)?,
+            };
+            // Looked at after the seat: the value that a writer wrote before its end is seen here.
+            Some(match end {
+                _ if self.has_changed() => Ok(()),
+                End::Left(_) => Err(ChangedError::Closed),
+                End::Died(generation) => Err(ChangedError::PeerDied { generation }),
+            })
         };
-        if let Some(result) = poll() {
-            return result;
+        let ask = || died.set(Witness::new(&self.region).inquire(SENDER).unwrap_or(0));
+        let bed = if self.region.read_only() { Bed::None } else { Bed::Shared(&self.cells.control.data_wait) };
+        let result = match poll() {
+            Some(result) => result,
+            None => wait::until(self.wait, patience, bed, |_| poll(), ask).unwrap_or(Err(ChangedError::Timeout)),
+        };
+        if let Err(ChangedError::PeerDied { generation }) = result {
+            self.told = generation;
         }
-        let bed = if self.read_only { Bed::None } else { Bed::Shared(&self.cells.control.data_wait) };
-        wait::until(self.wait, patience, bed, |_| poll()).unwrap_or(Err(ChangedError::Timeout))
+        result
     }
 
     /// How blocked calls wait from now on.

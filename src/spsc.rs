@@ -20,12 +20,14 @@ use core::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::endpoint::{Endpoint, receiver_baseline};
-use crate::error::ClaimError;
+use crate::endpoint::Endpoint;
+use crate::error::{ClaimError, EvictError};
 use crate::layout::{Kind, RECEIVER, SENDER, slot_words};
+use crate::life::Witness;
 use crate::open_error::{OpenError, Reason, TypeFingerprint};
 use crate::options::{Options, sealed, short_type_name};
 use crate::protocol::slots::SlotRing;
@@ -169,9 +171,7 @@ impl<T: Message> Channel<T> {
     /// [`ClaimError::Taken`] names who sits there.
     pub fn sender(&self) -> Result<Sender<T>, ClaimError> {
         let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |holder| {
-            ring.sender_state(holder, receiver_baseline(&ring.control))
-        })?;
+        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word, claim.generation))?;
         Ok(Sender { end, ring, carries: PhantomData })
     }
 
@@ -182,8 +182,31 @@ impl<T: Message> Channel<T> {
     /// [`ClaimError::Taken`] names who sits there.
     pub fn receiver(&self) -> Result<Receiver<T>, ClaimError> {
         let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, RECEIVER, |holder| ring.receiver_state(holder))?;
+        let end = Endpoint::claim(&self.region, RECEIVER, |claim| ring.receiver_state(claim.word))?;
         Ok(Receiver { end, ring, carries: PhantomData })
+    }
+
+    /// Ends the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone,
+    /// and takes the seat. Where nobody sits there, [`sender`](Self::sender). A holder that leaves at the same
+    /// moment may be ended all the same.
+    ///
+    /// # Errors
+    ///
+    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
+    /// from it then.
+    pub fn evict_sender(&self, timeout: Duration) -> Result<Sender<T>, EvictError> {
+        Witness::new(&self.region).evict(SENDER, timeout)?;
+        Ok(self.sender()?)
+    }
+
+    /// Ends the process that holds the receiver's seat, as [`evict_sender`](Self::evict_sender) does.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn evict_receiver(&self, timeout: Duration) -> Result<Receiver<T>, EvictError> {
+        Witness::new(&self.region).evict(RECEIVER, timeout)?;
+        Ok(self.receiver()?)
     }
 
     /// How many messages the ring holds.

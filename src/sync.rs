@@ -50,6 +50,11 @@ pub(crate) mod model {
         LEFT.with(|left| left.set(Some(operations)));
     }
 
+    /// Whether the calling participant can still do anything.
+    pub(crate) fn alive() -> bool {
+        LEFT.with(Cell::get) != Some(0)
+    }
+
     /// Atomic operations the calling participant has done.
     pub(crate) fn steps() -> u64 {
         STEPS.with(Cell::get)

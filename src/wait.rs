@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::wait_word;
+use crate::protocol::wait_word::{self, Watch};
 use crate::sync::AtomicU32;
 
 /// How a blocked call waits for its peer. Whichever it is, an awake peer pays nothing for it.
@@ -67,14 +67,44 @@ pub(crate) enum Bed<'a> {
     None,
 }
 
+/// From when on, and how often then, a blocked call asks the kernel whether its peer is alive: often enough to
+/// tell of a death well within 50 ms.
+const FIRST_INQUIRY: Duration = Duration::from_millis(4);
+const INQUIRIES: Duration = Duration::from_millis(20);
+
+/// A blocked call: what it looks for, and whom it asks about.
+struct Blocked<P, Q> {
+    poll: P,
+    ask: Q,
+    next_inquiry: Instant,
+}
+
+impl<R, P: FnMut(u32) -> Option<R>, Q: FnMut()> Watch for Blocked<P, Q> {
+    type Found = R;
+
+    fn look(&mut self) -> Option<R> {
+        (self.poll)(0)
+    }
+
+    fn inquire(&mut self) {
+        (self.ask)();
+        self.next_inquiry = Instant::now() + INQUIRIES;
+    }
+
+    fn until_inquiry(&self) -> Duration {
+        self.next_inquiry.saturating_duration_since(Instant::now())
+    }
+}
+
 /// Polls until there is an answer; `None` when patience has run out. `poll` is told how many glances to
-/// make before it looks.
+/// make before it looks. `ask` asks the kernel about the peer; what that brings to light, `poll` must find.
 #[inline]
 pub(crate) fn until<R>(
     wait: Wait,
     patience: Patience,
     bed: Bed<'_>,
     mut poll: impl FnMut(u32) -> Option<R>,
+    mut ask: impl FnMut(),
 ) -> Option<R> {
     let deadline = patience.deadline();
     let spin = match wait {
@@ -82,6 +112,7 @@ pub(crate) fn until<R>(
         Wait::SpinThenSleep(time) => time,
         Wait::Sleep => Duration::ZERO,
     };
+    let mut asked = None;
     if spin > Duration::ZERO {
         let mut start = None;
         loop {
@@ -93,22 +124,28 @@ pub(crate) fn until<R>(
             }
             // The clock is not asked before the first looks: an awake peer answers within them.
             let now = Instant::now();
-            if deadline.is_some_and(|end| now >= end) {
-                return None;
-            }
             let waited = now - *start.get_or_insert(now);
+            if deadline.is_some_and(|end| now >= end) {
+                ask();
+                return poll(0);
+            }
             if waited >= spin {
                 break;
             }
             if waited >= YIELD_AFTER {
+                if waited >= FIRST_INQUIRY && asked.is_none_or(|at| now >= at + INQUIRIES) {
+                    ask();
+                    asked = Some(now);
+                }
                 std::thread::yield_now();
             }
         }
     }
-    let poll = || poll(0);
+    let next_inquiry = asked.map_or_else(|| Instant::now() + FIRST_INQUIRY, |at| at + INQUIRIES);
+    let mut blocked = Blocked { poll, ask, next_inquiry };
     match bed {
-        Bed::Own(word) => wait_word::sleep_until(word, true, deadline, poll),
-        Bed::Shared(word) => wait_word::sleep_until(word, false, deadline, poll),
-        Bed::None => wait_word::nap_until(deadline, poll),
+        Bed::Own(word) => wait_word::sleep_until(word, true, deadline, &mut blocked),
+        Bed::Shared(word) => wait_word::sleep_until(word, false, deadline, &mut blocked),
+        Bed::None => wait_word::nap_until(deadline, &mut blocked),
     }
 }

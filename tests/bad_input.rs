@@ -547,7 +547,7 @@ fn every_flipped_bit_of_the_header_is_refused() {
             let right = match (bit / 8, error.reason()) {
                 (0..8, Reason::NotARegion { found }) => found == &flipped[..8],
                 (8..12, Reason::Field { field: "byte order mark", expected: 0x0102_0304, .. }) => true,
-                (12..16, Reason::Version { expected: 1, .. }) => true,
+                (12..16, Reason::Version { expected: 2, .. }) => true,
                 (16.., Reason::Checksum { expected, .. }) => *expected == checksum(&flipped),
                 _ => false,
             };
@@ -1328,21 +1328,21 @@ fn seat_words_that_cannot_be() {
     alone(|| {
         let channel = Spsc::options().capacity(4).memfd().unwrap();
         let raw = Raw::new(channel.region().fd().unwrap());
-        // Generations that contradict: 5 << 54 against 0.
+        // Generations that contradict: 5 << 56 against 0.
         for pid in [0, 1, 4_194_303] {
-            raw.holder(0).store(5 << 54 | pid, Relaxed);
+            raw.holder(0).store(5 << 56 | pid, Relaxed);
             let error = channel.sender().err().unwrap();
             let right =
-                matches!(error, ClaimError::CorruptSeat { seat: Seat::Sender, found } if found == 5 << 54 | pid);
+                matches!(error, ClaimError::CorruptSeat { seat: Seat::Sender, found } if found == 5 << 56 | pid);
             assert!(right, "{error:?}");
-            assert!(error.to_string().contains(&format!("{:#x}", 5 << 54 | pid)));
+            assert!(error.to_string().contains(&format!("{:#x}", 5 << 56 | pid)));
             assert!(!channel.receiver().unwrap().is_closed());
         }
         raw.holder(0).store(0, Relaxed);
         drop(channel.sender().unwrap());
 
         // The largest count there is, which agrees with the holder's word: no room for one more.
-        for (holder, generation) in [(0, u64::MAX), (u64::MAX << 54, u64::MAX), (u64::MAX << 54, u64::MAX - 1)] {
+        for (holder, generation) in [(0, u64::MAX), (u64::MAX << 56, u64::MAX), (u64::MAX << 56, u64::MAX - 1)] {
             raw.holder(1).store(holder, Relaxed);
             raw.generation(1).store(generation, Relaxed);
             for _ in 0..3 {
@@ -1388,7 +1388,7 @@ fn scribble_seat(raw: &Raw, random: &mut fastrand::Rng) {
     let word = if random.bool() { raw.holder(seat) } else { raw.generation(seat) };
     let value = match random.u32(0..4) {
         0 => 0,
-        1 => u64::MAX << 54,
+        1 => u64::MAX << 56,
         _ => evil(random, word.load(Relaxed)),
     };
     word.store(value, Relaxed);
@@ -1411,7 +1411,7 @@ impl Sticky {
 fn of_send(error: SendError) -> Option<Corrupt> {
     match error {
         SendError::Corrupt(corrupt) => Some(corrupt),
-        SendError::Closed | SendError::TooLong(_) => None,
+        SendError::Closed | SendError::PeerDied { .. } | SendError::TooLong(_) => None,
         other => panic!("{other:?}"),
     }
 }
@@ -1426,7 +1426,7 @@ fn of_try_send<T>(result: Result<T, TrySendError>) -> Option<Corrupt> {
 fn of_recv(error: RecvError) -> Option<Corrupt> {
     match error {
         RecvError::Corrupt(corrupt) => Some(corrupt),
-        RecvError::Closed | RecvError::BufferTooShort { .. } => None,
+        RecvError::Closed | RecvError::PeerDied { .. } | RecvError::BufferTooShort { .. } => None,
         other => panic!("{other:?}"),
     }
 }

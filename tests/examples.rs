@@ -338,17 +338,20 @@ fn prefork_says_what_is_wrong_with_its_file() {
 }
 
 #[test]
-fn prefork_names_a_worker_that_was_killed() {
+fn prefork_forks_a_worker_that_was_killed_again() {
     let dir = scratch();
-    let path = dir.path().join("endless");
-    File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    let path = dir.path().join("large");
+    File::create(&path).and_then(|file| file.set_len(48 << 20)).expect("a sparse file");
+    let expected = stdout(&succeeds(run(example("prefork").arg(&path).args(["--workers", "2"]))));
     let mut running = start(example("prefork").arg(&path).args(["--workers", "2"]));
     let workers = running.until("it has two children", |running| Some(running.children()).filter(|all| all.len() == 2));
     kill(workers[0], Signal::SIGKILL).expect("a child to kill");
-    let message = fails(running.finish());
-    assert!(message.contains(&format!("process {}, died of SIGKILL", workers[0])), "{message}");
-    // The other one is not left behind, not even as a zombie.
-    assert!(kill(workers[1], None).is_err());
+    let output = succeeds(running.finish());
+    assert_eq!(stdout(&output), expected);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains(&format!("process {}, died of SIGKILL; forking it again", workers[0])), "{message}");
+    // Nobody is left behind, not even as a zombie.
+    assert!(workers.iter().all(|worker| kill(*worker, None).is_err()));
 }
 
 /// The number after `"key": `, wherever it comes first.

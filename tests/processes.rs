@@ -1380,14 +1380,14 @@ fn a_record_sender_held_at_any_instruction_has_sent_a_whole_record_or_none() {
     });
 }
 
-/// Runs `wait` for a second or more and demands that it slept once and for all: next to no processor time,
-/// and no looking around in between.
+/// Runs `wait` for a second or more and demands that it slept: next to no processor time, and awake only to ask
+/// the kernel after its peer, every 20 ms.
 fn sleeps(wait: impl FnOnce()) {
     let (before, slept) = cpu_time_and_sleeps();
     wait();
     let (after, woken) = cpu_time_and_sleeps();
     assert!(after - before < Duration::from_millis(50), "{:?} of processor time for a second", after - before);
-    assert!(woken - slept < 50, "woken {} times in a second", woken - slept);
+    assert!(woken - slept < 100, "woken {} times in a second", woken - slept);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::endpoint::Endpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::layout::WORD;
-use crate::protocol::Stop;
 use crate::protocol::records::RecordRing;
+use crate::protocol::{Stop, after_consume, lend};
 use crate::wait::{Patience, Wait};
 
 /// The receiving end: one at a time for all processes, usable from one thread at a time of the process
@@ -25,7 +25,13 @@ impl Receiver {
     /// The sender left and the ring is empty, this process is a forked child of the receiver's, or the
     /// region is corrupt.
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
-        Ok(self.recv_ref()?.to_vec())
+        loop {
+            match self.recv_patiently(Some(Patience::Forever)) {
+                Ok(record) => return Ok(record),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Refused(error)) => return Err(error),
+            }
+        }
     }
 
     /// Receives the next record if there is one now.
@@ -34,7 +40,7 @@ impl Receiver {
     ///
     /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
-        Ok(self.try_recv_ref()?.to_vec())
+        self.recv_patiently(None)
     }
 
     /// Receives the next record, waiting for one for at most `timeout`.
@@ -43,8 +49,14 @@ impl Receiver {
     ///
     /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
-        let (at, len) = self.peek(Some(Patience::lasting(timeout)))?;
-        Ok(RecvRef { at, len, receiver: self }.to_vec())
+        Ok(self.recv_patiently(Some(Patience::lasting(timeout)))?)
+    }
+
+    fn recv_patiently(&mut self, patience: Option<Patience>) -> Result<Vec<u8>, TryRecvError> {
+        let (at, len) = self.peek(patience)?;
+        let record = self.ring.data.read_vec(at, len);
+        self.consume(len);
+        Ok(record)
     }
 
     /// Receives the next record into the front of `buffer`, waiting until there is one, and returns its
@@ -99,18 +111,18 @@ impl Receiver {
                     match ring.peek(&mut self.end.state) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return Ok(result?),
+                        result => return result.map_err(|stop| self.end.told(stop).into()),
                     }
                 }
             }
-            (result, _) => Ok(result?),
+            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
         }
     }
 
     #[inline(always)]
     fn consume(&mut self, len: usize) {
         self.ring.consume(&mut self.end.state, len);
-        self.ring.after_consume(self.end.fences);
+        after_consume(&self.end.control, self.end.fences);
     }
 
     /// Receives records, back to back, into `buffer`, waiting until there is one, as long as they fit and
@@ -145,7 +157,7 @@ impl Receiver {
         for end in ends {
             let (at, len) = match self.ring.peek(&mut self.end.state) {
                 Ok(found) => found,
-                Err(stop) if received == 0 => return Err(stop.into()),
+                Err(stop) if received == 0 => return Err(self.end.told(stop).into()),
                 Err(_) => break,
             };
             let space = &mut buffer[filled..];
@@ -164,7 +176,7 @@ impl Receiver {
             received += 1;
         }
         if received > 0 {
-            self.ring.after_consume(self.end.fences);
+            after_consume(&self.end.control, self.end.fences);
         }
         Ok(received)
     }
@@ -177,7 +189,7 @@ impl Receiver {
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_>, RecvError> {
         loop {
             match self.peek(Some(Patience::Forever)) {
-                Ok((at, len)) => return Ok(RecvRef { at, len, receiver: self }),
+                Ok((at, len)) => return Ok(self.lend(at, len)),
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Refused(error)) => return Err(error),
             }
@@ -191,7 +203,14 @@ impl Receiver {
     /// Those of [`try_recv`](Self::try_recv).
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_>, TryRecvError> {
         let (at, len) = self.peek(None)?;
-        Ok(RecvRef { at, len, receiver: self })
+        Ok(self.lend(at, len))
+    }
+
+    /// Lends the record that was found. If this process ends before it is consumed, the next receiver is told.
+    #[inline(always)]
+    fn lend(&mut self, at: usize, len: usize) -> RecvRef<'_> {
+        let again = lend(&self.end.control, &mut self.end.state);
+        RecvRef { at, len, again, receiver: self }
     }
 
     /// The records as they come, each in a vector of its own, until [`recv`](Self::recv) gives an error.
@@ -214,14 +233,25 @@ impl Receiver {
         self.ring.capacity * WORD as u64
     }
 
-    /// Whether a sender sits there now.
+    /// How often the receiver's seat was taken, this turn included: the sender's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether the next message was lent by [`recv_ref`](Self::recv_ref) before and not consumed: by a receiver
+    /// that ended with it in its hands, or by this one, which forgot its guard.
+    pub fn is_redelivery(&self) -> bool {
+        self.end.state.redelivers()
+    }
+
+    /// Whether a sender that is alive sits there now. Asks the kernel.
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether the sender left. What it sent may still be there.
+    /// Whether the sender left, or died untold. What it sent may still be there. Asks the kernel.
     pub fn is_closed(&self) -> bool {
-        self.end.peer_left()
+        self.end.peer_ended()
     }
 
     /// How blocked calls wait from now on.
@@ -235,9 +265,15 @@ pub struct RecvRef<'a> {
     receiver: &'a mut Receiver,
     at: usize,
     len: usize,
+    again: bool,
 }
 
 impl RecvRef<'_> {
+    /// Whether the record was lent before and not consumed: see [`Receiver::is_redelivery`].
+    pub fn is_redelivery(&self) -> bool {
+        self.again
+    }
+
     /// The record's length in bytes.
     pub fn len(&self) -> usize {
         self.len

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::endpoint::Endpoint;
 use crate::error::{SendError, SendTimeoutError, TooLong, TrySendError};
 use crate::layout::WORD;
-use crate::protocol::Stop;
 use crate::protocol::records::RecordRing;
+use crate::protocol::{Stop, after_publish};
 use crate::wait::{Patience, Wait};
 
 /// The sending end: one at a time for all processes, usable from one thread at a time of the process that
@@ -78,18 +78,18 @@ impl Sender {
                     match ring.reserve(&mut self.end.state, len) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return Ok(result?),
+                        result => return result.map_err(|stop| self.end.told(stop).into()),
                     }
                 }
             }
-            (result, _) => Ok(result?),
+            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
         }
     }
 
     #[inline(always)]
     fn publish(&mut self, len: usize) {
         self.ring.publish(&mut self.end.state, len);
-        self.ring.after_publish(&mut self.end.state, self.end.fences);
+        after_publish(&self.end.control, &mut self.end.state, self.end.fences);
     }
 
     /// Sends as many of `records` as there is room for, waiting until there is room for the first, and
@@ -130,7 +130,7 @@ impl Sender {
             sent += 1;
         }
         if sent > 0 {
-            self.ring.after_publish(&mut self.end.state, self.end.fences);
+            after_publish(&self.end.control, &mut self.end.state, self.end.fences);
         }
         Ok(sent)
     }
@@ -180,14 +180,19 @@ impl Sender {
         RecordRing::max_len(self.ring.capacity)
     }
 
-    /// Whether a receiver sits there now.
+    /// How often the sender's seat was taken, this turn included: the receiver's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether a receiver that is alive sits there now. Asks the kernel.
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether a receiver sat there since this sender came, and left.
+    /// Whether a receiver sat there since this sender came, and left or died untold. Asks the kernel.
     pub fn is_closed(&self) -> bool {
-        self.end.peer_left()
+        self.end.peer_ended()
     }
 
     /// How blocked calls wait from now on.

@@ -9,20 +9,27 @@
 #![forbid(unsafe_code)]
 
 mod cell;
+mod deaths;
 mod records;
 mod seat;
 mod sleeper;
 mod slots;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
+use crate::layout::Process;
 use crate::protocol::cell::Cells;
 use crate::protocol::records::RecordRing;
 use crate::protocol::slots::SlotRing;
-use crate::protocol::{State, Stop};
+use crate::protocol::{State, Stop, after_consume, after_publish};
 
 /// Stands in the seat of every endpoint that is modelled without one.
 const HOLDER: u64 = 1;
+
+fn process(pid: u32) -> Process {
+    Process { pid, identity: pid * 10, at_home: true, locked: false }
+}
 
 /// Tries an operation until it is no longer blocked, and lets others run in between.
 fn insist<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
@@ -36,7 +43,7 @@ fn insist<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
 
 impl SlotRing {
     fn model_sender(&self) -> State {
-        self.sender_state(HOLDER, 0).unwrap()
+        self.sender_state(HOLDER, 1).unwrap()
     }
 
     fn model_receiver(&self) -> State {
@@ -48,7 +55,7 @@ impl SlotRing {
         let at = self.reserve(s)?;
         self.data.write(at, zerocopy::IntoBytes::as_bytes(&value));
         self.publish(s);
-        self.after_publish(s, false);
+        after_publish(&self.control, s, false);
         Ok(())
     }
 
@@ -57,14 +64,14 @@ impl SlotRing {
         let at = self.peek(s)?;
         let value = self.data.read_value(at);
         self.consume(s);
-        self.after_consume(false);
+        after_consume(&self.control, false);
         Ok(value)
     }
 }
 
 impl RecordRing {
     fn model_sender(&self) -> State {
-        self.sender_state(HOLDER, 0).unwrap()
+        self.sender_state(HOLDER, 1).unwrap()
     }
 
     fn model_receiver(&self) -> State {
@@ -75,7 +82,7 @@ impl RecordRing {
         self.reserve(s, record.len())?;
         self.write(s, record);
         self.publish(s, record.len());
-        self.after_publish(s, false);
+        after_publish(&self.control, s, false);
         Ok(())
     }
 
@@ -83,7 +90,7 @@ impl RecordRing {
         let (at, len) = self.peek(s)?;
         let record = self.data.read_vec(at, len);
         self.consume(s, len);
-        self.after_consume(false);
+        after_consume(&self.control, false);
         Ok(record)
     }
 }
@@ -103,12 +110,12 @@ fn lives() -> impl Iterator<Item = u64> {
     if cfg!(loom) { 0..40 } else { 0..1 }
 }
 
-/// Runs a participant that may be ended before one of its atomic operations.
-fn mortal(participant: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(participant))
-        && !payload.is::<Died>()
-    {
-        resume_unwind(payload);
+/// Runs a participant that may be ended before one of its atomic operations, and says whether it was.
+fn mortal(participant: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(participant)) {
+        Ok(()) => false,
+        Err(payload) if payload.is::<Died>() => true,
+        Err(payload) => resume_unwind(payload),
     }
 }
 
@@ -124,7 +131,13 @@ mod world {
     use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
     use crate::words::{View, Words};
 
-    pub(crate) use crate::sync::model::{Died, live_for, steps};
+    pub(crate) use crate::sync::model::{Died, alive, live_for, steps};
+    pub(crate) use futex::time_passes;
+    pub(crate) use loom::sync::atomic::AtomicBool;
+
+    /// What a closure needs to run in another thread: loom has but one.
+    pub(crate) trait Sendable {}
+    impl<T> Sendable for T {}
     pub(crate) use loom::thread;
 
     /// Explores every order of the model's operations, with at most three preemptions.
@@ -135,10 +148,19 @@ mod world {
     }
 
     pub(crate) fn control() -> View<Control> {
-        let seat = || Seat { holder: AtomicU64::new(0), generation: AtomicU64::new(0), barrier: AtomicU64::new(0) };
+        let seat = || Seat {
+            holder: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
+            barrier: AtomicU64::new(0),
+            died: AtomicU64::new(0),
+        };
         View::on_heap(Control {
             seats: std::array::from_fn(|_| CachePadded::new(seat())),
-            consumed: CachePadded::new(HeadLine { head: AtomicU64::new(FIRST), told: AtomicU64::new(0) }),
+            consumed: CachePadded::new(HeadLine {
+                head: AtomicU64::new(FIRST),
+                told: AtomicU64::new(0),
+                handed: AtomicU64::new(0),
+            }),
             latest: CachePadded::new(AtomicU64::new(0)),
             data_wait: CachePadded::new(AtomicU32::new(0)),
             space_wait: CachePadded::new(AtomicU32::new(0)),
@@ -170,27 +192,41 @@ mod world {
         use super::*;
         use loom::sync::{Condvar, Mutex};
 
-        type Queue = (usize, Arc<Condvar>);
-        loom::lazy_static! {
-            static ref QUEUES: Mutex<Vec<Queue>> = Mutex::new(Vec::new());
+        #[derive(Default)]
+        struct Queues {
+            of: Vec<(usize, Arc<Condvar>)>,
+            time_passes: bool,
         }
 
-        fn queue_of(queues: &mut Vec<Queue>, word: &AtomicU32) -> Arc<Condvar> {
+        loom::lazy_static! {
+            static ref QUEUES: Mutex<Queues> = Mutex::new(Queues::default());
+        }
+
+        fn queue_of(queues: &mut Queues, word: &AtomicU32) -> Arc<Condvar> {
             let key = std::ptr::from_ref(word).addr();
-            if let Some((_, queue)) = queues.iter().find(|(other, _)| *other == key) {
+            if let Some((_, queue)) = queues.of.iter().find(|(other, _)| *other == key) {
                 return queue.clone();
             }
             let queue = Arc::new(Condvar::new());
-            queues.push((key, queue.clone()));
+            queues.of.push((key, queue.clone()));
             queue
         }
 
-        pub(crate) fn wait(word: &AtomicU32, expected: u32, _: Option<Duration>) {
+        /// True if it slept for all of the time, of which none passes until [`time_passes`].
+        pub(crate) fn wait(word: &AtomicU32, expected: u32, _: Duration) -> bool {
             let mut queues = QUEUES.lock().unwrap();
             let queue = queue_of(&mut queues, word);
-            if word.load(Ordering::Relaxed) == expected {
-                drop(queue.wait(queues).unwrap());
+            if !queues.time_passes && word.load(Ordering::Relaxed) == expected {
+                queues = queue.wait(queues).unwrap();
             }
+            queues.time_passes
+        }
+
+        /// From now on, nobody sleeps for longer than they said.
+        pub(crate) fn time_passes() {
+            let mut queues = QUEUES.lock().unwrap();
+            queues.time_passes = true;
+            queues.of.iter().for_each(|(_, queue)| queue.notify_all());
         }
 
         pub(crate) fn wake(word: &AtomicU32) {
@@ -212,6 +248,15 @@ mod world {
     /// Never dies here: see the loom arm.
     pub(crate) struct Died;
     pub(crate) fn live_for(_: u64) {}
+    pub(crate) fn alive() -> bool {
+        true
+    }
+    /// It does by itself.
+    pub(crate) fn time_passes() {}
+    pub(crate) use std::sync::atomic::AtomicBool;
+
+    pub(crate) trait Sendable: Send {}
+    impl<T: Send> Sendable for T {}
     pub(crate) fn steps() -> u64 {
         0
     }

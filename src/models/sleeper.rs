@@ -3,8 +3,32 @@
 //! A lost wake-up shows as a deadlock: loom reports it, and the plain run hangs.
 
 use super::*;
-use crate::protocol::wait_word::{ASLEEP, sleep_until};
+use std::time::Duration;
+
+use crate::protocol::wait_word::{self, ASLEEP, Watch};
+use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
+
+/// A sleeper that asks nobody: no peer dies here.
+struct Looks<F>(F);
+
+impl<R, F: FnMut() -> Option<R>> Watch for Looks<F> {
+    type Found = R;
+
+    fn look(&mut self) -> Option<R> {
+        (self.0)()
+    }
+
+    fn inquire(&mut self) {}
+
+    fn until_inquiry(&self) -> Duration {
+        Duration::MAX
+    }
+}
+
+fn sleep_until<R>(word: &AtomicU32, owned: bool, look: impl FnMut() -> Option<R>) -> Option<R> {
+    wait_word::sleep_until(word, owned, None, &mut Looks(look))
+}
 
 fn or_blocked<R: PartialEq>(result: Result<R, Stop>) -> Option<Result<R, Stop>> {
     (result != Err(Stop::Blocked)).then_some(result)
@@ -22,7 +46,7 @@ fn sleeper_receives() {
         });
         let mut r = ring.model_receiver();
         for n in 1..=2 {
-            let got = sleep_until(&ring.control.data_wait, true, None, || or_blocked(ring.model_recv(&mut r)));
+            let got = sleep_until(&ring.control.data_wait, true, || or_blocked(ring.model_recv(&mut r)));
             assert_eq!(got, Some(Ok([n, n])));
         }
         sender.join().unwrap();
@@ -40,13 +64,13 @@ fn sleeper_sends() {
         let sender = thread::spawn(move || {
             for n in 1..=2 {
                 let space = &sending.control.space_wait;
-                let sent = sleep_until(space, true, None, || or_blocked(sending.model_send(&mut s, [n, n])));
+                let sent = sleep_until(space, true, || or_blocked(sending.model_send(&mut s, [n, n])));
                 assert_eq!(sent, Some(Ok(())));
             }
         });
         let mut r = ring.model_receiver();
         for n in 1..=2 {
-            let got = sleep_until(&ring.control.data_wait, true, None, || or_blocked(ring.model_recv(&mut r)));
+            let got = sleep_until(&ring.control.data_wait, true, || or_blocked(ring.model_recv(&mut r)));
             assert_eq!(got, Some(Ok([n, n])));
         }
         sender.join().unwrap();
@@ -64,7 +88,7 @@ fn sleeper_receives_record() {
             sending.model_send(&mut s, b"8 bytes!").unwrap();
         });
         let mut r = ring.model_receiver();
-        let got = sleep_until(&ring.control.data_wait, true, None, || or_blocked(ring.model_recv(&mut r)));
+        let got = sleep_until(&ring.control.data_wait, true, || or_blocked(ring.model_recv(&mut r)));
         assert_eq!(got, Some(Ok(b"8 bytes!".to_vec())));
         sender.join().unwrap();
     });
@@ -80,7 +104,7 @@ fn sleeper_sees_change() {
                 let cells = cells.clone();
                 thread::spawn(move || {
                     let changed = || (cells.control.latest.load(Relaxed) != 0).then_some(());
-                    sleep_until(&cells.control.data_wait, false, None, changed).unwrap();
+                    sleep_until(&cells.control.data_wait, false, changed).unwrap();
                 })
             })
             .collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layout::SENDER;
-use crate::protocol::seat;
+use crate::protocol::seat::{self, End};
 
 fn message(n: u64) -> [u64; 2] {
     [n, n ^ u64::MAX]
@@ -85,8 +85,7 @@ fn slots_close() {
     explore(|| {
         let ring = slot_ring(2);
         let sending = ring.clone();
-        let me = crate::layout::Process { pid: 7, identity: 7 };
-        let claim = seat::claim(&ring.control.seats[SENDER], me).unwrap();
+        let claim = seat::claim(&ring.control.seats[SENDER], process(7), |_| false, |_| true).unwrap();
         let mut s = ring.model_sender();
         let sender = thread::spawn(move || {
             // Without the wake-up check, whose fence would order what the seat must.
@@ -102,8 +101,8 @@ fn slots_close() {
         if first.is_err() {
             assert_eq!(ring.model_recv(&mut r), Ok(message(1)));
         }
-        assert_eq!(ring.model_recv(&mut r), Err(Stop::Closed));
-        assert_eq!(ring.model_recv(&mut r), Err(Stop::Closed));
+        assert_eq!(ring.model_recv(&mut r), Err(Stop::Ended(End::Left(1))));
+        assert_eq!(ring.model_recv(&mut r), Err(Stop::Ended(End::Left(1))));
     });
 }
 

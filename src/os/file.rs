@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, SealFlag, fcntl, open};
@@ -15,12 +16,18 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
 
+use super::lock::{Lock, try_lock};
 use super::usage::limit;
 use crate::error::OsError;
+use crate::layout::UNLINKING;
 use crate::open_error::{OpenError, Reason};
 
 /// The seals a region's memfd has: nobody can change its size under its users.
 pub(crate) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
+
+/// How long one waits for who is removing a file: a few system calls, if it is not stopped.
+pub(crate) const PATIENCE: u32 = 1000;
+pub(crate) const PAUSE: Duration = Duration::from_millis(1);
 
 /// A file that has no name yet. It is gone when the process is, unless [`Unnamed::link`] names it.
 pub(crate) enum Unnamed {
@@ -163,6 +170,24 @@ pub(crate) fn open_checked(path: &Path, writable: bool, owner: u32) -> Result<Fi
     Ok(file)
 }
 
+/// Device and inode number: what tells a file from every other that exists.
+pub(crate) fn id_of(file: &File) -> io::Result<(u64, u64)> {
+    file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The same file, opened anew: an open file of its own. Needs `/proc`.
+pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    let fd = open(own.as_str(), access | OFlag::O_CLOEXEC, Mode::empty());
+    fd.map(File::from).map_err(|e| OsError::new("open(/proc/self/fd)", e))
+}
+
+/// A file without a name or a byte, for its locks.
+pub(crate) fn for_locks() -> Option<File> {
+    memfd_create(c"ringway-locks", MFdFlags::MFD_CLOEXEC).ok().map(File::from)
+}
+
 /// A new memfd, which may still be sized and sealed.
 pub(crate) fn memfd(huge: bool) -> Result<File, Reason> {
     let mut flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
@@ -211,9 +236,21 @@ pub(crate) fn base_page() -> Result<usize, OsError> {
 
 /// Removes `path` if it still names `file`.
 pub(crate) fn unlink(path: &Path, file: &File) -> io::Result<()> {
-    let ours = file.metadata()?;
+    // Two who look at the name and then remove it could remove a third one's file. Where the file system has
+    // no locks, or this process may only read, that stays so.
+    let Ok(own) = reopen(file, true) else { return unlink_named(path, file) };
+    for _ in 0..PATIENCE {
+        match try_lock(&own, Lock::Exclusive, UNLINKING) {
+            Ok(false) => std::thread::sleep(PAUSE),
+            _ => return unlink_named(path, file),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::WouldBlock, "another process is removing it, and does not finish"))
+}
+
+fn unlink_named(path: &Path, file: &File) -> io::Result<()> {
     let there = fs::symlink_metadata(path)?;
-    if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+    if id_of(file)? != (there.dev(), there.ino()) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file by now"));
     }
     let name = CString::new(path.as_os_str().as_bytes())?;

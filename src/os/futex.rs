@@ -7,15 +7,17 @@ use nix::libc;
 
 use crate::sync::AtomicU32;
 
-/// Sleeps while `word` holds `expected`, for at most `timeout`. May return for no reason.
-pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
-    let timeout = timeout.map(|left| libc::timespec {
-        tv_sec: left.as_secs().min(i64::MAX as u64) as libc::time_t,
-        tv_nsec: left.subsec_nanos().into(),
-    });
-    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: the word is a live atomic, the timeout null or a live timespec; the kernel only reads both.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, timeout) };
+/// Sleeps while `word` holds `expected`, for at most `timeout`; true if it slept that long. May return earlier
+/// for no reason.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> bool {
+    let timeout = libc::timespec {
+        tv_sec: timeout.as_secs().min(i64::MAX as u64) as libc::time_t,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    let timeout = ptr::from_ref(&timeout);
+    // SAFETY: the word is a live atomic, the timeout a live timespec; the kernel only reads both.
+    let result = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, timeout) };
+    result < 0 && nix::errno::Errno::last() == nix::errno::Errno::ETIMEDOUT
 }
 
 /// Wakes everyone who sleeps on `word`.

@@ -2,6 +2,8 @@
 
 pub(crate) mod file;
 pub(crate) mod futex;
+pub(crate) mod lifeline;
+pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod membarrier;
 pub(crate) mod process;

@@ -63,9 +63,14 @@ impl Cells {
 
     /// The state of a writer that just took its seat: it goes on from the newest whole value.
     pub fn writer_state(&self, holder: u64) -> Result<State, Stop> {
+        let version = self.version()?;
+        Ok(State::new(holder, version, 0, 0))
+    }
+
+    /// The version of the newest whole value, if it is one that can be.
+    pub fn version(&self) -> Result<u64, Stop> {
         let version = self.control.latest.load(Acquire); // C1
-        let mut s = State::new(holder, version, 0, 0);
-        if version < POSITION_LIMIT { Ok(s) } else { Err(s.poison(Fault::Version, version)) }
+        if version < POSITION_LIMIT { Ok(version) } else { Err(State::new(1, 0, 0, 0).poison(Fault::Version, version)) }
     }
 
     /// Writes the next version.

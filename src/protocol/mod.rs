@@ -15,14 +15,18 @@ pub(crate) mod wait_word;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Corrupt, Fault};
+use crate::layout::{Control, MARK, POSITION_LIMIT, RECEIVER, SENDER, mark_of};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::light_barrier;
+use seat::End;
 
 /// Why an operation did not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// Full, empty or unchanged: worth waiting for.
     Blocked,
-    /// The peer left, and nothing it sent is left to take.
-    Closed,
+    /// The peer left or died, and nothing it sent is left to take.
+    Ended(End),
     /// This endpoint belongs to the process that forked this one.
     Forked,
     /// The region holds what no peer that follows the protocol can have written.
@@ -55,8 +59,14 @@ pub(crate) struct State {
     pub offset: u64,
     /// The word this endpoint put into its seat; 0 after a fork.
     pub holder: u64,
-    /// A peer of this generation or an earlier one is none whose leaving is news.
+    /// A peer of this generation or an earlier one is none whose end is news.
     pub baseline: u64,
+    /// Sender: the mark of its first message, or 0 (see [`mark_of`]).
+    pub mark: u64,
+    /// Where this endpoint went on when it took its seat.
+    began: u64,
+    /// Receiver: the position of the last message that was lent in place, by this one or its predecessor.
+    pub handed: u64,
     /// What was found to be wrong: [`Fault`] as a number, 0 = nothing.
     fault: u64,
     found: u64,
@@ -65,7 +75,27 @@ pub(crate) struct State {
 
 impl State {
     pub fn new(holder: u64, pos: u64, offset: u64, baseline: u64) -> Self {
-        Self { pos, limit: pos, offset, holder, baseline, fault: 0, found: 0, at: 0 }
+        Self { pos, limit: pos, offset, holder, baseline, mark: 0, began: pos, handed: 0, fault: 0, found: 0, at: 0 }
+    }
+
+    /// Where the region says that this endpoint goes on.
+    fn go_on(mut self, pos: u64, offset: u64) -> Self {
+        (self.pos, self.limit, self.began, self.offset) = (pos, pos, pos, offset);
+        self
+    }
+
+    /// Whether the next message was lent before.
+    pub fn redelivers(&self) -> bool {
+        self.pos != 0 && self.handed == self.pos
+    }
+
+    /// Only the first message is marked: makes a sender look again behind it. `end` is where it ends.
+    fn mark_only_first(&mut self, end: u64) {
+        if self.pos == self.began {
+            self.limit = self.limit.min(end);
+        } else {
+            self.mark = 0;
+        }
     }
 
     /// The two reasons that end an endpoint for good.
@@ -86,5 +116,77 @@ impl State {
         (self.fault, self.found, self.at) = (fault as u64, found, self.pos);
         (self.pos, self.limit) = (0, 0);
         Stop::Corrupt(corrupt)
+    }
+}
+
+/// A sender's private state after it took its seat as `generation`, but for where it goes on.
+fn sender_begins(control: &Control, holder: u64, generation: u64) -> State {
+    let mut s = State::new(holder, 0, 0, receiver_baseline(control));
+    if seat::died(&control.seats[SENDER]) > told(control) {
+        s.mark = mark_of(generation);
+    }
+    s
+}
+
+/// A receiver's private state after it took its seat, but for where it goes on.
+fn receiver_begins(control: &Control, holder: u64) -> State {
+    let mut s = State::new(holder, 0, 0, told(control));
+    s.handed = control.consumed.handed.load(Relaxed);
+    s
+}
+
+/// The generation of the last sender whose end was told; what no generation can be is taken for none.
+fn told(control: &Control) -> u64 {
+    let told = control.consumed.told.load(Relaxed);
+    if told < POSITION_LIMIT { told } else { 0 }
+}
+
+/// The generation of the last receiver whose end is no news to a sender that comes now.
+fn receiver_baseline(control: &Control) -> u64 {
+    let died = seat::died(&control.seats[RECEIVER]);
+    match seat::status(&control.seats[RECEIVER]) {
+        Ok(seat::Status { holder: None, generation, .. }) => generation,
+        Ok(seat::Status { holder: Some(_), generation, .. }) => generation.saturating_sub(1).max(died),
+        Err(_) => 0,
+    }
+}
+
+/// Which death a message's mark brings news of, if the receiver was not told of it yet.
+fn marked_death(control: &Control, mark: u64, baseline: u64) -> Option<u64> {
+    let after = (baseline + 1..baseline + 16).find(|generation| mark_of(*generation) == mark & MARK)?;
+    let died = seat::died(&control.seats[SENDER]).min(after - 1);
+    (died > baseline).then_some(died)
+}
+
+/// Notes that the next message is lent in place, and says whether it was before.
+pub(crate) fn lend(control: &Control, s: &mut State) -> bool {
+    let again = s.redelivers();
+    s.handed = s.pos;
+    control.consumed.handed.store(s.pos, Relaxed);
+    again
+}
+
+/// After one or more publications: sees to a receiver that is not awake.
+#[inline(always)]
+pub(crate) fn after_publish(control: &Control, s: &mut State, fences: bool) {
+    light_barrier(fences);
+    if !wait_word::awake(control.data_wait.load(Relaxed)) {
+        receiver_not_awake(control, s);
+    }
+}
+
+/// Wakes it if it sleeps. If it left, the next message must look who sits there.
+#[cold]
+fn receiver_not_awake(control: &Control, s: &mut State) {
+    wait_word::wake(&control.data_wait);
+    s.limit = s.pos;
+}
+
+/// After one or more consumptions: sees to a sender that sleeps for space.
+#[inline(always)]
+pub(crate) fn after_consume(control: &Control, fences: bool) {
+    light_barrier(fences);
+    if !wait_word::awake(control.space_wait.load(Relaxed)) {
+        wait_word::wake(&control.space_wait);
     }
 }

@@ -1,7 +1,7 @@
 //! The ring of records of any length, one sender and one receiver.
 //!
 //! A record is a header word and a payload padded to whole words. Positions count words. The header
-//! holds the length, and the low half of its own position as a tag: 0 means not published.
+//! holds the length, and the low 28 bits of its own position as a tag: 0 means not published.
 //!
 //! The word where the *next* header will be is zeroed before a record is published. Without that, the
 //! receiver would find there whatever payload lay at that place a lap ago, and a payload can be made
@@ -20,11 +20,11 @@
 //! What can never happen: a header that the sender did not write as one; a length that was checked
 //! and is then read again.
 
-use super::{State, Stop, glance, seat, wait_word};
+use super::seat::End;
+use super::{State, Stop, glance, marked_death, receiver_begins, seat, sender_begins};
 use crate::error::Fault;
-use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
+use crate::layout::{Control, FIRST, MARK, MARK_SHIFT, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::light_barrier;
 use crate::words::{View, Words};
 
 /// Payloads up to this many bytes are written with their first cache line last (see
@@ -48,8 +48,23 @@ fn words_of(len: usize) -> u64 {
 }
 
 #[inline(always)]
+fn tag_of(pos: u64) -> u64 {
+    pos & ((1 << (MARK_SHIFT - 32)) - 1)
+}
+
+#[inline(always)]
 fn header_of(pos: u64, len: usize) -> u64 {
-    pos << 32 | (len as u64 + 1)
+    tag_of(pos) << 32 | (len as u64 + 1)
+}
+
+/// What lies in a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    /// The position after the last published record.
+    pub end: u64,
+    pub records: u64,
+    /// What stands there, if it can be neither a header nor the zero that says that there is none.
+    pub stopped_by: Option<u64>,
 }
 
 impl RecordRing {
@@ -73,14 +88,14 @@ impl RecordRing {
         }
     }
 
-    /// The length in a header of the record at `pos`: `None` if it is not published.
+    /// The length in a header, without its mark, of the record at `pos`: `None` if it is not published.
     #[inline(always)]
     fn decode(&self, header: u64, pos: u64) -> Result<Option<usize>, Fault> {
         if header == 0 {
             return Ok(None);
         }
         let len = (header as u32).wrapping_sub(1) as usize;
-        if header >> 32 == pos & u64::from(u32::MAX) && len <= Self::max_len(self.capacity) {
+        if header >> 32 == tag_of(pos) && len <= Self::max_len(self.capacity) {
             Ok(Some(len))
         } else {
             Err(Fault::RecordHeader)
@@ -88,19 +103,21 @@ impl RecordRing {
     }
 
     /// The state of a sender that just took its seat: it goes on where the last committed record ends.
-    pub fn sender_state(&self, holder: u64, receiver_generation: u64) -> Result<State, Stop> {
-        let mut s = State::new(holder, 0, 0, receiver_generation);
+    pub fn sender_state(&self, holder: u64, generation: u64) -> Result<State, Stop> {
+        let mut s = sender_begins(&self.control, holder, generation);
         let head = self.checked_head(&mut s)?;
-        let (pos, _) = self.end(head).map_err(|found| s.poison(Fault::RecordHeader, found))?;
-        Ok(State::new(holder, pos, self.offset_of(pos), receiver_generation))
+        let walk = self.walk(head);
+        match walk.stopped_by {
+            Some(found) => Err(s.poison(Fault::RecordHeader, found)),
+            None => Ok(s.go_on(walk.end, self.offset_of(walk.end))),
+        }
     }
 
     /// The state of a receiver that just took its seat: it goes on at the first unconsumed record.
     pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let told = self.control.consumed.told.load(Relaxed);
-        let mut s = State::new(holder, 0, 0, told);
+        let mut s = receiver_begins(&self.control, holder);
         let pos = self.checked_head(&mut s)?;
-        Ok(State::new(holder, pos, self.offset_of(pos), told))
+        Ok(s.go_on(pos, self.offset_of(pos)))
     }
 
     /// The position of the first record that was not consumed, if the region says one that can be.
@@ -113,31 +130,41 @@ impl RecordRing {
         if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
     }
 
-    /// The position after the last published record from `head` on, and the number of records: walks
-    /// them. `Err`: a header that cannot be.
-    pub fn end(&self, head: u64) -> Result<(u64, u64), u64> {
-        let (mut pos, mut records) = (head, 0);
-        while pos - head < self.capacity {
-            let header = self.data.word(self.offset_of(pos) as usize).load(Acquire); // B1
-            match self.decode(header, pos) {
-                Ok(None) => return Ok((pos, records)),
-                Ok(Some(len)) => (pos, records) = (pos + words_of(len), records + 1),
-                Err(_) => return Err(header),
+    /// Walks the published records from `head` on. In a ring in use, the walk may come to one that was
+    /// overwritten.
+    pub fn walk(&self, head: u64) -> Walk {
+        let mut walk = Walk { end: head, records: 0, stopped_by: None };
+        while walk.end - head < self.capacity {
+            let header = self.data.word(self.offset_of(walk.end) as usize).load(Acquire); // B1
+            match self.decode(header & !MARK, walk.end) {
+                Ok(None) => return walk,
+                Ok(Some(len)) => {
+                    walk.end += words_of(len);
+                    walk.records += 1;
+                }
+                Err(_) => return Walk { stopped_by: Some(header), ..walk },
             }
         }
-        Err(pos)
+        // A sender leaves a word free.
+        Walk { stopped_by: Some(walk.end), ..walk }
     }
 
-    /// How far the records from `head` on reach while the ring is in use, so that the walk may come to one
-    /// that was overwritten.
-    pub fn reach(&self, head: u64) -> u64 {
-        let mut pos = head;
-        while pos - head < self.capacity {
-            let header = self.data.word(self.offset_of(pos) as usize).load(Acquire); // B1
-            let Ok(Some(len)) = self.decode(header, pos) else { break };
-            pos += words_of(len);
+    /// The first position that was not consumed, and the walk from there: of a ring that may be in use.
+    pub fn extent(&self) -> Result<(u64, Walk), Stop> {
+        let mut last = None;
+        for _ in 0..64 {
+            let head = self.head()?;
+            let walk = self.walk(head);
+            match walk.stopped_by {
+                None => return Ok((head, walk)),
+                // Unless the receiver went on meanwhile, and the sender behind it.
+                Some(found) if self.head()? == head => {
+                    return Err(State::new(1, head, 0, 0).poison(Fault::RecordHeader, found));
+                }
+                Some(_) => last = Some((head, walk)),
+            }
         }
-        pos
+        last.ok_or(Stop::Blocked)
     }
 
     /// Makes a copy of a ring, taken while it was in use, one that holds the records from `head` to `end`:
@@ -145,7 +172,8 @@ impl RecordRing {
     pub fn hold_only(&self, head: u64, end: u64) -> bool {
         self.data.word(self.offset_of(end) as usize).store(0, Relaxed);
         self.control.consumed.head.store(head, Relaxed);
-        self.end(head).is_ok_and(|(found, _)| found == end)
+        let walk = self.walk(head);
+        walk.end == end && walk.stopped_by.is_none()
     }
 
     /// Makes sure a record of `len` bytes fits; its payload may then be written at the returned byte.
@@ -164,15 +192,24 @@ impl RecordRing {
     #[inline(never)]
     fn look_for_space(&self, s: &mut State, len: usize) -> Result<(), Stop> {
         s.check()?;
-        if seat::left_since(&self.control.seats[RECEIVER], s.baseline).is_some() {
-            return Err(Stop::Closed);
+        let end = seat::ended_since(&self.control.seats[RECEIVER], s.baseline);
+        if let Some(left @ End::Left(_)) = end {
+            return Err(Stop::Ended(left));
         }
         let head = self.control.consumed.head.load(Acquire); // B2
         if head < FIRST || head > s.pos || s.pos - head >= self.capacity {
             return Err(s.poison(Fault::Head, head));
         }
         s.limit = head + self.capacity;
-        if s.pos + words_of(len) < s.limit { Ok(()) } else { Err(Stop::Blocked) }
+        match end {
+            _ if s.pos + words_of(len) < s.limit => {}
+            None => return Err(Stop::Blocked),
+            Some(died) => return Err(Stop::Ended(died)),
+        }
+        if s.mark != 0 {
+            s.mark_only_first(s.pos + words_of(len) + 1);
+        }
+        Ok(())
     }
 
     /// Whether [`RecordRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.
@@ -203,7 +240,7 @@ impl RecordRing {
     #[inline(always)]
     pub fn publish(&self, s: &mut State, len: usize) {
         self.zero_next(s, len);
-        self.data.word(s.offset as usize).store(header_of(s.pos, len), Release); // B1
+        self.data.word(s.offset as usize).store(header_of(s.pos, len) | s.mark, Release); // B1
         self.step(s, words_of(len));
     }
 
@@ -212,39 +249,15 @@ impl RecordRing {
         self.data.word((s.offset + words_of(len)) as usize).store(0, Relaxed);
     }
 
-    /// After one or more publications: sees to a receiver that is not awake.
-    #[inline(always)]
-    pub fn after_publish(&self, s: &mut State, fences: bool) {
-        light_barrier(fences);
-        if !wait_word::awake(self.control.data_wait.load(Relaxed)) {
-            self.receiver_not_awake(s);
-        }
-    }
-
-    /// Wakes it if it sleeps. If it is gone, the next message must look who sits there.
-    #[cold]
-    fn receiver_not_awake(&self, s: &mut State) {
-        wait_word::wake(&self.control.data_wait);
-        s.limit = s.pos;
-    }
-
     /// Finds the next record: the byte its payload begins at, and its length.
     #[inline(always)]
     pub fn peek(&self, s: &mut State) -> Result<(usize, usize), Stop> {
         let header = self.data.word(s.offset as usize).load(Acquire); // B1
-        // A forked child's state is all zero; a poisoned one says position 0.
-        if header == 0 || s.pos == 0 {
-            return self.look_for_message(s);
-        }
-        self.found(s, header)
-    }
-
-    #[inline(always)]
-    fn found(&self, s: &mut State, header: u64) -> Result<(usize, usize), Stop> {
+        // A forked child's state is all zero; a poisoned one says position 0. A header that is not a record's
+        // may be a marked one, or one that is not there yet.
         match self.decode(header, s.pos) {
-            Ok(Some(len)) => Ok(((s.offset as usize + 1) * WORD, len)),
-            Ok(None) => Err(Stop::Blocked),
-            Err(fault) => Err(s.poison(fault, header)),
+            Ok(Some(len)) if s.pos != 0 => Ok(((s.offset as usize + 1) * WORD, len)),
+            _ => self.look_for_message(s),
         }
     }
 
@@ -252,15 +265,16 @@ impl RecordRing {
     #[inline(never)]
     fn look_for_message(&self, s: &mut State) -> Result<(usize, usize), Stop> {
         s.check()?;
-        let left = seat::left_since(&self.control.seats[SENDER], s.baseline);
-        // Loaded after the seat: what a sender published before it left is seen here.
+        let end = seat::ended_since(&self.control.seats[SENDER], s.baseline);
+        // Loaded after the seat: what a sender published before its end is seen here.
         let header = self.data.word(s.offset as usize).load(Acquire); // B1
-        match (self.found(s, header), left) {
-            (Err(Stop::Blocked), Some(generation)) => {
-                self.control.consumed.told.store(generation, Relaxed);
-                Err(Stop::Closed)
-            }
-            (result, _) => result,
+        match self.decode(header & !MARK, s.pos) {
+            Ok(Some(len)) => match marked_death(&self.control, header, s.baseline) {
+                Some(generation) => Err(Stop::Ended(End::Died(generation))),
+                None => Ok(((s.offset as usize + 1) * WORD, len)),
+            },
+            Ok(None) => Err(end.map_or(Stop::Blocked, Stop::Ended)),
+            Err(fault) => Err(s.poison(fault, header)),
         }
     }
 
@@ -281,20 +295,11 @@ impl RecordRing {
     /// Records published and not consumed, as the sender sees it.
     pub fn len_for_sender(&self) -> u64 {
         let head = self.control.consumed.head.load(Relaxed);
-        if (FIRST..POSITION_LIMIT).contains(&head) { self.end(head).map_or(0, |(_, records)| records) } else { 0 }
+        if (FIRST..POSITION_LIMIT).contains(&head) { self.walk(head).records } else { 0 }
     }
 
     /// Records published and not consumed, as the receiver sees it.
     pub fn len_for_receiver(&self, s: &State) -> u64 {
-        if s.pos < FIRST { 0 } else { self.end(s.pos).map_or(0, |(_, records)| records) }
-    }
-
-    /// After one or more consumptions: sees to a sender that sleeps for space.
-    #[inline(always)]
-    pub fn after_consume(&self, fences: bool) {
-        light_barrier(fences);
-        if !wait_word::awake(self.control.space_wait.load(Relaxed)) {
-            wait_word::wake(&self.control.space_wait);
-        }
+        if s.pos < FIRST { 0 } else { self.walk(s.pos).records }
     }
 }

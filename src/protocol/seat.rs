@@ -4,15 +4,24 @@
 //! instruction between "taken" and "by whom":
 //!
 //! ```text
-//!   63        54 53                       22 21                0
-//!   │ generation │ identity                │ process id        │      process id 0: free
-//!   └─ low 10 ───┴─ 32 bits ───────────────┴─ 22 bits ─────────┘
+//!   63      56 55     54       53       22 21          0
+//!   │ generat. │ home │ locked │ identity │ process id │      process id 0: free
+//!   └─ low 8 ──┴──────┴────────┴─ 32 bits ┴─ 22 bits ──┘
 //! ```
 //!
-//! The identity tells a process from a later one with the same id (see [`crate::os::process`]). The
-//! generation counts how often the seat was taken. Its full value stands in a word of its own that
-//! may lag by one, since it is raised after the claim: whoever claims next raises it first, so ten
-//! bits suffice to tell. A seat that is freed keeps its generation.
+//! The identity tells a process from a later one with the same id (see [`crate::os::process`]). `home` and
+//! `locked` say what the kernel can be asked about it (see [`crate::life`]). The generation counts how
+//! often the seat was taken. Its full value stands in a word of its own that may lag by one, since it is
+//! raised after the claim: whoever claims next raises it first, so eight bits suffice to tell. A seat that is
+//! freed keeps its generation; one whose holder died keeps its holder, and `died` says so:
+//!
+//! | state | `holder` | `died` | next |
+//! |---|---|---|---|
+//! | never taken, or left | names nobody | below the generation, or as it was | claimed |
+//! | held | names a process | below the generation | left, or its holder dies |
+//! | held by the dead | names a process that is gone | perhaps raised to the generation | claimed by whoever has the kernel's word |
+//!
+//! `died` is news, not proof: who wants the seat of another asks the kernel, whatever `died` says.
 //!
 //! # Ordering
 //!
@@ -21,15 +30,18 @@
 //! | P1 | [`release`] stores `holder` | [`claim`] and [`status`] load it: who sees the seat free sees all its holder did | `seat_succession`, `slots_close` |
 //! | P2 | [`claim`] swaps `holder` | the same loads: who sees a generation sees the count at most one behind | `seat_generation` |
 //! | P3 | [`claim`] raises the count | `full_generation` loads it: who sees the count sees the claim, and need not try again | `seat_race` |
+//! | P4 | [`bury`] raises `died` | [`ended_since`] loads it: who hears of a death sees all the dead did | `slots_death_is_told_last` |
 
 use crate::layout::{POSITION_LIMIT, Process, Seat};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 const PID_BITS: u32 = 22;
 const IDENTITY_BITS: u32 = 32;
-const GENERATION_BITS: u32 = 10;
+const LOCKED: u64 = 1 << (PID_BITS + IDENTITY_BITS);
+const AT_HOME: u64 = LOCKED << 1;
+const GENERATION_BITS: u32 = 8;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
-const GENERATION_SHIFT: u32 = PID_BITS + IDENTITY_BITS;
+const GENERATION_SHIFT: u32 = PID_BITS + IDENTITY_BITS + 2;
 
 /// How often a claim tries again when others change the seat under it. Each failure is another's
 /// success, so with peers that follow the protocol one or two are enough.
@@ -42,6 +54,8 @@ pub(crate) struct Status {
     pub holder: Option<Process>,
     /// How often the seat was taken so far.
     pub generation: u64,
+    /// The `holder` word.
+    pub word: u64,
 }
 
 /// A seat that was taken.
@@ -55,21 +69,42 @@ pub(crate) struct Claim {
 /// Why a seat could not be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    Taken(Process, u64),
+    Taken(Status),
     /// The seat changed at every try, or says what cannot be: its `holder` word.
     Garbage(u64),
+    /// The claimant could not give the sign of life that its word promises.
+    Mute,
+}
+
+/// How a holder's turn ended, and its generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Left(u64),
+    Died(u64),
 }
 
 fn pack(process: Process, generation: u64) -> u64 {
     debug_assert!(process.pid != 0 && process.pid >> PID_BITS == 0);
     u64::from(process.pid)
         | u64::from(process.identity) << PID_BITS
+        | if process.locked { LOCKED } else { 0 }
+        | if process.at_home { AT_HOME } else { 0 }
         | (generation & GENERATION_MASK) << GENERATION_SHIFT
 }
 
-fn holder_of(word: u64) -> Option<Process> {
+/// The process that a `holder` word names.
+pub(crate) fn holder_of(word: u64) -> Option<Process> {
     let pid = (word & ((1 << PID_BITS) - 1)) as u32;
-    (pid != 0).then_some(Process { pid, identity: (word >> PID_BITS) as u32 })
+    let (at_home, locked) = (word & AT_HOME != 0, word & LOCKED != 0);
+    (pid != 0).then_some(Process { pid, identity: (word >> PID_BITS) as u32, at_home, locked })
+}
+
+/// The byte of the region's file that the holder with this word has locked, if it says that it has. Never one
+/// of [`crate::layout`]'s, whose low bits name no process.
+pub(crate) fn lock_byte(seat: usize, word: u64) -> u64 {
+    let process = word & (LOCKED - 1);
+    let generation = (word >> GENERATION_SHIFT) & 0x3F;
+    process | (seat as u64 & 7) << 54 | generation << 57
 }
 
 /// The full generation of a seat whose holder word is `word`; `None` if the two words contradict.
@@ -85,18 +120,31 @@ fn full_generation(seat: &Seat, word: u64) -> Option<u64> {
     }
 }
 
-/// Takes the seat for `me`, unless someone sits there.
-pub(crate) fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused> {
+/// Takes the seat for `me`, unless someone sits there who is not `gone`, which is asked of the kernel.
+/// `vouch` gives the sign of life that goes with a word, before anyone can see that word.
+pub(crate) fn claim(
+    seat: &Seat,
+    me: Process,
+    gone: impl Fn(u64) -> bool,
+    mut vouch: impl FnMut(u64) -> bool,
+) -> Result<Claim, Refused> {
     let mut word = 0;
     for _ in 0..TRIES {
         word = seat.holder.load(Acquire); // P1, P2
         let Some(generation) = full_generation(seat, word) else { continue };
-        if let Some(process) = holder_of(word) {
-            return Err(Refused::Taken(process, generation));
+        let holder = holder_of(word);
+        if holder.is_some() && !gone(word) {
+            return Err(Refused::Taken(Status { holder, generation, word }));
         }
         // The predecessor may have left, or died, before it raised the count.
         seat.generation.fetch_max(generation, Release);
+        if holder.is_some() && still_names(seat, word) {
+            bury(seat, generation);
+        }
         let mine = pack(me, generation + 1);
+        if !vouch(mine) {
+            return Err(Refused::Mute);
+        }
         // P2
         if seat.holder.compare_exchange(word, mine, Release, Relaxed).is_ok() {
             seat.generation.fetch_max(generation + 1, Release); // P3
@@ -104,6 +152,23 @@ pub(crate) fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused> {
         }
     }
     Err(Refused::Garbage(word))
+}
+
+/// Whether a holder that is gone died in the seat: it could have left it before it ended, but nothing changes the
+/// word of the dead except a claim.
+fn still_names(seat: &Seat, word: u64) -> bool {
+    seat.holder.load(Relaxed) == word
+}
+
+/// The generation of a holder that died, which is asked of the kernel.
+pub(crate) fn dead_holder(seat: &Seat, gone: impl FnOnce(u64) -> bool) -> Option<u64> {
+    let Ok(Status { holder: Some(_), generation, word }) = status(seat) else { return None };
+    (gone(word) && still_names(seat, word)).then_some(generation)
+}
+
+/// Tells everyone that a holder died in the seat.
+pub(crate) fn bury(seat: &Seat, generation: u64) {
+    seat.died.fetch_max(generation, Release); // P4
 }
 
 /// Frees the seat, if `word` still holds it.
@@ -120,13 +185,14 @@ pub(crate) fn copy_vacant(from: &Seat, to: &Seat) {
     to.holder.store((generation & GENERATION_MASK) << GENERATION_SHIFT, Relaxed);
 }
 
-/// Who sits there, and how often the seat was taken. `Err`: the seat's words contradict each other.
+/// Who sits there, dead or alive, and how often the seat was taken. `Err`: the seat's words contradict each
+/// other.
 pub(crate) fn status(seat: &Seat) -> Result<Status, u64> {
     let mut word = 0;
     for _ in 0..TRIES {
         word = seat.holder.load(Acquire); // P1, P2
         if let Some(generation) = full_generation(seat, word) {
-            return Ok(Status { holder: holder_of(word), generation });
+            return Ok(Status { holder: holder_of(word), generation, word });
         }
     }
     Err(word)
@@ -137,6 +203,21 @@ pub(crate) fn is_free(seat: &Seat) -> bool {
     holder_of(seat.holder.load(Relaxed)).is_none()
 }
 
+/// The newest generation known to have died, 0 if none.
+pub(crate) fn died(seat: &Seat) -> u64 {
+    let died = seat.died.load(Acquire); // P4
+    if died < POSITION_LIMIT { died } else { 0 }
+}
+
+/// How a holder after `baseline` ended: a death is told whoever sits there now, a leaving while nobody does.
+pub(crate) fn ended_since(seat: &Seat, baseline: u64) -> Option<End> {
+    let died = died(seat);
+    if died > baseline {
+        return Some(End::Died(died));
+    }
+    left_since(seat, baseline).map(End::Left)
+}
+
 /// The generation of a holder that sat after `baseline` and left; `None` while one may still come
 /// or sits.
 pub(crate) fn left_since(seat: &Seat, baseline: u64) -> Option<u64> {
@@ -144,7 +225,7 @@ pub(crate) fn left_since(seat: &Seat, baseline: u64) -> Option<u64> {
         return None;
     }
     match status(seat) {
-        Ok(Status { holder: None, generation }) if generation > baseline => Some(generation),
+        Ok(Status { holder: None, generation, .. }) if generation > baseline => Some(generation),
         _ => None,
     }
 }
@@ -155,10 +236,24 @@ mod tests {
 
     #[test]
     fn the_word_keeps_every_field() {
-        let process = Process { pid: (1 << 22) - 1, identity: 0xDEAD_BEEF };
-        let word = pack(process, 1023);
-        assert_eq!(holder_of(word), Some(process));
-        assert_eq!(word >> GENERATION_SHIFT, 1023);
-        assert_eq!(holder_of(word & (GENERATION_MASK << GENERATION_SHIFT)), None);
+        for (at_home, locked) in [(false, false), (false, true), (true, false), (true, true)] {
+            let process = Process { pid: (1 << 22) - 1, identity: 0xDEAD_BEEF, at_home, locked };
+            let word = pack(process, 255);
+            assert_eq!(holder_of(word), Some(process));
+            assert_eq!(word >> GENERATION_SHIFT, 255);
+            assert_eq!(holder_of(word & (GENERATION_MASK << GENERATION_SHIFT)), None);
+        }
+    }
+
+    #[test]
+    fn no_two_claims_lock_one_byte() {
+        let process = Process { pid: 77, identity: u32::MAX, at_home: true, locked: true };
+        let mut bytes = std::collections::BTreeSet::from([crate::layout::ATTACHED, crate::layout::UNLINKING]);
+        for seat in 0..crate::layout::SEATS {
+            for generation in 1..=64 {
+                let byte = lock_byte(seat, pack(process, generation));
+                assert!(byte < i64::MAX as u64 && bytes.insert(byte), "seat {seat}, generation {generation}");
+            }
+        }
     }
 }

@@ -15,11 +15,11 @@
 //! What can never happen: a stamp that runs ahead of its payload; two positions published out of
 //! order (so the published slots from the head on have no gap, and [`SlotRing::end`] can halve).
 
-use super::{State, Stop, glance, seat, wait_word};
+use super::seat::End;
+use super::{State, Stop, glance, marked_death, receiver_begins, seat, sender_begins};
 use crate::error::Fault;
-use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
+use crate::layout::{Control, FIRST, MARK, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::light_barrier;
 use crate::words::{View, Words};
 
 /// The shared ring and its private geometry.
@@ -59,18 +59,17 @@ impl SlotRing {
     }
 
     /// The state of a sender that just took its seat: it goes on where the last committed message ends.
-    pub fn sender_state(&self, holder: u64, receiver_generation: u64) -> Result<State, Stop> {
-        let mut s = State::new(holder, 0, 0, receiver_generation);
+    pub fn sender_state(&self, holder: u64, generation: u64) -> Result<State, Stop> {
+        let mut s = sender_begins(&self.control, holder, generation);
         let pos = self.end(self.checked_head(&mut s)?);
-        Ok(State::new(holder, pos, self.offset_of(pos), receiver_generation))
+        Ok(s.go_on(pos, self.offset_of(pos)))
     }
 
     /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
     pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let told = self.control.consumed.told.load(Relaxed);
-        let mut s = State::new(holder, 0, 0, told);
+        let mut s = receiver_begins(&self.control, holder);
         let pos = self.checked_head(&mut s)?;
-        Ok(State::new(holder, pos, self.offset_of(pos), told))
+        Ok(s.go_on(pos, self.offset_of(pos)))
     }
 
     /// The position of the first message that was not consumed, if the region says one that can be.
@@ -90,7 +89,7 @@ impl SlotRing {
         while unpublished - published > 1 {
             let middle = published + (unpublished - published) / 2;
             let pos = head + middle - 1;
-            if self.stamp(self.offset_of(pos)).load(Acquire) == pos + 1 {
+            if self.stamp(self.offset_of(pos)).load(Acquire) & !MARK == pos + 1 {
                 published = middle;
             } else {
                 unpublished = middle;
@@ -126,15 +125,24 @@ impl SlotRing {
     #[inline(never)]
     fn look_for_space(&self, s: &mut State) -> Result<(), Stop> {
         s.check()?;
-        if seat::left_since(&self.control.seats[RECEIVER], s.baseline).is_some() {
-            return Err(Stop::Closed);
+        let end = seat::ended_since(&self.control.seats[RECEIVER], s.baseline);
+        if let Some(left @ End::Left(_)) = end {
+            return Err(Stop::Ended(left));
         }
         let head = self.control.consumed.head.load(Acquire); // A2
         if head < FIRST || head > s.pos || s.pos - head > self.capacity {
             return Err(s.poison(Fault::Head, head));
         }
         s.limit = head + self.capacity;
-        if s.pos < s.limit { Ok(()) } else { Err(Stop::Blocked) }
+        match end {
+            _ if s.pos < s.limit => {}
+            None => return Err(Stop::Blocked),
+            Some(died) => return Err(Stop::Ended(died)),
+        }
+        if s.mark != 0 {
+            s.mark_only_first(s.pos + 1);
+        }
+        Ok(())
     }
 
     /// Whether [`SlotRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.
@@ -147,24 +155,8 @@ impl SlotRing {
     /// Publishes the slot that [`SlotRing::reserve`] found free.
     #[inline(always)]
     pub fn publish(&self, s: &mut State) {
-        self.stamp(s.offset).store(s.pos + 1, Release); // A1
+        self.stamp(s.offset).store((s.pos + 1) | s.mark, Release); // A1
         self.step(s);
-    }
-
-    /// After one or more publications: sees to a receiver that is not awake.
-    #[inline(always)]
-    pub fn after_publish(&self, s: &mut State, fences: bool) {
-        light_barrier(fences);
-        if !wait_word::awake(self.control.data_wait.load(Relaxed)) {
-            self.receiver_not_awake(s);
-        }
-    }
-
-    /// Wakes it if it sleeps. If it is gone, the next message must look who sits there.
-    #[cold]
-    fn receiver_not_awake(&self, s: &mut State) {
-        wait_word::wake(&self.control.data_wait);
-        s.limit = s.pos;
     }
 
     /// Finds the next message; its payload may then be read from the returned byte.
@@ -182,18 +174,17 @@ impl SlotRing {
     #[inline(never)]
     fn look_for_message(&self, s: &mut State) -> Result<(), Stop> {
         s.check()?;
-        let left = seat::left_since(&self.control.seats[SENDER], s.baseline);
-        // Loaded after the seat: what a sender published before it left is seen here.
+        let end = seat::ended_since(&self.control.seats[SENDER], s.baseline);
+        // Loaded after the seat: what a sender published before its end is seen here.
         let stamp = self.stamp(s.offset).load(Acquire); // A1
-        if stamp == s.pos + 1 {
-            return Ok(());
+        if stamp & !MARK == s.pos + 1 {
+            let death = marked_death(&self.control, stamp, s.baseline);
+            return death.map_or(Ok(()), |generation| Err(Stop::Ended(End::Died(generation))));
         }
-        if stamp != self.unpublished(s.pos) {
+        if stamp & !MARK != self.unpublished(s.pos) {
             return Err(s.poison(Fault::Stamp, stamp));
         }
-        let Some(generation) = left else { return Err(Stop::Blocked) };
-        self.control.consumed.told.store(generation, Relaxed);
-        Err(Stop::Closed)
+        Err(end.map_or(Stop::Blocked, Stop::Ended))
     }
 
     /// Whether [`SlotRing::peek`] is no longer blocked, asked after up to `glances` at the stamp alone.
@@ -208,15 +199,6 @@ impl SlotRing {
     pub fn consume(&self, s: &mut State) {
         self.step(s);
         self.control.consumed.head.store(s.pos, Release); // A2
-    }
-
-    /// After one or more consumptions: sees to a sender that sleeps for space.
-    #[inline(always)]
-    pub fn after_consume(&self, fences: bool) {
-        light_barrier(fences);
-        if !wait_word::awake(self.control.space_wait.load(Relaxed)) {
-            wait_word::wake(&self.control.space_wait);
-        }
     }
 
     /// Messages published and not consumed, as the sender sees it.

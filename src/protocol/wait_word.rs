@@ -48,55 +48,85 @@ pub(crate) fn awake(word: u32) -> bool {
 /// refuses `membarrier`, or the region is attached read-only.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Sleeps on `word` until `poll` answers; `None` once `deadline` has passed.
+/// What a sleeper does besides sleeping.
+pub(crate) trait Watch {
+    type Found;
+    /// Whether what is waited for is there.
+    fn look(&mut self) -> Option<Self::Found>;
+    /// Asks the kernel about the peer, whose death wakes nobody.
+    fn inquire(&mut self);
+    /// How long until the kernel is to be asked again.
+    fn until_inquiry(&self) -> Duration;
+}
+
+/// Sleeps on `word` until there is an answer; `None` once `deadline` has passed.
 ///
 /// The sole owner of a word (`owned`) takes its announcement back when it need not sleep; on a word
 /// that several may sleep on, it stays for the next waker.
-pub(crate) fn sleep_until<R>(
+pub(crate) fn sleep_until<W: Watch>(
     word: &AtomicU32,
     owned: bool,
     deadline: Option<Instant>,
-    mut poll: impl FnMut() -> Option<R>,
-) -> Option<R> {
-    let retract = || {
-        if owned {
-            word.fetch_and(!ASLEEP, Relaxed);
-        }
-    };
+    watch: &mut W,
+) -> Option<W::Found> {
+    let found = announced_sleep(word, deadline, watch);
+    if owned {
+        word.fetch_and(!ASLEEP, Relaxed);
+    }
+    found
+}
+
+fn announced_sleep<W: Watch>(word: &AtomicU32, deadline: Option<Instant>, watch: &mut W) -> Option<W::Found> {
     loop {
         let announced = word.fetch_or(ASLEEP, Relaxed) | ASLEEP; // R1
         let told = heavy_barrier();
-        if let Some(result) = poll() {
-            // R2
-            retract();
-            return Some(result);
+        // R2
+        if let Some(found) = watch.look() {
+            return Some(found);
         }
-        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            retract();
-            return None;
-        }
-        let nap = if told { left } else { Some(left.map_or(NAP, |left| left.min(NAP))) };
-        futex::wait(word, announced, nap);
-        if let Some(result) = poll() {
-            retract();
-            return Some(result);
+        // As long as it is slept on to the end, the announcement stands and need not be made again.
+        loop {
+            let nap = watch.until_inquiry().min(if told { Duration::MAX } else { NAP });
+            let Some(nap) = cut(nap, deadline) else {
+                watch.inquire();
+                return watch.look();
+            };
+            let slept_out = futex::wait(word, announced, nap);
+            if watch.until_inquiry() == Duration::ZERO {
+                watch.inquire();
+            }
+            if let Some(found) = watch.look() {
+                return Some(found);
+            }
+            if !slept_out {
+                break;
+            }
         }
     }
 }
 
-/// Naps until `poll` answers, without a word to announce it in; `None` once `deadline` has passed.
-pub(crate) fn nap_until<R>(deadline: Option<Instant>, mut poll: impl FnMut() -> Option<R>) -> Option<R> {
+/// Naps until there is an answer, without a word to announce it in; `None` once `deadline` has passed.
+pub(crate) fn nap_until<W: Watch>(deadline: Option<Instant>, watch: &mut W) -> Option<W::Found> {
     loop {
-        if let Some(result) = poll() {
-            return Some(result);
+        if let Some(found) = watch.look() {
+            return Some(found);
         }
-        let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
-            return None;
+        let Some(nap) = cut(NAP, deadline) else {
+            watch.inquire();
+            return watch.look();
+        };
+        std::thread::sleep(nap);
+        if watch.until_inquiry() == Duration::ZERO {
+            watch.inquire();
         }
-        std::thread::sleep(left.map_or(NAP, |left| left.min(NAP)));
     }
+}
+
+/// A nap that ends at the deadline; `None` if that has passed.
+fn cut(nap: Duration, deadline: Option<Instant>) -> Option<Duration> {
+    let Some(deadline) = deadline else { return Some(nap) };
+    let left = deadline.saturating_duration_since(Instant::now());
+    (left > Duration::ZERO).then(|| nap.min(left))
 }
 
 /// Wakes whoever sleeps on `word`, if someone does.

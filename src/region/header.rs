@@ -6,7 +6,7 @@
 
 use zerocopy::IntoBytes;
 
-use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, NAME_LEN, VERSION, WORD, WORD_BITS};
+use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, NAME_LEN, VERSION, WORD, WORD_BITS, cell_words, slot_words};
 use crate::open_error::{Reason, TypeFingerprint};
 
 /// What a channel wants of its region.
@@ -35,12 +35,61 @@ fn checksum(header: &Header) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-fn fingerprint(header: &Header) -> TypeFingerprint {
-    let end = header.type_name.iter().position(|byte| *byte == 0).unwrap_or(NAME_LEN);
-    TypeFingerprint {
-        size: header.type_size,
-        align: header.type_align,
-        name: String::from_utf8_lossy(&header.type_name[..end]).into_owned(),
+fn expect(field: &'static str, found: u64, expected: u64) -> Result<(), Reason> {
+    if found == expected { Ok(()) } else { Err(Reason::Field { field, found, expected }) }
+}
+
+impl Header {
+    /// The type that the region carries.
+    pub fn fingerprint(&self) -> TypeFingerprint {
+        let end = self.type_name.iter().position(|byte| *byte == 0).unwrap_or(NAME_LEN);
+        TypeFingerprint {
+            size: self.type_size,
+            align: self.type_align,
+            name: String::from_utf8_lossy(&self.type_name[..end]).into_owned(),
+        }
+    }
+
+    /// Whether it is the header of a region of this layout, as it was written.
+    pub fn check_format(&self) -> Result<(), Reason> {
+        if self.magic != MAGIC {
+            return Err(Reason::NotARegion { found: self.magic });
+        }
+        if self.endian == ENDIAN_MARK.swap_bytes() {
+            return Err(Reason::Endianness);
+        }
+        expect("byte order mark", self.endian.into(), ENDIAN_MARK.into())?;
+        if self.version != VERSION {
+            return Err(Reason::Version { found: self.version, expected: VERSION });
+        }
+        let expected = checksum(self);
+        if self.checksum != expected {
+            return Err(Reason::Checksum { found: self.checksum, expected });
+        }
+        Ok(())
+    }
+
+    /// The spec that this header fits, if it fits any: `check` it with that.
+    pub fn spec(&self) -> Result<Spec, Reason> {
+        self.check_format()?;
+        let kind = Reason::Field { field: "kind", found: self.kind.into(), expected: Kind::Spsc as u64 };
+        let unsupported = || Reason::UnsupportedType { found: self.fingerprint(), expected: "one that can cross" };
+        self.fit(Kind::from_u32(self.kind).ok_or(kind)?).ok_or_else(unsupported)
+    }
+
+    fn fit(&self, kind: Kind) -> Option<Spec> {
+        let fingerprint = self.fingerprint();
+        let (type_size, type_align) = (usize::try_from(self.type_size).ok()?, usize::try_from(self.type_align).ok()?);
+        if type_size == 0 || !type_align.is_power_of_two() || type_align > 4096 {
+            return None;
+        }
+        let stride = match kind {
+            Kind::Spsc => slot_words(type_size, type_align)?,
+            Kind::Seqlock => cell_words(type_size, type_align)?,
+            Kind::Bytes => 1,
+        };
+        let (type_name, mirrored) = (fingerprint.name, kind == Kind::Bytes);
+        Some(Spec { kind, type_size, type_align, type_name, capacity: None, stride, mirrored })
     }
 }
 
@@ -49,8 +98,8 @@ impl Spec {
         TypeFingerprint { size: self.type_size as u64, align: self.type_align as u64, name: self.type_name.clone() }
     }
 
-    /// The header of a new region of `capacity` in pages of `page` bytes.
-    pub fn header(&self, capacity: u64, page: usize) -> Result<Header, Reason> {
+    /// The header of a new region of `capacity` in pages of `page` bytes, made at `home`.
+    pub fn header(&self, capacity: u64, page: usize, home: u64) -> Result<Header, Reason> {
         let overflow = || {
             let found = capacity.saturating_mul(self.unit());
             Reason::Capacity { found, expected: "one whose size in bytes fits 63 bits" }
@@ -86,7 +135,8 @@ impl Spec {
             type_size: self.type_size as u64,
             type_align: self.type_align as u64,
             type_name,
-            reserved: [0; 12],
+            home,
+            reserved: [0; 11],
             checksum: 0,
         };
         header.checksum = checksum(&header);
@@ -110,27 +160,11 @@ impl Spec {
 
     /// Checks a header that was copied out of a region of `len` bytes in pages of `page`.
     pub fn check(&self, header: &Header, len: u64, page: usize) -> Result<(), Reason> {
-        if header.magic != MAGIC {
-            return Err(Reason::NotARegion { found: header.magic });
-        }
-        if header.endian == ENDIAN_MARK.swap_bytes() {
-            return Err(Reason::Endianness);
-        }
-        let expect = |field, found: u64, expected: u64| {
-            if found == expected { Ok(()) } else { Err(Reason::Field { field, found, expected }) }
-        };
-        expect("byte order mark", header.endian.into(), ENDIAN_MARK.into())?;
-        if header.version != VERSION {
-            return Err(Reason::Version { found: header.version, expected: VERSION });
-        }
-        let expected = checksum(header);
-        if header.checksum != expected {
-            return Err(Reason::Checksum { found: header.checksum, expected });
-        }
+        header.check_format()?;
         expect("word size", header.word_bits.into(), WORD_BITS.into())?;
         expect("cache line padding", header.padding, PADDING)?;
         expect("page size", header.page_size, page as u64)?;
-        if header.reserved != [0; 12] {
+        if header.reserved != [0; 11] {
             return Err(Reason::Field { field: "reserved part", found: 1, expected: 0 });
         }
         match Kind::from_u32(header.kind) {
@@ -138,7 +172,7 @@ impl Spec {
             Some(kind) => return Err(Reason::Kind { found: kind.name(), expected: self.kind.name() }),
             None => expect("kind", header.kind.into(), self.kind as u64)?,
         }
-        let found = fingerprint(header);
+        let found = header.fingerprint();
         if found != self.fingerprint() {
             return Err(Reason::Type { found, expected: self.fingerprint() });
         }
@@ -184,7 +218,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let header = spec().header(100, 4096).unwrap();
+        let header = spec().header(100, 4096, 7).unwrap();
         spec().check(&header, header.region_len, 4096).unwrap();
         for bit in 0..header.as_bytes().len() * 8 {
             let mut flipped = header;
@@ -196,7 +230,7 @@ mod tests {
     /// Also with a checksum that fits: a forger can compute one.
     #[test]
     fn every_flipped_bit_that_geometry_depends_on_is_found_without_the_checksum() {
-        let header = spec().header(100, 4096).unwrap();
+        let header = spec().header(100, 4096, 7).unwrap();
         for bit in 0..(header.as_bytes().len() - 8) * 8 {
             let mut flipped = header;
             flipped.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
@@ -210,7 +244,7 @@ mod tests {
     #[test]
     fn sizes_that_overflow_are_refused() {
         for capacity in [u64::MAX, u64::MAX / 16, 1 << 60, (i64::MAX as u64) / 16] {
-            let refused = spec().header(capacity, 4096);
+            let refused = spec().header(capacity, 4096, 7);
             assert!(matches!(refused, Err(Reason::Capacity { found, .. }) if found == capacity), "{refused:?}");
         }
     }

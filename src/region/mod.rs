@@ -5,6 +5,7 @@
 //! children of the process that made it. None of this knows a protocol.
 
 pub(crate) mod header;
+mod unused;
 
 use core::fmt;
 use std::fs::File;
@@ -20,15 +21,18 @@ use nix::sys::resource::Resource;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::error::OsError;
-use crate::layout::{Control, FIRST, Header, WORD};
+use crate::layout::{ATTACHED, Control, FIRST, Header, Kind, WORD};
 use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Unnamed};
+use crate::os::lock::{self, Lock, try_lock};
 use crate::os::mapping::{Access, Mapping, Shape, Source};
+use crate::os::process;
 use crate::os::usage::limit;
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
 use crate::words::{View, Words};
 use header::Spec;
+pub use unused::{in_use, remove_unused};
 
 /// What the user may choose about a region besides its geometry.
 #[derive(Clone, Debug)]
@@ -82,9 +86,13 @@ pub enum Flush {
 }
 
 enum Backing {
-    File { file: File, path: PathBuf },
+    File {
+        file: File,
+        path: PathBuf,
+    },
     Memfd(File),
-    Anonymous,
+    /// Nobody else can have the file: it is there for its locks.
+    Anonymous(Option<File>),
     Snapshot,
 }
 
@@ -95,6 +103,8 @@ pub struct Region {
     mapping: Arc<Mapping>,
     header: Header,
     backing: Backing,
+    /// What tells the file that has the locks from every other.
+    file_id: Option<(u64, u64)>,
     /// Whether messages shall cause no page fault.
     prefault: bool,
 }
@@ -103,6 +113,12 @@ const MEMFD: &str = "memfd region";
 const ANONYMOUS: &str = "anonymous region";
 
 impl Region {
+    fn new(mapping: Arc<Mapping>, header: Header, backing: Backing, settings: &Settings) -> Self {
+        let mut region = Self { mapping, header, backing, file_id: None, prefault: settings.prefault };
+        region.file_id = region.lock_file().and_then(|file| file::id_of(file).ok());
+        region
+    }
+
     /// Makes the file `path`, whole or not at all.
     pub(crate) fn create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         file::at(&path.display().to_string(), Self::create_inner(path, spec, settings))
@@ -117,16 +133,13 @@ impl Region {
         }
         let unnamed = Unnamed::beside(path)?;
         let page = file::page_size(unnamed.file())?;
-        let header = spec.header(wanted(spec)?, page)?;
+        let header = new_header(spec, page)?;
         file::reserve(unnamed.file(), settings.mode, header.region_len)?;
         let mapping = fill_in(Source::File(unnamed.file()), &header, spec, settings)?;
+        // A file system without locks has regions that nobody can tell to be unused.
+        let _ = try_lock(unnamed.file(), Lock::Shared, ATTACHED);
         let file = unnamed.link(path)?;
-        Ok(Self {
-            mapping,
-            header,
-            backing: Backing::File { file, path: path.to_owned() },
-            prefault: settings.prefault,
-        })
+        Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
     }
 
     /// Opens the file `path` if everything about it is as it should be.
@@ -135,15 +148,24 @@ impl Region {
     }
 
     fn open_inner(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, Reason> {
-        let file = file::open_checked(path, access == Access::Shared, settings.owner())?;
+        let file = unused::enter(path, access == Access::Shared, settings.owner())?;
         let header = read_header(&file, spec)?;
         let mapping = attach(&file, &header, spec, settings, access)?;
-        Ok(Self {
-            mapping,
-            header,
-            backing: Backing::File { file, path: path.to_owned() },
-            prefault: settings.prefault,
-        })
+        Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
+    }
+
+    /// Opens the file `path` for reading, whatever kind of channel it is.
+    pub(crate) fn inspect(path: &Path) -> Result<(Self, Kind), OpenError> {
+        let open = || {
+            let settings = Settings::default();
+            let file = unused::enter(path, false, settings.owner())?;
+            let spec = copy_header(&file)?.spec()?;
+            let header = read_header(&file, &spec)?;
+            let mapping = attach(&file, &header, &spec, &settings, Access::ReadOnly)?;
+            let backing = Backing::File { file, path: path.to_owned() };
+            Ok((Self::new(mapping, header, backing, &settings), spec.kind))
+        };
+        file::at(&path.display().to_string(), open())
     }
 
     /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
@@ -163,48 +185,46 @@ impl Region {
         Self::open(path, spec, settings, Access::Shared)
     }
 
+    /// Makes the file `path` anew, unless someone is attached to the one there.
+    pub(crate) fn recreate(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        for _ in 0..1000 {
+            match Self::create(path, spec, settings) {
+                Err(error) if matches!(error.reason(), Reason::Exists) => {}
+                created => return created,
+            }
+            match remove_unused(path) {
+                Err(error) if matches!(error.reason(), Reason::Missing) => {}
+                Err(error) => return Err(error),
+                Ok(()) => {}
+            }
+        }
+        Self::create(path, spec, settings)
+    }
+
     /// A region for this process and the children it forks.
     pub(crate) fn anonymous(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let make = || {
             if settings.huge_pages && spec.mirrored {
                 // The kernel mirrors no huge pages without a file, so they get one that nobody can have.
-                return Ok(Self { backing: Backing::Anonymous, ..Self::make_memfd(spec, settings)? });
+                let (mapping, header, file) = make_memfd(spec, settings)?;
+                return Ok(Self::new(mapping, header, Backing::Anonymous(Some(file)), settings));
             }
             let huge = settings.huge_pages;
             let page = if huge { file::huge_page()? } else { file::base_page()? };
-            let header = spec.header(wanted(spec)?, page)?;
+            let header = new_header(spec, page)?;
             if !huge {
                 file::check_memory(header.region_len)?;
             }
             let mapping = fill_in(Source::Anonymous { huge }, &header, spec, settings)?;
-            Ok(Self { mapping, header, backing: Backing::Anonymous, prefault: settings.prefault })
+            Ok(Self::new(mapping, header, Backing::Anonymous(file::for_locks()), settings))
         };
         file::at(ANONYMOUS, make())
     }
 
     /// A region behind a descriptor that can be inherited or sent, and never truncated.
     pub(crate) fn memfd(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
-        file::at(MEMFD, Self::make_memfd(spec, settings))
-    }
-
-    fn make_memfd(spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
-        let huge = settings.huge_pages;
-        let file = file::memfd(huge).map_err(|reason| match reason {
-            Reason::Os(error) if huge && error.errno() != Errno::EPERM => Reason::HugePagesUnsupported,
-            other => other,
-        })?;
-        let page = file::page_size(&file)?;
-        let header = spec.header(wanted(spec)?, page)?;
-        if !huge {
-            file::check_memory(header.region_len)?;
-        }
-        file::reserve(&file, settings.mode, header.region_len).map_err(|reason| match reason {
-            Reason::NoSpace { needed } if huge => Reason::NoHugePages { needed },
-            other => other,
-        })?;
-        let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
-        file::seal(&file)?;
-        Ok(Self { mapping, header, backing: Backing::Memfd(file), prefault: settings.prefault })
+        let (mapping, header, file) = file::at(MEMFD, make_memfd(spec, settings))?;
+        Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
     /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
@@ -229,7 +249,7 @@ impl Region {
             Ok((mapping, header))
         };
         let (mapping, header) = file::at(MEMFD, open())?;
-        Ok(Self { mapping, header, backing: Backing::Memfd(file), prefault: settings.prefault })
+        Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
     /// A private copy of this region, word by word, with nobody in its seats. What was written meanwhile
@@ -244,7 +264,9 @@ impl Region {
             let mapping = Mapping::new(Source::Anonymous { huge: false }, shape, Access::Shared)?;
             mapping.write_header(self.header.as_bytes());
             mapping.protect_header()?;
-            Ok(Self { mapping: Arc::new(mapping), header: self.header, backing: Backing::Snapshot, prefault: false })
+            // Made here, whatever the header says of the original.
+            let header = Header { home: process::home().unwrap_or(0), ..self.header };
+            Ok(Self::new(Arc::new(mapping), header, Backing::Snapshot, &Settings::default()))
         };
         let copy = file::at(&self.place(), make())?;
         let (from, to) = (self.control(), copy.control());
@@ -308,7 +330,7 @@ impl Region {
         match &self.backing {
             Backing::File { path, .. } => path.display().to_string(),
             Backing::Memfd(_) => MEMFD.into(),
-            Backing::Anonymous => ANONYMOUS.into(),
+            Backing::Anonymous(_) => ANONYMOUS.into(),
             Backing::Snapshot => "snapshot".into(),
         }
     }
@@ -316,8 +338,56 @@ impl Region {
     fn file(&self) -> Option<&File> {
         match &self.backing {
             Backing::File { file, .. } | Backing::Memfd(file) => Some(file),
-            Backing::Anonymous | Backing::Snapshot => None,
+            Backing::Anonymous(_) | Backing::Snapshot => None,
         }
+    }
+
+    /// The file that has the region's locks.
+    fn lock_file(&self) -> Option<&File> {
+        match &self.backing {
+            Backing::File { file, .. } | Backing::Memfd(file) => Some(file),
+            Backing::Anonymous(file) => file.as_ref(),
+            Backing::Snapshot => None,
+        }
+    }
+
+    /// Whether this still is the file that has the locks. If somebody closed its descriptor, another file may
+    /// have its number.
+    fn has_locks(&self, file: &File) -> bool {
+        self.file_id.is_some() && file::id_of(file).ok() == self.file_id
+    }
+
+    /// The file that has the locks, opened anew.
+    pub(crate) fn reopen(&self) -> Result<File, OsError> {
+        let gone = || OsError::new("open(/proc/self/fd)", Errno::EBADF);
+        let own = self.lock_file().ok_or_else(gone)?;
+        if let Ok(file) = file::reopen(own, false)
+            && self.has_locks(&file)
+        {
+            return Ok(file);
+        }
+        let path = self.path().ok_or_else(gone)?;
+        let file = File::open(path).map_err(|source| OsError { call: "open", source })?;
+        if self.has_locks(&file) { Ok(file) } else { Err(gone()) }
+    }
+
+    /// Whether another open file has locked the byte; `None` where nobody can say.
+    pub(crate) fn is_locked(&self, byte: u64) -> Option<bool> {
+        if let Some(own) = self.lock_file().filter(|file| self.has_locks(file)) {
+            let locked = lock::is_locked(own, byte).ok()?;
+            return self.has_locks(own).then_some(locked);
+        }
+        lock::is_locked(&self.reopen().ok()?, byte).ok()
+    }
+
+    /// Boot and PID namespace in which the region was made; 0: not known.
+    pub(crate) fn home(&self) -> u64 {
+        self.header.home
+    }
+
+    /// What was checked when the region was made or opened.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
     }
 
     /// The descriptor of a file or memfd, to be sent over a Unix socket (`SCM_RIGHTS`). It is closed on
@@ -398,6 +468,32 @@ fn wanted(spec: &Spec) -> Result<u64, Reason> {
     spec.capacity.ok_or(Reason::Capacity { found: 0, expected: "one to be set before the region is made" })
 }
 
+/// The header of a region made here and now.
+fn new_header(spec: &Spec, page: usize) -> Result<Header, Reason> {
+    spec.header(wanted(spec)?, page, process::home().unwrap_or(0))
+}
+
+/// A sealed memfd with a region in it.
+fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header, File), Reason> {
+    let huge = settings.huge_pages;
+    let file = file::memfd(huge).map_err(|reason| match reason {
+        Reason::Os(error) if huge && error.errno() != Errno::EPERM => Reason::HugePagesUnsupported,
+        other => other,
+    })?;
+    let page = file::page_size(&file)?;
+    let header = new_header(spec, page)?;
+    if !huge {
+        file::check_memory(header.region_len)?;
+    }
+    file::reserve(&file, settings.mode, header.region_len).map_err(|reason| match reason {
+        Reason::NoSpace { needed } if huge => Reason::NoHugePages { needed },
+        other => other,
+    })?;
+    let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
+    file::seal(&file)?;
+    Ok((mapping, header, file))
+}
+
 fn shape(header: &Header, spec: &Spec) -> Shape {
     Shape {
         page: header.page_size as usize,
@@ -468,14 +564,21 @@ fn settle(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
 
 /// Copies the header out of a file, and checks it and the file's length.
 fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
-    let page = file::page_size(file)?;
-    let len = file.metadata().map_err(|source| OsError { call: "fstat", source })?.len();
-    let least = (2 * page) as u64 + 1;
-    let mut header = Header::new_zeroed();
+    let header = copy_header(file)?;
+    spec.check(&header, len_of(file)?, file::page_size(file)?)?;
+    Ok(header)
+}
+
+fn len_of(file: &File) -> Result<u64, OsError> {
+    file.metadata().map(|metadata| metadata.len()).map_err(|source| OsError { call: "fstat", source })
+}
+
+fn copy_header(file: &File) -> Result<Header, Reason> {
+    let (len, least) = (len_of(file)?, (2 * file::page_size(file)?) as u64 + 1);
     if len < size_of::<Header>() as u64 {
         return Err(Reason::Short { found: len, expected: least });
     }
+    let mut header = Header::new_zeroed();
     file.read_exact_at(header.as_mut_bytes(), 0).map_err(|source| OsError { call: "pread", source })?;
-    spec.check(&header, len, page)?;
     Ok(header)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Message;
 use crate::endpoint::Endpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
-use crate::protocol::Stop;
 use crate::protocol::slots::SlotRing;
+use crate::protocol::{Stop, after_consume, lend};
 use crate::wait::{Patience, Wait};
 
 /// The receiving end: one at a time for all processes, usable from one thread at a time of the process
@@ -75,18 +75,18 @@ impl<T: Message> Receiver<T> {
                     match ring.peek(&mut self.end.state) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return Ok(result?),
+                        result => return result.map_err(|stop| self.end.told(stop).into()),
                     }
                 }
             }
-            (result, _) => Ok(result?),
+            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
         }
     }
 
     #[inline(always)]
     fn consume(&mut self) {
         self.ring.consume(&mut self.end.state);
-        self.ring.after_consume(self.end.fences);
+        after_consume(&self.end.control, self.end.fences);
     }
 
     /// Receives the messages that are there into `values`, waiting until there is one, and returns how
@@ -120,7 +120,7 @@ impl<T: Message> Receiver<T> {
         for value in values {
             let at = match self.ring.peek(&mut self.end.state) {
                 Ok(at) => at,
-                Err(stop) if received == 0 => return Err(stop.into()),
+                Err(stop) if received == 0 => return Err(self.end.told(stop).into()),
                 Err(_) => break,
             };
             let message = self.ring.data.read_value(at);
@@ -130,7 +130,7 @@ impl<T: Message> Receiver<T> {
             received += 1;
         }
         if received > 0 {
-            self.ring.after_consume(self.end.fences);
+            after_consume(&self.end.control, self.end.fences);
         }
         Ok(received)
     }
@@ -143,7 +143,7 @@ impl<T: Message> Receiver<T> {
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_, T>, RecvError> {
         loop {
             match self.peek(Some(Patience::Forever)) {
-                Ok(at) => return Ok(RecvRef { at, receiver: self }),
+                Ok(at) => return Ok(self.lend(at)),
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Refused(error)) => return Err(error),
             }
@@ -157,7 +157,14 @@ impl<T: Message> Receiver<T> {
     /// Those of [`try_recv`](Self::try_recv).
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_, T>, TryRecvError> {
         let at = self.peek(None)?;
-        Ok(RecvRef { at, receiver: self })
+        Ok(self.lend(at))
+    }
+
+    /// Lends the message that was found. If this process ends before it is consumed, the next receiver is told.
+    #[inline(always)]
+    fn lend(&mut self, at: usize) -> RecvRef<'_, T> {
+        let again = lend(&self.end.control, &mut self.end.state);
+        RecvRef { at, again, receiver: self }
     }
 
     /// The messages as they come, until [`recv`](Self::recv) gives an error.
@@ -180,14 +187,25 @@ impl<T: Message> Receiver<T> {
         self.ring.capacity
     }
 
-    /// Whether a sender sits there now.
+    /// How often the receiver's seat was taken, this turn included: the sender's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether the next message was lent by [`recv_ref`](Self::recv_ref) before and not consumed: by a receiver
+    /// that ended with it in its hands, or by this one, which forgot its guard.
+    pub fn is_redelivery(&self) -> bool {
+        self.end.state.redelivers()
+    }
+
+    /// Whether a sender that is alive sits there now. Asks the kernel.
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether the sender left. What it sent may still be there.
+    /// Whether the sender left, or died untold. What it sent may still be there. Asks the kernel.
     pub fn is_closed(&self) -> bool {
-        self.end.peer_left()
+        self.end.peer_ended()
     }
 
     /// How blocked calls wait from now on.
@@ -200,9 +218,15 @@ impl<T: Message> Receiver<T> {
 pub struct RecvRef<'a, T: Message> {
     receiver: &'a mut Receiver<T>,
     at: usize,
+    again: bool,
 }
 
 impl<T: Message> RecvRef<'_, T> {
+    /// Whether the message was lent before and not consumed: see [`Receiver::is_redelivery`].
+    pub fn is_redelivery(&self) -> bool {
+        self.again
+    }
+
     /// A copy of the whole value.
     pub fn read(&self) -> T {
         self.receiver.ring.data.read_value(self.at)

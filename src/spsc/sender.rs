@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Message;
 use crate::endpoint::Endpoint;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
-use crate::protocol::Stop;
 use crate::protocol::slots::SlotRing;
+use crate::protocol::{Stop, after_publish};
 use crate::wait::{Patience, Wait};
 
 /// The sending end: one at a time for all processes, usable from one thread at a time of the process that
@@ -73,18 +73,18 @@ impl<T: Message> Sender<T> {
                     match ring.reserve(&mut self.end.state) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return Ok(result?),
+                        result => return result.map_err(|stop| self.end.told(stop).into()),
                     }
                 }
             }
-            (result, _) => Ok(result?),
+            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
         }
     }
 
     #[inline(always)]
     fn publish(&mut self) {
         self.ring.publish(&mut self.end.state);
-        self.ring.after_publish(&mut self.end.state, self.end.fences);
+        after_publish(&self.end.control, &mut self.end.state, self.end.fences);
     }
 
     /// Sends as many of `values` as there is room for, waiting until there is room for one, and returns
@@ -118,14 +118,14 @@ impl<T: Message> Sender<T> {
         for value in values {
             match self.ring.reserve(&mut self.end.state) {
                 Ok(at) => self.ring.data.write_value(at, value),
-                Err(stop) if sent == 0 => return Err(stop.into()),
+                Err(stop) if sent == 0 => return Err(self.end.told(stop).into()),
                 Err(_) => break,
             }
             self.ring.publish(&mut self.end.state);
             sent += 1;
         }
         if sent > 0 {
-            self.ring.after_publish(&mut self.end.state, self.end.fences);
+            after_publish(&self.end.control, &mut self.end.state, self.end.fences);
         }
         Ok(sent)
     }
@@ -170,14 +170,19 @@ impl<T: Message> Sender<T> {
         self.ring.capacity
     }
 
-    /// Whether a receiver sits there now.
+    /// How often the sender's seat was taken, this turn included: the receiver's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether a receiver that is alive sits there now. Asks the kernel.
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether a receiver sat there since this sender came, and left.
+    /// Whether a receiver sat there since this sender came, and left or died untold. Asks the kernel.
     pub fn is_closed(&self) -> bool {
-        self.end.peer_left()
+        self.end.peer_ended()
     }
 
     /// How blocked calls wait from now on.

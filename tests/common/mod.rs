@@ -306,7 +306,10 @@ pub fn attachments_of(inode: u64) -> Vec<usize> {
     let start = |line: &str| {
         // Range, permissions, offset, device, inode, name.
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_first = fields[2].bytes().all(|digit| digit == b'0') && fields[4] == inode.to_string();
+        // A page that cannot be read is a seat's sign of life, and no attachment.
+        let is_first = fields[1].starts_with('r')
+            && fields[2].bytes().all(|digit| digit == b'0')
+            && fields[4] == inode.to_string();
         is_first.then(|| usize::from_str_radix(fields[0].split('-').next().unwrap(), 16).unwrap())
     };
     maps.lines().filter_map(start).collect()

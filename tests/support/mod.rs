@@ -311,6 +311,11 @@ impl Drop for Raw {
     }
 }
 
+/// Bytes between words that share no cache line, by a region's header.
+pub fn line(region: &[u8]) -> usize {
+    u64::from_ne_bytes(region[24..32].try_into().unwrap()) as usize
+}
+
 /// FNV-1a of all but the last eight bytes of a header.
 pub fn checksum(header: &[u8]) -> u64 {
     let sum = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);

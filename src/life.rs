@@ -1,0 +1,109 @@
+//! Whether the process in a seat is alive: the kernel's word, and never a clock's.
+//!
+//! | asked | when | says |
+//! |---|---|---|
+//! | a pidfd of the process id | holder and observer are at home: same boot and PID namespace as the region's creator | gone: no such process, one of another identity, or one that has ended |
+//! | the lock on [`seat::lock_byte`] | the holder could take it, nearly always | gone: nobody holds it, so the memory in which the endpoint lived is gone, by exit or exec |
+//!
+//! Either is enough to be gone, and a process of which neither says so is alive: one that is stopped, or
+//! swapped out, or whose `/proc` cannot be read.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{ClaimError, EvictError, OsError};
+use crate::layout::Process;
+use crate::os::lifeline::Lifeline;
+use crate::os::process::{self, Fate, Pidfd};
+use crate::protocol::seat::{self, Status, holder_of, lock_byte};
+use crate::region::Region;
+
+/// Asks the kernel about those who sit at a region. Good for one process: the parent's is not the child's.
+#[derive(Clone)]
+pub(crate) struct Witness {
+    region: Arc<Region>,
+    at_home: bool,
+}
+
+impl Witness {
+    pub fn new(region: &Arc<Region>) -> Self {
+        let at_home = region.home() != 0 && process::home() == Some(region.home());
+        Self { region: region.clone(), at_home }
+    }
+
+    /// Whether the holder that put `word` into a seat is gone.
+    pub fn is_gone(&self, seat: usize, word: u64) -> bool {
+        let Some(Process { pid, identity, at_home, locked }) = holder_of(word) else { return false };
+        at_home && self.at_home && process::fate(pid, identity) == Fate::Gone
+            || locked && self.region.is_locked(lock_byte(seat, word)) == Some(false)
+    }
+
+    /// Asks after the holder of a seat: its generation if it died. Tells everyone, where it may write.
+    pub fn inquire(&self, seat: usize) -> Option<u64> {
+        let control = self.region.control();
+        let generation = seat::dead_holder(&control.seats[seat], |word| self.is_gone(seat, word))?;
+        if !self.region.read_only() && seat::died(&control.seats[seat]) < generation {
+            seat::bury(&control.seats[seat], generation);
+        }
+        Some(generation)
+    }
+
+    /// Whether someone who is alive sits there.
+    pub fn is_held(&self, seat: usize) -> bool {
+        let status = seat::status(&self.region.control().seats[seat]);
+        status.is_ok_and(|status| status.holder.is_some() && !self.is_gone(seat, status.word))
+    }
+
+    /// This process, as it will name itself in a seat, and what gives its sign of life.
+    pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), OsError> {
+        let (pid, identity) = process::this()?;
+        let page = self.region.page_size() as usize;
+        let lifeline = match self.region.reopen().and_then(|file| Lifeline::new(file, page)) {
+            Ok(lifeline) => Some(lifeline),
+            // At home, the process id is enough.
+            Err(_) if self.at_home => None,
+            Err(error) => return Err(error),
+        };
+        Ok((Process { pid, identity, at_home: self.at_home, locked: lifeline.is_some() }, lifeline))
+    }
+
+    /// Ends the process that sits there, and waits until the kernel says that it is gone.
+    pub fn evict(&self, seat: usize, timeout: Duration) -> Result<(), EvictError> {
+        if self.region.read_only() {
+            return Err(ClaimError::ReadOnly.into());
+        }
+        let control = self.region.control();
+        let Ok(Status { holder: Some(holder), word, .. }) = seat::status(&control.seats[seat]) else { return Ok(()) };
+        if self.is_gone(seat, word) {
+            return Ok(());
+        }
+        let Process { pid, identity, at_home, .. } = holder;
+        if !(at_home && self.at_home) {
+            return Err(EvictError::OutOfReach { pid });
+        }
+        if process::this()? == (pid, identity) {
+            return Err(EvictError::OwnProcess);
+        }
+        let process = match Pidfd::open(pid) {
+            Ok(process) => process,
+            Err(_) if process::fate(pid, identity) == Fate::Gone => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        match process.fate_of(pid, identity) {
+            Fate::Alive => {}
+            Fate::Gone => return Ok(()),
+            Fate::Unknown => return Err(EvictError::OutOfReach { pid }),
+        }
+        // It may have left meanwhile: then there is nobody to evict.
+        if seat::status(&control.seats[seat]).is_ok_and(|status| status.word != word) {
+            return Ok(());
+        }
+        process.kill()?;
+        match process.ended(timeout) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(EvictError::NotGone { pid }),
+            Err(errno) => Err(OsError::new("poll", errno).into()),
+        }
+    }
+}

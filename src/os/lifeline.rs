@@ -1,0 +1,75 @@
+//! A lock that lasts exactly as long as this process's memory.
+//!
+//! The kernel drops the locks of an open file with the last reference to it, and a mapping is one. So: open
+//! the file anew, map a page of it that a forked child does not inherit (`MADV_DONTFORK`), take the lock,
+//! close the descriptor. What is left of the open file is that mapping. The lock is then gone when the
+//! process ends or execs, and not before: neither `close_range(2)` nor a child that inherits every descriptor
+//! changes it. The lock itself is seen from every PID namespace.
+//!
+//! A child forked by another thread between the opening and the closing keeps the descriptor until it execs or
+//! ends, and the lock with it.
+
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+use std::fs::File;
+
+use nix::errno::Errno;
+use nix::libc::c_void;
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+
+use super::lock::{self, Lock};
+use crate::error::OsError;
+
+/// A mapping that holds a file open, and while it is being set up, that file.
+pub(crate) struct Lifeline {
+    page: NonNull<c_void>,
+    len: NonZeroUsize,
+    file: Option<File>,
+}
+
+// SAFETY: it owns a mapping that nothing is ever read or written through.
+unsafe impl Send for Lifeline {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Lifeline {}
+
+impl Lifeline {
+    /// Maps `len` bytes, a page, of `file`, which must have been opened for this alone.
+    pub fn new(file: File, len: usize) -> Result<Self, OsError> {
+        let len = NonZeroUsize::new(len).ok_or_else(|| OsError::new("mmap", Errno::EINVAL))?;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        let page = unsafe { mmap(None, len, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, &file, 0) };
+        let page = page.map_err(|e| OsError::new("mmap", e))?;
+        let line = Self { page, len, file: Some(file) };
+        // SAFETY: the page is this value's own.
+        unsafe { madvise(page, len.get(), MmapAdvise::MADV_DONTFORK) }
+            .map_err(|e| OsError::new("madvise(MADV_DONTFORK)", e))?;
+        Ok(line)
+    }
+
+    /// Takes a shared lock on a byte. Before [`Lifeline::let_go`] only.
+    pub fn lock(&self, byte: u64) -> Result<(), OsError> {
+        let file = self.file.as_ref().ok_or_else(|| OsError::new("fcntl(F_OFD_SETLK)", Errno::EBADF))?;
+        if lock::try_lock(file, Lock::Shared, byte)? {
+            return Ok(());
+        }
+        Err(OsError::new("fcntl(F_OFD_SETLK)", Errno::EAGAIN))
+    }
+
+    /// Closes the descriptor: from now on the mapping alone holds the locks.
+    pub fn let_go(&mut self) {
+        self.file = None;
+    }
+
+    /// Forgets the mapping, in a forked child, where it is not: by now another may lie at its address.
+    pub fn abandon(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        // SAFETY: the page was mapped by `new` in this process (see `abandon`), and nothing refers to it.
+        let unmapped = unsafe { munmap(self.page, self.len.get()) };
+        debug_assert!(unmapped.is_ok());
+    }
+}

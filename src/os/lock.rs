@@ -1,0 +1,46 @@
+//! Locks of open file descriptions (`fcntl(2)`, `F_OFD_*`), each on one byte of a file.
+//!
+//! Such a lock belongs to an open file, not to a process: it is held until the last descriptor *and the last
+//! mapping* made from that open file is gone, in whatever process. See [`super::lifeline`] for what follows.
+
+use std::fs::File;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use crate::error::OsError;
+
+/// Whether others may hold the same lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    Shared,
+    Exclusive,
+}
+
+fn record(kind: libc::c_int, byte: u64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte as libc::off_t,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Locks a byte, unless another open file's lock is in the way: then false.
+pub(crate) fn try_lock(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
+    let kind = if lock == Lock::Shared { libc::F_RDLCK } else { libc::F_WRLCK };
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&record(kind, byte))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(errno) => Err(OsError::new("fcntl(F_OFD_SETLK)", errno)),
+    }
+}
+
+/// Whether another open file has locked a byte, in either way.
+pub(crate) fn is_locked(file: &File, byte: u64) -> Result<bool, OsError> {
+    let mut found = record(libc::F_WRLCK, byte);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut found)).map_err(|e| OsError::new("fcntl(F_OFD_GETLK)", e))?;
+    Ok(found.l_type != libc::F_UNLCK as libc::c_short)
+}

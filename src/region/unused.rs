@@ -1,0 +1,80 @@
+//! Files that nobody is attached to: told from those in use, and removed without racing a newcomer.
+//!
+//! Everyone attached to a file region holds a shared lock on the byte [`ATTACHED`], in the open file that is
+//! mapped, so that a forked child is attached too and one that ended is not. Who removes the file holds an
+//! exclusive lock on it meanwhile. A newcomer takes the shared lock first, and then looks whether the file
+//! still has a name: if not, it begins anew.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use crate::error::OsError;
+use crate::layout::{ATTACHED, MAGIC};
+use crate::open_error::{OpenError, Reason};
+use crate::os::file::{self, PATIENCE, PAUSE};
+use crate::os::lock::{self, Lock, try_lock};
+
+/// Opens a file and attaches to it; not to one that is being removed.
+pub(super) fn enter(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
+    for _ in 0..PATIENCE {
+        let file = file::open_checked(path, writable, owner)?;
+        // A file system without locks has regions that nobody can remove as unused.
+        if let Ok(false) = try_lock(&file, Lock::Shared, ATTACHED) {
+            std::thread::sleep(PAUSE);
+        } else if links(&file)? > 0 {
+            return Ok(file);
+        }
+    }
+    Err(Reason::BeingRemoved)
+}
+
+fn links(file: &File) -> Result<u64, OsError> {
+    file.metadata().map(|metadata| metadata.nlink()).map_err(|source| OsError { call: "fstat", source })
+}
+
+fn open_region(path: &Path, writable: bool) -> Result<File, Reason> {
+    let file = file::open_checked(path, writable, nix::unistd::geteuid().as_raw())?;
+    let mut magic = [0; 8];
+    let read = file.read_at(&mut magic, 0).map_err(|source| OsError { call: "pread", source })?;
+    if read < magic.len() {
+        let found = file.metadata().map_or(0, |metadata| metadata.len());
+        return Err(Reason::Short { found, expected: magic.len() as u64 });
+    }
+    if magic == MAGIC { Ok(file) } else { Err(Reason::NotARegion { found: magic }) }
+}
+
+/// Whether any process, in any PID namespace, is attached to the region in the file `path`, or has a
+/// descriptor from which it was attached.
+///
+/// # Errors
+///
+/// The path is missing, is no region, or belongs to another user; its file system has no locks.
+pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
+    let path = path.as_ref();
+    let ask = || Ok(lock::is_locked(&open_region(path, false)?, ATTACHED)?);
+    file::at(&path.display().to_string(), ask())
+}
+
+/// Removes the region in the file `path` if nobody is attached to it. Whoever opens the path at the same
+/// moment either is attached first, and it stays, or finds it missing.
+///
+/// # Errors
+///
+/// [`Reason::InUse`]; the path is missing, is no region, or belongs to another user; its file system has no
+/// locks; its directory may not be written.
+pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
+    let path = path.as_ref();
+    let remove = || {
+        let file = open_region(path, true)?;
+        if !try_lock(&file, Lock::Exclusive, ATTACHED)? {
+            return Err(Reason::InUse);
+        }
+        file::unlink(path, &file).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Reason::Missing,
+            _ => OsError { call: "unlink", source }.into(),
+        })
+    };
+    file::at(&path.display().to_string(), remove())
+}

@@ -1,0 +1,241 @@
+//! What a region says of itself, to whoever may read it: who sat there, who is alive, what was committed.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Corrupt, Seat};
+use crate::layout::{Header, Kind, RECEIVER, SENDER, WORD};
+use crate::life::Witness;
+use crate::open_error::{OpenError, TypeFingerprint};
+use crate::protocol::cell::Cells;
+use crate::protocol::records::RecordRing;
+use crate::protocol::slots::SlotRing;
+use crate::protocol::{Stop, seat};
+use crate::region::{Region, in_use};
+use crate::sync::Ordering::Acquire;
+
+/// What a region in a file says of itself. Made without writing into it, of one in use or of one that its
+/// processes died in; [`open_snapshot`](crate::Options::open_snapshot) has the messages themselves.
+///
+/// Of a region in use it is a look at each word in turn, not at one moment.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("jobs");
+/// let jobs = ringway::spsc::Channel::<u64>::create(&path, 8)?;
+/// jobs.sender()?.send(&7)?;
+/// println!("{}", ringway::Report::open(&path)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The path, as it was given.
+    pub place: String,
+    /// `spsc`, `bytes` or `seqlock`.
+    pub kind: &'static str,
+    /// What it carries; of a record ring, bytes.
+    pub carries: TypeFingerprint,
+    /// Slots, bytes or cells.
+    pub capacity: u64,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Whether any process is attached; `None` where the file system cannot say.
+    pub in_use: Option<bool>,
+    /// The sender's or writer's seat; that of a ring's receiver.
+    pub seats: Vec<SeatReport>,
+    /// What was committed.
+    pub content: Content,
+}
+
+/// Who sits, or sat last, in a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeatReport {
+    /// Which.
+    pub seat: Seat,
+    /// How often it was taken.
+    pub generation: u64,
+    /// Who holds it.
+    pub holder: Holder,
+    /// The newest generation whose death somebody noticed; 0: none.
+    pub died: u64,
+}
+
+/// Who holds a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// Nobody: it was never taken, or the last to take it left.
+    Nobody,
+    /// A process that is alive, as far as the kernel says from here.
+    Alive {
+        /// Its id in its own PID namespace.
+        pid: u32,
+    },
+    /// A process that ended without leaving. The next claimant gets the seat.
+    Dead {
+        /// The id it had.
+        pid: u32,
+    },
+    /// The seat's words contradict each other.
+    Corrupt {
+        /// What its word holds.
+        found: u64,
+    },
+}
+
+/// What was committed to a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// A ring's messages, committed and not consumed.
+    Messages {
+        /// Position of the first one not consumed; the first of all was 1. A record ring counts words of 8 bytes.
+        head: u64,
+        /// Position behind the last one committed.
+        end: u64,
+        /// How many there are.
+        count: u64,
+        /// Of the last sender whose end a receiver was told.
+        told: u64,
+        /// Whether the first was lent in place to a receiver that did not consume it.
+        lent: bool,
+    },
+    /// A seqlock's latest value.
+    Value {
+        /// How often it was written; 0: never.
+        version: u64,
+    },
+    /// What cannot be.
+    Corrupt(Corrupt),
+}
+
+impl Report {
+    /// Opens the region in the file `path` for reading, whatever it carries, and looks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](crate::Options::open); the file need only be readable.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        // Asked first: from then on, this process is attached.
+        let in_use = in_use(path).ok();
+        let (region, kind) = Region::inspect(path)?;
+        let region = Arc::new(region);
+        let header = region.header();
+        let seats = if kind == Kind::Seqlock { &[SENDER][..] } else { &[SENDER, RECEIVER] };
+        let witness = Witness::new(&region);
+        Ok(Self {
+            place: path.display().to_string(),
+            kind: kind.name(),
+            carries: header.fingerprint(),
+            capacity: header.capacity * if kind == Kind::Bytes { WORD as u64 } else { 1 },
+            size: header.region_len,
+            in_use,
+            seats: seats.iter().map(|seat| report_seat(&region, &witness, *seat)).collect(),
+            content: report_content(&region, kind, header).unwrap_or_else(Content::Corrupt),
+        })
+    }
+}
+
+fn report_seat(region: &Region, witness: &Witness, index: usize) -> SeatReport {
+    let control = region.control();
+    let words = &control.seats[index];
+    let (holder, generation) = match seat::status(words) {
+        Err(found) => (Holder::Corrupt { found }, 0),
+        Ok(status) => {
+            let holder = match status.holder {
+                None => Holder::Nobody,
+                Some(process) if witness.is_gone(index, status.word) => Holder::Dead { pid: process.pid },
+                Some(process) => Holder::Alive { pid: process.pid },
+            };
+            (holder, status.generation)
+        }
+    };
+    SeatReport {
+        seat: if index == SENDER { Seat::Sender } else { Seat::Receiver },
+        generation,
+        holder,
+        died: seat::died(words),
+    }
+}
+
+fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Content, Corrupt> {
+    let (control, data, capacity) = (region.control(), region.data(), header.capacity);
+    let (head, end, count) = match kind {
+        Kind::Seqlock => {
+            let cells = Cells { control, data, cells: capacity, stride: header.stride as usize, payload: 0 };
+            return Ok(Content::Value { version: cells.version().map_err(corrupt)? });
+        }
+        Kind::Spsc => {
+            let ring = SlotRing { control: control.clone(), data, capacity, stride: header.stride as usize };
+            let head = ring.head().map_err(corrupt)?;
+            let end = ring.end(head);
+            (head, end, end - head)
+        }
+        Kind::Bytes => {
+            let ring = RecordRing { control: control.clone(), data, capacity };
+            let (head, walk) = ring.extent().map_err(corrupt)?;
+            (head, walk.end, walk.records)
+        }
+    };
+    let told = control.consumed.told.load(Acquire);
+    let lent = control.consumed.handed.load(Acquire) == head;
+    Ok(Content::Messages { head, end, count, told, lent })
+}
+
+/// Nobody waits here, and nothing is forked: the only thing that can stop a look is what cannot be.
+fn corrupt(stop: Stop) -> Corrupt {
+    match stop {
+        Stop::Corrupt(corrupt) => corrupt,
+        other => unreachable!("a look that was stopped by {other:?}"),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { place, kind, carries, capacity, size, in_use, seats, content } = self;
+        writeln!(f, "{place}: a {kind} channel of {carries}, capacity {capacity}, {size} bytes")?;
+        match in_use {
+            Some(true) => writeln!(f, "  in use")?,
+            Some(false) => writeln!(f, "  nobody is attached")?,
+            None => writeln!(f, "  who is attached cannot be told")?,
+        }
+        for seat in seats {
+            writeln!(f, "  {seat}")?;
+        }
+        write!(f, "  {content}")
+    }
+}
+
+impl fmt::Display for SeatReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seat, generation, holder, .. } = self;
+        match holder {
+            Holder::Nobody if *generation == 0 => write!(f, "the {seat} seat was never taken"),
+            Holder::Nobody => write!(f, "the {seat} seat is free; generation {generation} left"),
+            Holder::Alive { pid } => write!(f, "the {seat} seat is held by process {pid}, generation {generation}"),
+            Holder::Dead { pid } => {
+                write!(f, "the {seat} seat is free to take: process {pid}, generation {generation}, died in it")
+            }
+            Holder::Corrupt { found } => write!(f, "the {seat} seat is corrupt: it holds {found:#x}"),
+        }
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::Messages { head, end, count, lent, .. } => {
+                write!(f, "{count} messages wait, positions {head} up to {end}")?;
+                if *lent { f.write_str("; the first was lent and not consumed") } else { Ok(()) }
+            }
+            Content::Value { version: 0 } => f.write_str("no value was ever written"),
+            Content::Value { version } => write!(f, "the latest value is whole: version {version}"),
+            Content::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
