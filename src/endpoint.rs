@@ -137,13 +137,19 @@ impl Endpoint {
     /// Whether someone who is alive sits at the other end now. Asks the kernel; what it says of a dead one is
     /// from now on known to every call.
     pub fn has_peer(&self) -> bool {
-        self.witness.inquire(self.peer());
-        self.witness.is_held(self.peer())
+        let witness = self.witness_here();
+        witness.inquire(self.peer());
+        witness.is_held(self.peer())
+    }
+
+    /// A forked child may be in another PID namespace than the parent, whose witness it inherits.
+    fn witness_here(&self) -> Witness {
+        if self.state.holder == 0 { self.witness.anew() } else { self.witness.clone() }
     }
 
     /// Whether the peer sat here and left or died, as far as this endpoint is concerned.
     pub fn peer_ended(&self) -> bool {
-        self.witness.inquire(self.peer());
+        self.witness_here().inquire(self.peer());
         seat::ended_since(&self.control.seats[self.peer()], self.state.baseline).is_some()
     }
 }

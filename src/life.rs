@@ -32,6 +32,11 @@ impl Witness {
         Self { region: region.clone(), at_home }
     }
 
+    /// One for this process.
+    pub fn anew(&self) -> Self {
+        Self::new(&self.region)
+    }
+
     /// Whether the holder that put `word` into a seat is gone.
     pub fn is_gone(&self, seat: usize, word: u64) -> bool {
         let Some(Process { pid, identity, at_home, locked }) = holder_of(word) else { return false };

@@ -192,10 +192,11 @@ impl RecordRing {
     #[inline(never)]
     fn look_for_space(&self, s: &mut State, len: usize) -> Result<(), Stop> {
         s.check()?;
-        let end = seat::ended_since(&self.control.seats[RECEIVER], s.baseline);
-        if let Some(left @ End::Left(_)) = end {
-            return Err(Stop::Ended(left));
+        let receiver = &self.control.seats[RECEIVER];
+        if let Some(generation) = seat::left_since(receiver, s.baseline) {
+            return Err(Stop::Ended(End::Left(generation)));
         }
+        let end = seat::ended_since(receiver, s.baseline);
         let head = self.control.consumed.head.load(Acquire); // B2
         if head < FIRST || head > s.pos || s.pos - head >= self.capacity {
             return Err(s.poison(Fault::Head, head));
