@@ -42,7 +42,6 @@ pub(crate) mod model {
     loom::thread_local! {
         /// Operations left to live, counted down; `None`: immortal.
         static LEFT: Cell<Option<u64>> = Cell::new(None);
-        static STEPS: Cell<u64> = Cell::new(0);
     }
 
     /// Lets the calling participant live for `operations` more atomic operations.
@@ -55,14 +54,8 @@ pub(crate) mod model {
         LEFT.with(Cell::get) != Some(0)
     }
 
-    /// Atomic operations the calling participant has done.
-    pub(crate) fn steps() -> u64 {
-        STEPS.with(Cell::get)
-    }
-
     /// False once the participant is dead: the operation must not reach memory.
     fn step() -> bool {
-        STEPS.with(|steps| steps.set(steps.get() + 1));
         match LEFT.with(Cell::get) {
             None => true,
             Some(0) if std::thread::panicking() => false,

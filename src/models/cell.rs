@@ -1,4 +1,4 @@
-//! The seqlock: publication (C1), tearing (C2), a writer that is gone in the middle of a write.
+//! The seqlock: publication (C1), order, tearing (C2).
 
 use super::*;
 use crate::protocol::cell::Unread;
@@ -63,35 +63,6 @@ fn cell_tearing() {
                 Err(error) => assert!(matches!(error, Unread::Overtaken(_)), "{error:?}"),
             }
             writer.join().unwrap();
-        });
-    }
-}
-
-/// A writer that dies before any of its operations: readers have the last whole value, at once, and a
-/// successor goes on from it.
-#[test]
-fn cell_writer_dies() {
-    for left in lives() {
-        explore(move || {
-            let cells = cells(2);
-            let mut s = cells.model_writer();
-            let writing = cells.clone();
-            let writer = thread::spawn(move || {
-                mortal(|| {
-                    live_for(left);
-                    (1..=2).for_each(|version| writing.model_write(&mut s, value(version)).unwrap());
-                })
-            });
-            match cells.read::<[u64; 2]>() {
-                Ok((found, version)) => assert_eq!(found, value(version)),
-                Err(error) => assert!(matches!(error, Unread::Overtaken(_)), "{error:?}"),
-            }
-            writer.join().unwrap();
-            let (found, version) = cells.read::<[u64; 2]>().unwrap();
-            assert_eq!(found, value(version));
-            let mut successor = cells.model_writer();
-            cells.model_write(&mut successor, value(version + 1)).unwrap();
-            assert_eq!(cells.read::<[u64; 2]>(), Ok((value(version + 1), version + 1)));
         });
     }
 }

@@ -30,6 +30,8 @@ trait Ring: Clone + Sendable + 'static {
     fn sender(&self, claim: Claim) -> State;
     fn receiver(&self, claim: Claim) -> State;
     fn send(&self, s: &mut State, n: u64) -> Result<(), Stop>;
+    /// Publishes without looking who sleeps, as within a batch.
+    fn commit(&self, s: &mut State, n: u64) -> Result<(), Stop>;
     fn recv(&self, s: &mut State) -> Result<u64, Stop>;
     /// [`Ring::recv`], but lends the message first; whether it was lent before.
     fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop>;
@@ -56,6 +58,10 @@ impl Ring for SlotRing {
 
     fn send(&self, s: &mut State, n: u64) -> Result<(), Stop> {
         self.model_send(s, [n, !n])
+    }
+
+    fn commit(&self, s: &mut State, n: u64) -> Result<(), Stop> {
+        self.model_commit(s, [n, !n])
     }
 
     fn recv(&self, s: &mut State) -> Result<u64, Stop> {
@@ -93,6 +99,10 @@ impl Ring for RecordRing {
 
     fn send(&self, s: &mut State, n: u64) -> Result<(), Stop> {
         self.model_send(s, &n.to_ne_bytes())
+    }
+
+    fn commit(&self, s: &mut State, n: u64) -> Result<(), Stop> {
+        self.model_commit(s, &n.to_ne_bytes())
     }
 
     fn recv(&self, s: &mut State) -> Result<u64, Stop> {
@@ -215,8 +225,9 @@ fn hear(control: &Control, s: &mut State, end: End) {
 
 /// A sender dies between its claim and the end of its leaving; its successor comes before or after the
 /// receiver has drained.
-fn sender_dies<R: Ring>(successor_first: bool) {
-    let name = format!("{}: send, send, leave; successor first: {successor_first}", R::NAME);
+fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
+    let operation = if batch { "send a batch of two" } else { "send, send" };
+    let name = format!("{}: {operation}, leave; successor first: {successor_first}", R::NAME);
     at_every_step(&name, move |kernel, run| {
         let ring = R::small();
         let claim = kernel.claim(ring.control(), SENDER, VICTIM);
@@ -224,8 +235,16 @@ fn sender_dies<R: Ring>(successor_first: bool) {
         let (sending, victims) = (ring.clone(), kernel.clone());
         let victim = run.run(kernel, move || {
             for n in 1..=2 {
-                sending.send(&mut s, n).unwrap();
-                victims.returns(n);
+                if batch {
+                    sending.commit(&mut s, n).unwrap();
+                } else {
+                    sending.send(&mut s, n).unwrap();
+                    victims.returns(n);
+                }
+            }
+            if batch {
+                after_publish(sending.control(), &mut s, false);
+                (1..=2).for_each(|n| victims.returns(n));
             }
             leave(sending.control(), SENDER, claim);
         });
@@ -278,7 +297,8 @@ fn sender_dies<R: Ring>(successor_first: bool) {
                 sent = succeed();
             }
         }
-        assert!((committed..=committed + 1).contains(&received), "{received} of {committed}");
+        let under_way = if batch { 2 } else { 1 };
+        assert!((committed..=committed + under_way).contains(&received), "{received} of {committed}");
         assert!(nine, "the successor's message is lost");
         match left {
             true => assert!(ends.is_empty() || ends == [End::Left(1)], "{ends:?}"),
@@ -289,14 +309,16 @@ fn sender_dies<R: Ring>(successor_first: bool) {
 
 #[test]
 fn slots_sender_dies_anywhere() {
-    sender_dies::<SlotRing>(false);
-    sender_dies::<SlotRing>(true);
+    for (batch, successor_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        sender_dies::<SlotRing>(batch, successor_first);
+    }
 }
 
 #[test]
 fn records_sender_dies_anywhere() {
-    sender_dies::<RecordRing>(false);
-    sender_dies::<RecordRing>(true);
+    for (batch, successor_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        sender_dies::<RecordRing>(batch, successor_first);
+    }
 }
 
 /// A receiver dies between its claim and the end of its leaving, while the sender goes on.
@@ -382,6 +404,25 @@ fn a_message_that_was_lent_is_delivered_again_and_marked() {
         assert!(lend(&ring.control, &mut successor));
         ring.consume(&mut successor);
         assert!(!successor.redelivers() && !ring.model_receiver().redelivers());
+    });
+}
+
+/// A claimant dies as it takes a free seat: that is free, or taken in its name; its generation is never used again.
+#[test]
+fn seat_claimant_dies_anywhere() {
+    at_every_step("seat: claim", |kernel, run| {
+        let control = control();
+        let (claiming, kernels) = (control.clone(), kernel.clone());
+        let victim = run.run(kernel, move || {
+            kernels.claim(&claiming, SENDER, VICTIM);
+        });
+        victim.wait();
+        let before = seat::status(&control.seats[SENDER]).unwrap();
+        match before.holder {
+            None => assert_eq!(before.generation, 0),
+            Some(holder) => assert_eq!((holder, before.generation), (process(VICTIM), 1)),
+        }
+        assert_eq!(kernel.claim(&control, SENDER, SUCCESSOR).generation, before.generation + 1);
     });
 }
 
@@ -493,6 +534,100 @@ fn slots_sleeping_receiver_survives() {
 #[test]
 fn records_sleeping_receiver_survives() {
     sleeping_receiver_survives::<RecordRing>();
+}
+
+/// A receiver dies while the sender sleeps for space: between a consumption and its wake-up, too.
+fn sleeping_sender_survives<R: Ring>() {
+    at_every_step(&format!("{}: recv, leave; the sender sleeps", R::NAME), |kernel, run| {
+        let ring = R::small();
+        let mut s = ring.sender(kernel.claim(ring.control(), SENDER, SURVIVOR));
+        (1..=2).for_each(|n| ring.send(&mut s, n).unwrap());
+        let claim = kernel.claim(ring.control(), RECEIVER, VICTIM);
+        let mut r = ring.receiver(claim);
+        let (sending, asking) = (ring.clone(), kernel.clone());
+        let sender = thread::spawn(move || {
+            let control = sending.control();
+            let mut sent = 2;
+            loop {
+                let look = || match sending.send(&mut s, sent + 1) {
+                    Err(Stop::Blocked) => None,
+                    result => Some(result),
+                };
+                let inquire = || asking.inquire(control, RECEIVER);
+                let mut sleeper = Sleeper { look, inquire: &inquire };
+                match wait_word::sleep_until(&control.space_wait, true, None, &mut sleeper) {
+                    Some(Ok(())) => sent += 1,
+                    Some(Err(Stop::Ended(end))) => return (sent, end),
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        let (receiving, victims) = (ring.clone(), kernel.clone());
+        let victim = run.run(kernel, move || {
+            assert_eq!(receiving.recv(&mut r), Ok(1));
+            victims.returns(1);
+            leave(receiving.control(), RECEIVER, claim);
+        });
+        victim.wait();
+        time_passes();
+        let (sent, end) = sender.join().unwrap();
+        let left = seat::is_free(&ring.control().seats[RECEIVER]);
+        assert_eq!(end, if left { End::Left(1) } else { End::Died(1) });
+        let returned = kernel.returned().len() as u64;
+        // On a mapping, a record ring has more words than were asked for.
+        assert!((2..=returned + 3).contains(&sent) || cfg!(not(loom)), "{sent} sent, {returned} received");
+    });
+}
+
+#[test]
+fn slots_sleeping_sender_survives() {
+    sleeping_sender_survives::<SlotRing>();
+}
+
+#[test]
+fn records_sleeping_sender_survives() {
+    sleeping_sender_survives::<RecordRing>();
+}
+
+/// A writer dies while a reader sleeps: between a value and its wake-up, too.
+#[test]
+fn cell_sleeping_reader_survives() {
+    at_every_step("seqlock: write, leave; a reader sleeps", |kernel, run| {
+        let cells = cells(4);
+        let claim = kernel.claim(&cells.control, SENDER, VICTIM);
+        let mut s = cells.writer_state(claim.word).unwrap();
+        let (reading, asking) = (cells.clone(), kernel.clone());
+        let reader = thread::spawn(move || {
+            let seat = &reading.control.seats[SENDER];
+            let mut seen = 0;
+            loop {
+                // The seat before the version, as a reader does.
+                let look = || {
+                    let end = seat::ended_since(seat, 0);
+                    let version = reading.version().unwrap();
+                    (version != seen).then_some(Ok(version)).or(end.map(Err))
+                };
+                let inquire = || asking.inquire(&reading.control, SENDER);
+                let mut sleeper = Sleeper { look, inquire: &inquire };
+                match wait_word::sleep_until(&reading.control.data_wait, false, None, &mut sleeper).unwrap() {
+                    Ok(version) => seen = version,
+                    Err(end) => return (seen, end),
+                }
+            }
+        });
+        let (writing, victims) = (cells.clone(), kernel.clone());
+        let victim = run.run(kernel, move || {
+            writing.model_write(&mut s, [1, 1]).unwrap();
+            victims.returns(1);
+            leave(&writing.control, SENDER, claim);
+        });
+        victim.wait();
+        time_passes();
+        let (seen, end) = reader.join().unwrap();
+        let left = seat::is_free(&cells.control.seats[SENDER]);
+        assert_eq!(end, if left { End::Left(1) } else { End::Died(1) });
+        assert_eq!(cells.version(), Ok(seen), "told before its last value");
+    });
 }
 
 /// A receiver dies as it goes to sleep, or in its sleep: an awake sender pays for one wake-up at most.

@@ -52,10 +52,15 @@ impl SlotRing {
 
     /// Sends two words, or says that the ring is full.
     fn model_send(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
+        self.model_commit(s, value)?;
+        after_publish(&self.control, s, false);
+        Ok(())
+    }
+
+    fn model_commit(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
         let at = self.reserve(s)?;
         self.data.write(at, zerocopy::IntoBytes::as_bytes(&value));
         self.publish(s);
-        after_publish(&self.control, s, false);
         Ok(())
     }
 
@@ -79,10 +84,15 @@ impl RecordRing {
     }
 
     fn model_send(&self, s: &mut State, record: &[u8]) -> Result<(), Stop> {
+        self.model_commit(s, record)?;
+        after_publish(&self.control, s, false);
+        Ok(())
+    }
+
+    fn model_commit(&self, s: &mut State, record: &[u8]) -> Result<(), Stop> {
         self.reserve(s, record.len())?;
         self.write(s, record);
         self.publish(s, record.len());
-        after_publish(&self.control, s, false);
         Ok(())
     }
 
@@ -103,11 +113,6 @@ impl Cells {
     fn model_write(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
         self.write(s, zerocopy::IntoBytes::as_bytes(&value), false)
     }
-}
-
-/// How many operations a mortal participant gets to live for, each tried in turn: enough for it to finish.
-fn lives() -> impl Iterator<Item = u64> {
-    if cfg!(loom) { 0..40 } else { 0..1 }
 }
 
 /// Runs a participant that may be ended before one of its atomic operations, and says whether it was.
@@ -131,7 +136,7 @@ mod world {
     use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
     use crate::words::{View, Words};
 
-    pub(crate) use crate::sync::model::{Died, alive, live_for, steps};
+    pub(crate) use crate::sync::model::{Died, alive, live_for};
     pub(crate) use futex::time_passes;
     pub(crate) use loom::sync::atomic::AtomicBool;
 
@@ -257,9 +262,6 @@ mod world {
 
     pub(crate) trait Sendable: Send {}
     impl<T: Send> Sendable for T {}
-    pub(crate) fn steps() -> u64 {
-        0
-    }
 
     /// Runs the model often enough for threads to meet in many ways.
     pub(crate) fn explore(model: impl Fn() + Sync + Send + 'static) {

@@ -58,33 +58,6 @@ fn seat_succession() {
     });
 }
 
-/// A claimant that dies before any of its operations leaves the seat free, or taken in its name; never a
-/// generation that was used before.
-#[test]
-fn seat_claimant_dies() {
-    for left in lives() {
-        explore(move || {
-            let control = control();
-            let dying = control.clone();
-            let claimant = thread::spawn(move || {
-                mortal(|| {
-                    live_for(left);
-                    let _ = claim(&dying.seats[0], process(1));
-                })
-            });
-            claimant.join().unwrap();
-            let before = status(&control.seats[0]).unwrap();
-            match before.holder {
-                None => assert_eq!(before.generation, 0),
-                Some(holder) => assert_eq!((holder, before.generation), (process(1), 1)),
-            }
-            release(&control.seats[0], control.seats[0].holder.load(Relaxed));
-            let next = claim(&control.seats[0], process(2)).unwrap();
-            assert_eq!(next.generation, before.generation + 1);
-        });
-    }
-}
-
 /// P2: who sees a seat's generation finds the count at most one behind, even where the predecessor died
 /// between its claim and the count.
 #[test]

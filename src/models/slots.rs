@@ -1,4 +1,4 @@
-//! The slot ring: publication (A1), reuse (A2), wrap-around, full and empty, close, a sender that dies.
+//! The slot ring: publication (A1), reuse (A2), wrap-around, full and empty, close.
 
 use super::*;
 use crate::layout::SENDER;
@@ -104,42 +104,4 @@ fn slots_close() {
         assert_eq!(ring.model_recv(&mut r), Err(Stop::Ended(End::Left(1))));
         assert_eq!(ring.model_recv(&mut r), Err(Stop::Ended(End::Left(1))));
     });
-}
-
-/// A sender that dies before any of its operations has sent a prefix, and a successor goes on behind it.
-#[test]
-fn slots_sender_dies() {
-    for left in lives() {
-        explore(move || {
-            let ring = slot_ring(1);
-            let mut s = ring.model_sender();
-            let sending = ring.clone();
-            let sender = thread::spawn(move || {
-                mortal(|| {
-                    live_for(left);
-                    for n in 1..=2 {
-                        let _ = sending.model_send(&mut s, message(n));
-                    }
-                });
-                steps()
-            });
-            let mut r = ring.model_receiver();
-            let mut received = 0;
-            for _ in 0..2 {
-                if let Ok(value) = ring.model_recv(&mut r) {
-                    received += 1;
-                    assert_eq!(value, message(received));
-                }
-            }
-            sender.join().unwrap();
-            while let Ok(value) = ring.model_recv(&mut r) {
-                received += 1;
-                assert_eq!(value, message(received));
-            }
-            let mut successor = ring.model_sender();
-            assert_eq!(successor.pos, r.pos);
-            ring.model_send(&mut successor, message(9)).unwrap();
-            assert_eq!(ring.model_recv(&mut r), Ok(message(9)));
-        });
-    }
 }
