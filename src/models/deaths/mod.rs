@@ -1,0 +1,219 @@
+//! A death before every atomic operation of every operation of every channel, one after the other: the
+//! survivor and a successor go on, and nothing committed is lost, torn or seen twice.
+//!
+//! The victim's stores stop and its destructors do not run. Then the kernel's word is given ([`Kernel`]), and time
+//! passes for those asleep. Each model prints how many operations it ended a victim before.
+
+mod cells;
+mod rings;
+mod seats;
+mod sleepers;
+
+use super::*;
+use crate::layout::{Control, RECEIVER, SENDER};
+use crate::protocol::seat::{self, Claim, End};
+use crate::protocol::wait_word::{self, Watch};
+use crate::protocol::{lend, wait_word::awake};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::light_barrier;
+use crate::words::View;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+const VICTIM: u32 = 1;
+const SURVIVOR: u32 = 2;
+const SUCCESSOR: u32 = 3;
+
+/// What the models say of the ring kinds alike. Messages are numbers, and whole if they come back.
+trait Ring: Clone + Sendable + 'static {
+    const NAME: &'static str;
+    /// Of two messages.
+    fn small() -> Self;
+    fn control(&self) -> &View<Control>;
+    fn sender(&self, claim: Claim) -> State;
+    fn receiver(&self, claim: Claim) -> State;
+    fn send(&self, s: &mut State, n: u64) -> Result<(), Stop>;
+    /// Publishes without looking who sleeps, as within a batch.
+    fn commit(&self, s: &mut State, n: u64) -> Result<(), Stop>;
+    fn recv(&self, s: &mut State) -> Result<u64, Stop>;
+    /// [`Ring::recv`], but lends the message first; whether it was lent before.
+    fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop>;
+}
+
+impl Ring for SlotRing {
+    const NAME: &'static str = "spsc";
+
+    fn small() -> Self {
+        slot_ring(2)
+    }
+
+    fn control(&self) -> &View<Control> {
+        &self.control
+    }
+
+    fn sender(&self, claim: Claim) -> State {
+        self.sender_state(claim.word, claim.generation).unwrap()
+    }
+
+    fn receiver(&self, claim: Claim) -> State {
+        self.receiver_state(claim.word).unwrap()
+    }
+
+    fn send(&self, s: &mut State, n: u64) -> Result<(), Stop> {
+        self.model_send(s, [n, !n])
+    }
+
+    fn commit(&self, s: &mut State, n: u64) -> Result<(), Stop> {
+        self.model_commit(s, [n, !n])
+    }
+
+    fn recv(&self, s: &mut State) -> Result<u64, Stop> {
+        let [n, check] = self.model_recv(s)?;
+        assert_eq!(check, !n, "a torn message");
+        Ok(n)
+    }
+
+    fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop> {
+        self.peek(s)?;
+        let again = lend(&self.control, s);
+        Ok((self.recv(s)?, again))
+    }
+}
+
+impl Ring for RecordRing {
+    const NAME: &'static str = "bytes";
+
+    fn small() -> Self {
+        // Two records of two words, and the word that stays free.
+        record_ring(5)
+    }
+
+    fn control(&self) -> &View<Control> {
+        &self.control
+    }
+
+    fn sender(&self, claim: Claim) -> State {
+        self.sender_state(claim.word, claim.generation).unwrap()
+    }
+
+    fn receiver(&self, claim: Claim) -> State {
+        self.receiver_state(claim.word).unwrap()
+    }
+
+    fn send(&self, s: &mut State, n: u64) -> Result<(), Stop> {
+        self.model_send(s, &n.to_ne_bytes())
+    }
+
+    fn commit(&self, s: &mut State, n: u64) -> Result<(), Stop> {
+        self.model_commit(s, &n.to_ne_bytes())
+    }
+
+    fn recv(&self, s: &mut State) -> Result<u64, Stop> {
+        Ok(u64::from_ne_bytes(self.model_recv(s)?.try_into().expect("a record of another length")))
+    }
+
+    fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop> {
+        self.peek(s)?;
+        let again = lend(&self.control, s);
+        Ok((self.recv(s)?, again))
+    }
+}
+
+/// What the kernel says of the victim, and what the caller of the operations that it did got from them.
+#[derive(Clone)]
+struct Kernel(Arc<Told>);
+
+struct Told {
+    victim_is_gone: AtomicBool,
+    returned: Mutex<Vec<u64>>,
+}
+
+impl Kernel {
+    fn new() -> Self {
+        Self(Arc::new(Told { victim_is_gone: AtomicBool::new(false), returned: Mutex::new(Vec::new()) }))
+    }
+
+    fn gone(&self, word: u64) -> bool {
+        seat::holder_of(word).is_some_and(|process| process.pid == VICTIM) && self.0.victim_is_gone.load(Acquire)
+    }
+
+    /// Takes a seat, which nobody else does.
+    fn claim(&self, control: &Control, seat: usize, pid: u32) -> Claim {
+        seat::claim(&control.seats[seat], process(pid), |word| self.gone(word), |_| true).unwrap()
+    }
+
+    /// What a peer that waits does every 20 ms.
+    fn inquire(&self, control: &Control, seat: usize) {
+        if let Some(generation) = seat::dead_holder(&control.seats[seat], |word| self.gone(word)) {
+            seat::bury(&control.seats[seat], generation);
+        }
+    }
+
+    /// The victim gets a result, unless it is dead.
+    fn returns(&self, n: u64) {
+        if alive() {
+            self.0.returned.lock().unwrap().push(n);
+        }
+    }
+
+    fn returned(&self) -> Vec<u64> {
+        self.0.returned.lock().unwrap().clone()
+    }
+}
+
+/// Runs the victim of a model, which lives for a number of operations.
+#[derive(Clone)]
+struct Executioner {
+    steps: u64,
+    struck: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Executioner {
+    fn run(&self, kernel: &Kernel, work: impl FnOnce() + Sendable + 'static) -> Victim {
+        let (kernel, Self { steps, struck }) = (kernel.clone(), self.clone());
+        Victim(thread::spawn(move || {
+            let died = mortal(|| {
+                live_for(steps);
+                work();
+            });
+            struck.fetch_or(died, SeqCst);
+            kernel.0.victim_is_gone.store(true, Release);
+        }))
+    }
+}
+
+/// Tries `model` with a victim that lives for 0 operations, for 1, and so on, until it outlives all it has to do.
+fn at_every_step(name: &str, model: impl Fn(&Kernel, &Executioner) + Send + Sync + 'static) {
+    let model = Arc::new(model);
+    for steps in 0.. {
+        let executioner = Executioner { steps, struck: Arc::default() };
+        let (model, run) = (model.clone(), executioner.clone());
+        explore(move || model(&Kernel::new(), &run));
+        if !executioner.struck.load(SeqCst) {
+            println!("{name}: a death before each of {steps} operations");
+            assert!(steps > 3 || cfg!(not(loom)), "a victim that did nothing");
+            return;
+        }
+    }
+}
+
+/// Ends by its own will, after all it had to do, or before one of its operations.
+struct Victim(thread::JoinHandle<()>);
+
+impl Victim {
+    /// Waits until the kernel says that it is gone.
+    fn wait(self) {
+        self.0.join().unwrap();
+    }
+}
+
+/// What dropping an endpoint does.
+fn leave(control: &Control, seat: usize, claim: Claim) {
+    if seat == RECEIVER {
+        wait_word::leave(&control.data_wait);
+    }
+    seat::release(&control.seats[seat], claim.word);
+    light_barrier(false);
+    wait_word::wake(if seat == RECEIVER { &control.space_wait } else { &control.data_wait });
+}

@@ -1,0 +1,78 @@
+//! Deaths of claimants, and the news of a death.
+
+use super::*;
+
+/// A claimant dies as it takes a free seat: that is free, or taken in its name; its generation is never used again.
+#[test]
+fn seat_claimant_dies_anywhere() {
+    at_every_step("seat: claim", |kernel, run| {
+        let control = control();
+        let (claiming, kernels) = (control.clone(), kernel.clone());
+        let victim = run.run(kernel, move || {
+            kernels.claim(&claiming, SENDER, VICTIM);
+        });
+        victim.wait();
+        let before = seat::status(&control.seats[SENDER]).unwrap();
+        match before.holder {
+            None => assert_eq!(before.generation, 0),
+            Some(holder) => assert_eq!((holder, before.generation), (process(VICTIM), 1)),
+        }
+        assert_eq!(kernel.claim(&control, SENDER, SUCCESSOR).generation, before.generation + 1);
+    });
+}
+
+/// A claimant dies as it takes a dead holder's seat, which another wants too.
+#[test]
+fn seat_taker_dies_anywhere() {
+    at_every_step("seat: claim of a dead holder's", |kernel, run| {
+        let control = control();
+        // The dead one, of whom the kernel has said so before.
+        let dead = seat::claim(&control.seats[SENDER], process(9), |_| false, |_| true).unwrap();
+        let claim = move |control: &Control, kernel: &Kernel, pid| {
+            let gone = |word| word == dead.word || kernel.gone(word);
+            seat::claim(&control.seats[SENDER], process(pid), gone, |_| true)
+        };
+        let (taking, kernels) = (control.clone(), kernel.clone());
+        let victim = run.run(kernel, move || {
+            if let Ok(claim) = claim(&taking, &kernels, VICTIM) {
+                kernels.returns(claim.generation);
+                wait_word::arrive(&taking.space_wait);
+                leave(&taking, SENDER, claim);
+            }
+        });
+        let rival = claim(&control, kernel, SURVIVOR);
+        if let Ok(claim) = rival {
+            assert!(matches!(claim.generation, 2 | 3));
+        }
+        victim.wait();
+        match rival {
+            Ok(rival) => {
+                assert_eq!(seat::status(&control.seats[SENDER]).unwrap().holder, Some(process(SURVIVOR)));
+                assert!(claim(&control, kernel, SUCCESSOR).is_err(), "taken from the living");
+                assert!(kernel.returned().iter().all(|generation| *generation != rival.generation));
+            }
+            Err(_) => {
+                assert_eq!(claim(&control, kernel, SUCCESSOR).unwrap().generation, 3);
+            }
+        }
+        assert!(seat::died(&control.seats[SENDER]) >= 1);
+    });
+}
+
+/// Who left and then ended did not die in its seat, whenever the kernel is asked.
+#[test]
+fn seat_leaver_is_not_buried() {
+    explore(|| {
+        let (kernel, control) = (Kernel::new(), control());
+        let claim = kernel.claim(&control, SENDER, VICTIM);
+        let (leaving, kernels) = (control.clone(), kernel.clone());
+        let leaver = thread::spawn(move || {
+            seat::release(&leaving.seats[SENDER], claim.word);
+            kernels.0.victim_is_gone.store(true, Release);
+        });
+        kernel.inquire(&control, SENDER);
+        leaver.join().unwrap();
+        kernel.inquire(&control, SENDER);
+        assert_eq!(seat::ended_since(&control.seats[SENDER], 0), Some(End::Left(1)));
+    });
+}
