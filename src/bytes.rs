@@ -145,7 +145,7 @@ impl Channel {
     /// [`ClaimError::Taken`] names who sits there.
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word, claim.generation))?;
+        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word))?;
         Ok(Sender { end, ring })
     }
 
@@ -188,7 +188,7 @@ impl Channel {
         self.ring.capacity * WORD as u64
     }
 
-    /// The longest record the ring takes, in bytes: the capacity less 16, and less than 4 GiB.
+    /// The longest record the ring takes, in bytes: the capacity less 16, and less than 1 GiB.
     pub fn max_len(&self) -> usize {
         RecordRing::max_len(self.ring.capacity)
     }

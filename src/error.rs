@@ -216,7 +216,7 @@ impl fmt::Display for SendError {
             SendError::TooLong(TooLong { found, most }) => write!(
                 f,
                 "a record of {found} bytes, expected at most {most}; split it, or create the channel with a \
-                 larger capacity_bytes if it is less than 4 GiB"
+                 larger capacity_bytes if it is less than 1 GiB"
             ),
             SendError::Corrupt(corrupt) => corrupt.fmt(f),
         }

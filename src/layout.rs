@@ -29,19 +29,20 @@
 //!
 //! # Data
 //!
-//! Positions count from [`FIRST`] and never wrap: at a message a nanosecond they last 36 years. They count
-//! slots in a slot ring, 8-byte words in a record ring, values in a cell.
+//! Positions count from [`FIRST`], are `u64` and never wrap: at a message a nanosecond they last 146
+//! years. They count slots in a slot ring, 8-byte words in a record ring, values in a cell.
 //!
 //! ```text
-//!   slot    (spsc)    payload, padded to 8 │ … │ stamp: mark << 60 | position + 1 once published
-//!   record  (bytes)   header: mark << 60 | tag << 32 | length + 1 │ payload, padded to 8     0 = not published
+//!   slot    (spsc)    payload, padded to 8 │ … │ stamp: position + 1 once published
+//!   record  (bytes)   header: tag << 30 | length + 1 │ payload, padded to 8     0 = not published
 //!   cell    (seqlock) mark: 2·version − 1 while written, 2·version when whole │ payload, padded to 8
 //! ```
 //!
 //! A slot's stamp is its *last* word, so that the sender touches every cache line once, in address
 //! order; the header of a record must come first, so there the sender writes the header's line last.
 //!
-//! The mark is 0 but in the first message of a sender whose predecessor died: see [`mark_of`].
+//! The stamp or header of the first message after a sender's death brings news of it: see
+//! [`crate::protocol::mark`].
 //!
 //! # Locks
 //!
@@ -74,11 +75,7 @@ pub(crate) const NAME_LEN: usize = 64;
 /// endpoint's private state can never match a stamp (see `crate::os::wipe`).
 pub(crate) const FIRST: u64 = 1;
 /// No position is ever as large; one that claims to be is garbage.
-pub(crate) const POSITION_LIMIT: u64 = 1 << MARK_SHIFT;
-/// Where the mark begins in a stamp or a record's header.
-pub(crate) const MARK_SHIFT: u32 = 60;
-/// The bits of the mark in a stamp or a record's header.
-pub(crate) const MARK: u64 = 0xF << MARK_SHIFT;
+pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
 /// The byte of the file on which everyone attached holds a shared lock, and who removes it an exclusive one.
 pub(crate) const ATTACHED: u64 = 0;
 /// The byte that is locked by who takes the file's name away.
@@ -195,12 +192,6 @@ pub(crate) struct Control {
     pub latest: CachePadded<AtomicU64>,
     pub data_wait: CachePadded<AtomicU32>,
     pub space_wait: CachePadded<AtomicU32>,
-}
-
-/// The mark of the first message of a sender of this generation whose predecessor died and whose receiver was
-/// not told yet: its receiver hears of the death before it. Not 0, and the same again 15 generations later.
-pub(crate) fn mark_of(generation: u64) -> u64 {
-    (1 + generation % 15) << MARK_SHIFT
 }
 
 /// Words of a slot for a payload of `size` bytes: payload and stamp, a power of two of words where

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{ClaimError, EvictError, OsError};
-use crate::layout::Process;
+use crate::layout::{ATTACHED, Process};
 use crate::os::lifeline::Lifeline;
+use crate::os::lock;
 use crate::os::process::{self, Fate, Pidfd};
 use crate::protocol::seat::{self, Status, holder_of, lock_byte};
 use crate::region::Region;
@@ -63,14 +64,20 @@ impl Witness {
     /// This process, as it will name itself in a seat, and what gives its sign of life.
     pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), OsError> {
         let (pid, identity) = process::this()?;
-        let page = self.region.page_size() as usize;
-        let lifeline = match self.region.reopen().and_then(|file| Lifeline::new(file, page)) {
+        let lifeline = match self.lifeline() {
             Ok(lifeline) => Some(lifeline),
             // At home, the process id is enough.
             Err(_) if self.at_home => None,
             Err(error) => return Err(error),
         };
         Ok((Process { pid, identity, at_home: self.at_home, locked: lifeline.is_some() }, lifeline))
+    }
+
+    fn lifeline(&self) -> Result<Lifeline, OsError> {
+        let file = self.region.reopen()?;
+        // A file system without locks says so here, where it is not too late to do without.
+        lock::is_locked(&file, ATTACHED)?;
+        Lifeline::new(file, self.region.page_size() as usize)
     }
 
     /// Ends the process that sits there, and waits until the kernel says that it is gone.

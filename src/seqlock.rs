@@ -178,11 +178,15 @@ impl<T: Message> Channel<T> {
     pub fn reader(&self) -> Reader<T> {
         // Where the kernel cannot fault the pages in, reading does.
         let _ = self.region.prefault_here();
+        let seat = &self.cells.control.seats[SENDER];
+        let died = seat::died(seat);
+        // A death is old news where someone sat there since.
+        let succeeded = seat::status(seat).is_ok_and(|status| status.generation > died);
         Reader {
             cells: self.cells.clone(),
             region: self.region.clone(),
             seen: 0,
-            told: 0,
+            told: if succeeded { died } else { 0 },
             wait: Wait::default(),
             carries: PhantomData,
         }

@@ -171,7 +171,7 @@ impl<T: Message> Channel<T> {
     /// [`ClaimError::Taken`] names who sits there.
     pub fn sender(&self) -> Result<Sender<T>, ClaimError> {
         let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word, claim.generation))?;
+        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word))?;
         Ok(Sender { end, ring, carries: PhantomData })
     }
 

@@ -43,7 +43,7 @@ fn insist<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
 
 impl SlotRing {
     fn model_sender(&self) -> State {
-        self.sender_state(HOLDER, 1).unwrap()
+        self.sender_state(HOLDER).unwrap()
     }
 
     fn model_receiver(&self) -> State {
@@ -76,7 +76,7 @@ impl SlotRing {
 
 impl RecordRing {
     fn model_sender(&self) -> State {
-        self.sender_state(HOLDER, 1).unwrap()
+        self.sender_state(HOLDER).unwrap()
     }
 
     fn model_receiver(&self) -> State {

@@ -142,8 +142,8 @@ pub(crate) fn huge_page() -> Result<usize, Reason> {
     meminfo(&info, "Hugepagesize:").map(|size| size as usize).ok_or(Reason::HugePagesUnsupported)
 }
 
-/// Opens `path` if it is a regular file of `owner`; follows no symbolic link and waits for no fifo.
-pub(crate) fn open_checked(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
+/// Opens `path` if it is a regular file, of `owner` if one is given; follows no symbolic link and waits for no fifo.
+pub(crate) fn open_checked(path: &Path, writable: bool, owner: Option<u32>) -> Result<File, Reason> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file: File = match open(path, flags, Mode::empty()) {
@@ -164,10 +164,10 @@ pub(crate) fn open_checked(path: &Path, writable: bool, owner: u32) -> Result<Fi
         };
         return Err(Reason::NotAFile { found });
     }
-    if metadata.uid() != owner {
-        return Err(Reason::Owner { found: metadata.uid(), expected: owner });
+    match owner {
+        Some(expected) if metadata.uid() != expected => Err(Reason::Owner { found: metadata.uid(), expected }),
+        _ => Ok(file),
     }
-    Ok(file)
 }
 
 /// Device and inode number: what tells a file from every other that exists.
@@ -175,11 +175,13 @@ pub(crate) fn id_of(file: &File) -> io::Result<(u64, u64)> {
     file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// The same file, opened anew: an open file of its own. Needs `/proc`.
+/// The same file, opened anew: an open file of its own. Needs `/proc`. If somebody closed the descriptor, another
+/// file may have its number, even one that to open means to wait for.
 pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
     let own = format!("/proc/self/fd/{}", file.as_raw_fd());
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-    let fd = open(own.as_str(), access | OFlag::O_CLOEXEC, Mode::empty());
+    let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let fd = open(own.as_str(), flags, Mode::empty());
     fd.map(File::from).map_err(|e| OsError::new("open(/proc/self/fd)", e))
 }
 
@@ -249,13 +251,21 @@ pub(crate) fn unlink(path: &Path, file: &File) -> io::Result<()> {
 }
 
 fn unlink_named(path: &Path, file: &File) -> io::Result<()> {
-    let there = fs::symlink_metadata(path)?;
-    if id_of(file)? != (there.dev(), there.ino()) {
+    if !names(path, file)? {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file by now"));
     }
     let name = CString::new(path.as_os_str().as_bytes())?;
     nix::unistd::unlink(name.as_c_str())?;
     Ok(())
+}
+
+/// Whether `path` names this very file.
+pub(crate) fn names(path: &Path, file: &File) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok(id_of(file)? == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn reason_of(call: &'static str, errno: Errno) -> Reason {

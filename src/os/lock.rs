@@ -28,19 +28,30 @@ fn record(kind: libc::c_int, byte: u64) -> libc::flock {
     }
 }
 
+fn kind(lock: Lock) -> libc::c_int {
+    match lock {
+        Lock::Shared => libc::F_RDLCK,
+        Lock::Exclusive => libc::F_WRLCK,
+    }
+}
+
 /// Locks a byte, unless another open file's lock is in the way: then false.
 pub(crate) fn try_lock(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
-    let kind = if lock == Lock::Shared { libc::F_RDLCK } else { libc::F_WRLCK };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&record(kind, byte))) {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&record(kind(lock), byte))) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(errno) => Err(OsError::new("fcntl(F_OFD_SETLK)", errno)),
     }
 }
 
-/// Whether another open file has locked a byte, in either way.
-pub(crate) fn is_locked(file: &File, byte: u64) -> Result<bool, OsError> {
-    let mut found = record(libc::F_WRLCK, byte);
+/// Whether another open file's lock is in the way of this one.
+pub(crate) fn is_barred(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
+    let mut found = record(kind(lock), byte);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut found)).map_err(|e| OsError::new("fcntl(F_OFD_GETLK)", e))?;
     Ok(found.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+/// Whether another open file has locked a byte, in either way.
+pub(crate) fn is_locked(file: &File, byte: u64) -> Result<bool, OsError> {
+    is_barred(file, Lock::Exclusive, byte)
 }

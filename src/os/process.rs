@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -126,9 +126,17 @@ impl Pidfd {
 
     /// Waits until the process, every thread of it, has ended; false when `timeout` has passed.
     pub fn ended(&self, timeout: Duration) -> Result<bool, Errno> {
+        let start = Instant::now();
         let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-        poll(&mut fds, timeout).map(|ready| ready > 0)
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+                Err(Errno::EINTR) => {}
+                // The time that `poll` knows is shorter than what a caller may ask for, and in milliseconds.
+                Ok(0) if start.elapsed() < timeout => {}
+                result => return result.map(|ready| ready > 0),
+            }
+        }
     }
 
     /// Ends the process with `SIGKILL`.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod cell;
+pub(crate) mod mark;
 pub(crate) mod records;
 pub(crate) mod seat;
 pub(crate) mod slots;
@@ -15,7 +16,7 @@ pub(crate) mod wait_word;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Corrupt, Fault};
-use crate::layout::{Control, MARK, POSITION_LIMIT, RECEIVER, SENDER, mark_of};
+use crate::layout::{Control, POSITION_LIMIT, RECEIVER, SENDER};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::light_barrier;
 use seat::End;
@@ -61,10 +62,8 @@ pub(crate) struct State {
     pub holder: u64,
     /// A peer of this generation or an earlier one is none whose end is news.
     pub baseline: u64,
-    /// Sender: the mark of its first message, or 0 (see [`mark_of`]).
-    pub mark: u64,
-    /// Where this endpoint went on when it took its seat.
-    began: u64,
+    /// Sender: the generation whose death its first message brings news of, or 0 (see [`mark`]).
+    pub news: u64,
     /// Receiver: the position of the last message that was lent in place, by this one or its predecessor.
     pub handed: u64,
     /// What was found to be wrong: [`Fault`] as a number, 0 = nothing.
@@ -75,12 +74,12 @@ pub(crate) struct State {
 
 impl State {
     pub fn new(holder: u64, pos: u64, offset: u64, baseline: u64) -> Self {
-        Self { pos, limit: pos, offset, holder, baseline, mark: 0, began: pos, handed: 0, fault: 0, found: 0, at: 0 }
+        Self { pos, limit: pos, offset, holder, baseline, news: 0, handed: 0, fault: 0, found: 0, at: 0 }
     }
 
     /// Where the region says that this endpoint goes on.
     fn go_on(mut self, pos: u64, offset: u64) -> Self {
-        (self.pos, self.limit, self.began, self.offset) = (pos, pos, pos, offset);
+        (self.pos, self.limit, self.offset) = (pos, pos, offset);
         self
     }
 
@@ -89,13 +88,10 @@ impl State {
         self.pos != 0 && self.handed == self.pos
     }
 
-    /// Only the first message is marked: makes a sender look again behind it. `end` is where it ends.
-    fn mark_only_first(&mut self, end: u64) {
-        if self.pos == self.began {
-            self.limit = self.limit.min(end);
-        } else {
-            self.mark = 0;
-        }
+    /// A stamp or header on its way into the region: the first one brings the news of a death, if there is some.
+    #[inline(always)]
+    fn with_news(&mut self, word: u64) -> u64 {
+        if self.news == 0 { word } else { mark::marked(word, core::mem::take(&mut self.news)) }
     }
 
     /// The two reasons that end an endpoint for good.
@@ -119,12 +115,11 @@ impl State {
     }
 }
 
-/// A sender's private state after it took its seat as `generation`, but for where it goes on.
-fn sender_begins(control: &Control, holder: u64, generation: u64) -> State {
+/// A sender's private state after it took its seat, but for where it goes on.
+fn sender_begins(control: &Control, holder: u64) -> State {
     let mut s = State::new(holder, 0, 0, receiver_baseline(control));
-    if seat::died(&control.seats[SENDER]) > told(control) {
-        s.mark = mark_of(generation);
-    }
+    let died = seat::died(&control.seats[SENDER]);
+    s.news = if died > told(control) { died } else { 0 };
     s
 }
 
@@ -149,13 +144,6 @@ fn receiver_baseline(control: &Control) -> u64 {
         Ok(seat::Status { holder: Some(_), generation, .. }) => generation.saturating_sub(1).max(died),
         Err(_) => 0,
     }
-}
-
-/// Which death a message's mark brings news of, if the receiver was not told of it yet.
-fn marked_death(control: &Control, mark: u64, baseline: u64) -> Option<u64> {
-    let after = (baseline + 1..baseline + 16).find(|generation| mark_of(*generation) == mark & MARK)?;
-    let died = seat::died(&control.seats[SENDER]).min(after - 1);
-    (died > baseline).then_some(died)
 }
 
 /// Notes that the next message is lent in place, and says whether it was before.

@@ -1,7 +1,7 @@
 //! The ring of records of any length, one sender and one receiver.
 //!
 //! A record is a header word and a payload padded to whole words. Positions count words. The header
-//! holds the length, and the low 28 bits of its own position as a tag: 0 means not published.
+//! holds the length, and the low 33 bits of its own position as a tag: 0 means not published.
 //!
 //! The word where the *next* header will be is zeroed before a record is published. Without that, the
 //! receiver would find there whatever payload lay at that place a lap ago, and a payload can be made
@@ -21,15 +21,19 @@
 //! and is then read again.
 
 use super::seat::End;
-use super::{State, Stop, glance, marked_death, receiver_begins, seat, sender_begins};
+use super::{State, Stop, glance, mark, receiver_begins, seat, sender_begins};
 use crate::error::Fault;
-use crate::layout::{Control, FIRST, MARK, MARK_SHIFT, POSITION_LIMIT, RECEIVER, SENDER, WORD};
+use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::words::{View, Words};
 
 /// Payloads up to this many bytes are written with their first cache line last (see
 /// [`RecordRing::write`]).
 const SHORT: usize = 128;
+
+/// Bits of a header that hold the record's length, plus one.
+const LEN_BITS: u32 = 30;
+const LEN: u64 = (1 << LEN_BITS) - 1;
 
 /// The shared ring and its private geometry.
 #[derive(Clone)]
@@ -47,14 +51,15 @@ fn words_of(len: usize) -> u64 {
     1 + len.div_ceil(WORD) as u64
 }
 
+/// What the header of a record at `pos` holds besides the length.
 #[inline(always)]
 fn tag_of(pos: u64) -> u64 {
-    pos & ((1 << (MARK_SHIFT - 32)) - 1)
+    pos << LEN_BITS & (u64::MAX >> 1)
 }
 
 #[inline(always)]
 fn header_of(pos: u64, len: usize) -> u64 {
-    tag_of(pos) << 32 | (len as u64 + 1)
+    tag_of(pos) | (len as u64 + 1)
 }
 
 /// What lies in a ring.
@@ -69,10 +74,10 @@ pub(crate) struct Walk {
 
 impl RecordRing {
     /// The longest record a ring of `capacity` words takes, in bytes: it needs its header, and a zero
-    /// word behind it. At most 4 GiB - 2.
+    /// word behind it. At most 1 GiB - 2.
     #[inline(always)]
     pub fn max_len(capacity: u64) -> usize {
-        (capacity.saturating_sub(2) * WORD as u64).min(u64::from(u32::MAX) - 1) as usize
+        (capacity.saturating_sub(2) * WORD as u64).min(LEN - 1) as usize
     }
 
     fn offset_of(&self, pos: u64) -> u64 {
@@ -94,8 +99,8 @@ impl RecordRing {
         if header == 0 {
             return Ok(None);
         }
-        let len = (header as u32).wrapping_sub(1) as usize;
-        if header >> 32 == tag_of(pos) && len <= Self::max_len(self.capacity) {
+        let len = (header & LEN).wrapping_sub(1) as usize;
+        if header & !LEN == tag_of(pos) && len <= Self::max_len(self.capacity) {
             Ok(Some(len))
         } else {
             Err(Fault::RecordHeader)
@@ -103,8 +108,8 @@ impl RecordRing {
     }
 
     /// The state of a sender that just took its seat: it goes on where the last committed record ends.
-    pub fn sender_state(&self, holder: u64, generation: u64) -> Result<State, Stop> {
-        let mut s = sender_begins(&self.control, holder, generation);
+    pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
+        let mut s = sender_begins(&self.control, holder);
         let head = self.checked_head(&mut s)?;
         let walk = self.walk(head);
         match walk.stopped_by {
@@ -136,7 +141,7 @@ impl RecordRing {
         let mut walk = Walk { end: head, records: 0, stopped_by: None };
         while walk.end - head < self.capacity {
             let header = self.data.word(self.offset_of(walk.end) as usize).load(Acquire); // B1
-            match self.decode(header & !MARK, walk.end) {
+            match self.decode(mark::unmarked(header, tag_of(walk.end)), walk.end) {
                 Ok(None) => return walk,
                 Ok(Some(len)) => {
                     walk.end += words_of(len);
@@ -207,9 +212,6 @@ impl RecordRing {
             None => return Err(Stop::Blocked),
             Some(died) => return Err(Stop::Ended(died)),
         }
-        if s.mark != 0 {
-            s.mark_only_first(s.pos + words_of(len) + 1);
-        }
         Ok(())
     }
 
@@ -241,7 +243,8 @@ impl RecordRing {
     #[inline(always)]
     pub fn publish(&self, s: &mut State, len: usize) {
         self.zero_next(s, len);
-        self.data.word(s.offset as usize).store(header_of(s.pos, len) | s.mark, Release); // B1
+        let header = s.with_news(header_of(s.pos, len));
+        self.data.word(s.offset as usize).store(header, Release); // B1
         self.step(s, words_of(len));
     }
 
@@ -269,8 +272,8 @@ impl RecordRing {
         let end = seat::ended_since(&self.control.seats[SENDER], s.baseline);
         // Loaded after the seat: what a sender published before its end is seen here.
         let header = self.data.word(s.offset as usize).load(Acquire); // B1
-        match self.decode(header & !MARK, s.pos) {
-            Ok(Some(len)) => match marked_death(&self.control, header, s.baseline) {
+        match self.decode(mark::unmarked(header, tag_of(s.pos)), s.pos) {
+            Ok(Some(len)) => match mark::death(&self.control, header, s.baseline) {
                 Some(generation) => Err(Stop::Ended(End::Died(generation))),
                 None => Ok(((s.offset as usize + 1) * WORD, len)),
             },

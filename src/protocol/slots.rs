@@ -16,9 +16,9 @@
 //! order (so the published slots from the head on have no gap, and [`SlotRing::end`] can halve).
 
 use super::seat::End;
-use super::{State, Stop, glance, marked_death, receiver_begins, seat, sender_begins};
+use super::{State, Stop, glance, mark, receiver_begins, seat, sender_begins};
 use crate::error::Fault;
-use crate::layout::{Control, FIRST, MARK, POSITION_LIMIT, RECEIVER, SENDER, WORD};
+use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::words::{View, Words};
 
@@ -59,8 +59,8 @@ impl SlotRing {
     }
 
     /// The state of a sender that just took its seat: it goes on where the last committed message ends.
-    pub fn sender_state(&self, holder: u64, generation: u64) -> Result<State, Stop> {
-        let mut s = sender_begins(&self.control, holder, generation);
+    pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
+        let mut s = sender_begins(&self.control, holder);
         let pos = self.end(self.checked_head(&mut s)?);
         Ok(s.go_on(pos, self.offset_of(pos)))
     }
@@ -89,7 +89,7 @@ impl SlotRing {
         while unpublished - published > 1 {
             let middle = published + (unpublished - published) / 2;
             let pos = head + middle - 1;
-            if self.stamp(self.offset_of(pos)).load(Acquire) & !MARK == pos + 1 {
+            if mark::unmarked(self.stamp(self.offset_of(pos)).load(Acquire), pos + 1) == pos + 1 {
                 published = middle;
             } else {
                 unpublished = middle;
@@ -140,9 +140,6 @@ impl SlotRing {
             None => return Err(Stop::Blocked),
             Some(died) => return Err(Stop::Ended(died)),
         }
-        if s.mark != 0 {
-            s.mark_only_first(s.pos + 1);
-        }
         Ok(())
     }
 
@@ -156,7 +153,8 @@ impl SlotRing {
     /// Publishes the slot that [`SlotRing::reserve`] found free.
     #[inline(always)]
     pub fn publish(&self, s: &mut State) {
-        self.stamp(s.offset).store((s.pos + 1) | s.mark, Release); // A1
+        let stamp = s.with_news(s.pos + 1);
+        self.stamp(s.offset).store(stamp, Release); // A1
         self.step(s);
     }
 
@@ -178,11 +176,12 @@ impl SlotRing {
         let end = seat::ended_since(&self.control.seats[SENDER], s.baseline);
         // Loaded after the seat: what a sender published before its end is seen here.
         let stamp = self.stamp(s.offset).load(Acquire); // A1
-        if stamp & !MARK == s.pos + 1 {
-            let death = marked_death(&self.control, stamp, s.baseline);
+        if mark::unmarked(stamp, s.pos + 1) == s.pos + 1 {
+            let death = mark::death(&self.control, stamp, s.baseline);
             return death.map_or(Ok(()), |generation| Err(Stop::Ended(End::Died(generation))));
         }
-        if stamp & !MARK != self.unpublished(s.pos) {
+        let unpublished = self.unpublished(s.pos);
+        if mark::unmarked(stamp, unpublished) != unpublished {
             return Err(s.poison(Fault::Stamp, stamp));
         }
         Err(end.map_or(Stop::Blocked, Stop::Ended))

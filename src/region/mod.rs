@@ -361,13 +361,12 @@ impl Region {
     pub(crate) fn reopen(&self) -> Result<File, OsError> {
         let gone = || OsError::new("open(/proc/self/fd)", Errno::EBADF);
         let own = self.lock_file().ok_or_else(gone)?;
-        if let Ok(file) = file::reopen(own, false)
-            && self.has_locks(&file)
-        {
-            return Ok(file);
-        }
-        let path = self.path().ok_or_else(gone)?;
-        let file = File::open(path).map_err(|source| OsError { call: "open", source })?;
+        let file = if self.has_locks(own) {
+            file::reopen(own, false)?
+        } else {
+            let path = self.path().ok_or_else(gone)?;
+            file::open_checked(path, false, None).map_err(|_| gone())?
+        };
         if self.has_locks(&file) { Ok(file) } else { Err(gone()) }
     }
 

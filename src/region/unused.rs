@@ -7,7 +7,8 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::OsError;
@@ -19,23 +20,19 @@ use crate::os::lock::{self, Lock, try_lock};
 /// Opens a file and attaches to it; not to one that is being removed.
 pub(super) fn enter(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
     for _ in 0..PATIENCE {
-        let file = file::open_checked(path, writable, owner)?;
+        let file = file::open_checked(path, writable, Some(owner))?;
         // A file system without locks has regions that nobody can remove as unused.
         if let Ok(false) = try_lock(&file, Lock::Shared, ATTACHED) {
             std::thread::sleep(PAUSE);
-        } else if links(&file)? > 0 {
+        } else if file::names(path, &file).map_err(|source| OsError { call: "lstat", source })? {
             return Ok(file);
         }
     }
     Err(Reason::BeingRemoved)
 }
 
-fn links(file: &File) -> Result<u64, OsError> {
-    file.metadata().map(|metadata| metadata.nlink()).map_err(|source| OsError { call: "fstat", source })
-}
-
 fn open_region(path: &Path, writable: bool) -> Result<File, Reason> {
-    let file = file::open_checked(path, writable, nix::unistd::geteuid().as_raw())?;
+    let file = file::open_checked(path, writable, Some(nix::unistd::geteuid().as_raw()))?;
     let mut magic = [0; 8];
     let read = file.read_at(&mut magic, 0).map_err(|source| OsError { call: "pread", source })?;
     if read < magic.len() {
@@ -62,17 +59,23 @@ pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
 ///
 /// # Errors
 ///
-/// [`Reason::InUse`]; the path is missing, is no region, or belongs to another user; its file system has no
+/// [`Reason::InUse`]; another process began to remove it and is stopped; the path is missing, is no region, or belongs to another user; its file system has no
 /// locks; its directory may not be written.
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
     let path = path.as_ref();
     let remove = || {
         let file = open_region(path, true)?;
-        if !try_lock(&file, Lock::Exclusive, ATTACHED)? {
-            return Err(Reason::InUse);
+        let mut tries = 0;
+        while !try_lock(&file, Lock::Exclusive, ATTACHED)? {
+            // Another remover is no user: it will be done in a moment.
+            if tries == PATIENCE || !lock::is_barred(&file, Lock::Shared, ATTACHED)? {
+                return Err(if tries == PATIENCE { Reason::BeingRemoved } else { Reason::InUse });
+            }
+            tries += 1;
+            std::thread::sleep(PAUSE);
         }
         file::unlink(path, &file).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Reason::Missing,
+            ErrorKind::NotFound => Reason::Missing,
             _ => OsError { call: "unlink", source }.into(),
         })
     };

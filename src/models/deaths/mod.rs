@@ -53,7 +53,7 @@ impl Ring for SlotRing {
     }
 
     fn sender(&self, claim: Claim) -> State {
-        self.sender_state(claim.word, claim.generation).unwrap()
+        self.sender_state(claim.word).unwrap()
     }
 
     fn receiver(&self, claim: Claim) -> State {
@@ -94,7 +94,7 @@ impl Ring for RecordRing {
     }
 
     fn sender(&self, claim: Claim) -> State {
-        self.sender_state(claim.word, claim.generation).unwrap()
+        self.sender_state(claim.word).unwrap()
     }
 
     fn receiver(&self, claim: Claim) -> State {
