@@ -126,10 +126,12 @@ impl SlotRing {
     fn look_for_space(&self, s: &mut State) -> Result<(), Stop> {
         s.check()?;
         let receiver = &self.control.seats[RECEIVER];
-        if let Some(generation) = seat::left_since(receiver, s.baseline) {
-            return Err(Stop::Ended(End::Left(generation)));
-        }
         let end = seat::ended_since(receiver, s.baseline);
+        if let Some(end) = end
+            && seat::left_since(receiver, s.baseline).is_some()
+        {
+            return Err(Stop::Ended(end));
+        }
         let head = self.control.consumed.head.load(Acquire); // A2
         if head < FIRST || head > s.pos || s.pos - head > self.capacity {
             return Err(s.poison(Fault::Head, head));

@@ -76,3 +76,25 @@ fn seat_leaver_is_not_buried() {
         assert_eq!(seat::ended_since(&control.seats[SENDER], 0), Some(End::Left(1)));
     });
 }
+
+/// Two claimants in a row die, each before any of its operations: the count is never so far behind that the seat
+/// contradicts itself, and no generation is used twice.
+#[test]
+fn seat_two_claimants_die_anywhere() {
+    for first in 0..5 {
+        at_every_step(&format!("seat: claim, after one that lived for {first} operations"), move |kernel, run| {
+            let control = control();
+            let before = kernel.clone();
+            let dead = Executioner { steps: first, struck: Arc::default() };
+            for executioner in [&dead, run] {
+                let (claiming, kernel) = (control.clone(), before.clone());
+                let victim = executioner.run(&before, move || {
+                    kernel.claim(&claiming, SENDER, VICTIM);
+                });
+                victim.wait();
+            }
+            let last = seat::status(&control.seats[SENDER]).expect("a seat that makes sense");
+            assert_eq!(kernel.claim(&control, SENDER, SUCCESSOR).generation, last.generation + 1);
+        });
+    }
+}
