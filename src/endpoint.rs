@@ -55,19 +55,15 @@ impl Endpoint {
         let (me, mut lifeline) = witness.introduce_self()?;
         let mut private = Wiped::new(State::new(0, 0, 0, 0))?;
         let fences = !membarrier::register();
-        let mut mute = None;
-        let vouch = |word| {
-            let locked = lifeline.as_ref().map_or(Ok(()), |line| line.lock(lock_byte(index, word)));
-            locked.map_err(|error| mute = Some(error)).is_ok()
-        };
-        let claim = seat::claim(&control.seats[index], me, |word| witness.is_gone(index, word), vouch);
-        let claim = claim.map_err(|refused| match (refused, mute) {
-            (Refused::Taken(Status { word, generation, .. }), _) => {
+        let gone = |word| witness.is_gone(index, word);
+        let vouch = |word| lifeline.as_ref().map_or(Ok(()), |line| line.lock(lock_byte(index, word)));
+        let claim = seat::claim(&control.seats[index], me, gone, vouch).map_err(|refused| match refused {
+            Refused::Taken(Status { word, generation, .. }) => {
                 let pid = holder_of(word).map_or(0, |holder| holder.pid);
                 ClaimError::Taken { seat: name, pid, generation }
             }
-            (Refused::Garbage(found), _) => ClaimError::CorruptSeat { seat: name, found },
-            (Refused::Mute, error) => error.map_or(ClaimError::ReadOnly, ClaimError::Os),
+            Refused::Garbage(found) => ClaimError::CorruptSeat { seat: name, found },
+            Refused::Mute(error) => ClaimError::Os(error),
         })?;
         if let Some(line) = &mut lifeline {
             line.let_go();
@@ -144,7 +140,7 @@ impl Endpoint {
 
     /// A forked child may be in another PID namespace than the parent, whose witness it inherits.
     fn witness_here(&self) -> Witness {
-        if self.state.holder == 0 { self.witness.anew() } else { self.witness.clone() }
+        if self.state.holder == 0 { Witness::new(self.witness.region()) } else { self.witness.clone() }
     }
 
     /// Whether the peer sat here and left or died, as far as this endpoint is concerned.

@@ -78,7 +78,7 @@ pub enum SendError {
     /// message after the next.
     Closed,
     /// The receiver died, and the ring is full. What it had not consumed stays there for its successor. Said
-    /// once: the next call waits for that successor.
+    /// once for a death, even if a successor sits there by now: the next call waits for that one.
     PeerDied {
         /// How often the receiver's seat had been taken, the dead one's turn included.
         generation: u64,
@@ -412,7 +412,7 @@ impl fmt::Display for ClaimError {
             ClaimError::Taken { seat, pid, generation } => {
                 write!(
                     f,
-                    "the {seat:?} seat is taken by process {pid} (generation {generation}), which is alive; it must \
+                    "the {seat} seat is taken by process {pid} (generation {generation}), which is alive; it must \
                      leave first, or be evicted"
                 )
             }

@@ -3,7 +3,7 @@
 //! | asked | when | says |
 //! |---|---|---|
 //! | a pidfd of the process id | holder and observer are at home: same boot and PID namespace as the region's creator | gone: no such process, one of another identity, or one that has ended |
-//! | the lock on [`seat::lock_byte`] | the holder could take it, nearly always | gone: nobody holds it, so the memory in which the endpoint lived is gone, by exit or exec |
+//! | the lock on [`seat::lock_byte`] | the holder could take one that lasts, nearly always | gone: nobody holds it, so the memory in which the endpoint lived is gone, by exit or exec |
 //!
 //! Either is enough to be gone, and a process of which neither says so is alive: one that is stopped, or
 //! swapped out, or whose `/proc` cannot be read.
@@ -12,12 +12,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use crate::error::{ClaimError, EvictError, OsError};
-use crate::layout::{ATTACHED, Process};
+use crate::layout::Process;
 use crate::os::lifeline::Lifeline;
-use crate::os::lock;
 use crate::os::process::{self, Fate, Pidfd};
-use crate::protocol::seat::{self, Status, holder_of, lock_byte};
+use crate::protocol::seat::{self, Status, holder_of, lock_byte, trial_byte};
 use crate::region::Region;
 
 /// Asks the kernel about those who sit at a region. Good for one process: the parent's is not the child's.
@@ -29,20 +30,20 @@ pub(crate) struct Witness {
 
 impl Witness {
     pub fn new(region: &Arc<Region>) -> Self {
-        let at_home = region.home() != 0 && process::home() == Some(region.home());
+        // Nobody but this process and its children can have a private copy.
+        let at_home = region.is_snapshot() || region.home() != 0 && process::home() == Some(region.home());
         Self { region: region.clone(), at_home }
     }
 
-    /// One for this process.
-    pub fn anew(&self) -> Self {
-        Self::new(&self.region)
+    pub fn region(&self) -> &Arc<Region> {
+        &self.region
     }
 
     /// Whether the holder that put `word` into a seat is gone.
     pub fn is_gone(&self, seat: usize, word: u64) -> bool {
         let Some(Process { pid, identity, at_home, locked }) = holder_of(word) else { return false };
         at_home && self.at_home && process::fate(pid, identity) == Fate::Gone
-            || locked && self.region.is_locked(lock_byte(seat, word)) == Some(false)
+            || locked && self.region.is_locked(lock_byte(seat, word), pid != std::process::id()) == Some(false)
     }
 
     /// Asks after the holder of a seat: its generation if it died. Tells everyone, where it may write.
@@ -64,7 +65,7 @@ impl Witness {
     /// This process, as it will name itself in a seat, and what gives its sign of life.
     pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), OsError> {
         let (pid, identity) = process::this()?;
-        let lifeline = match self.lifeline() {
+        let lifeline = match self.lifeline(identity) {
             Ok(lifeline) => Some(lifeline),
             // At home, the process id is enough.
             Err(_) if self.at_home => None,
@@ -73,11 +74,21 @@ impl Witness {
         Ok((Process { pid, identity, at_home: self.at_home, locked: lifeline.is_some() }, lifeline))
     }
 
-    fn lifeline(&self) -> Result<Lifeline, OsError> {
-        let file = self.region.reopen()?;
-        // A file system without locks says so here, where it is not too late to do without.
-        lock::is_locked(&file, ATTACHED)?;
-        Lifeline::new(file, self.region.page_size() as usize)
+    fn lifeline(&self, identity: u32) -> Result<Lifeline, OsError> {
+        let new = || Lifeline::new(self.region.reopen()?, self.region.page_size() as usize);
+        // Some file systems have no locks, and on some (overlayfs) the mapping refers to another file than the one
+        // that was opened and locked. So it is tried once, on a byte that is this thread's alone.
+        if !self.region.keeps_locks() {
+            let byte = trial_byte(nix::unistd::gettid().as_raw() as u32, identity);
+            let mut trial = new()?;
+            trial.lock(byte)?;
+            trial.let_go();
+            if self.region.is_locked(byte, false) != Some(true) {
+                return Err(OsError::new("keep a lock by a mapping", Errno::EOPNOTSUPP));
+            }
+            self.region.found_to_keep_locks();
+        }
+        new()
     }
 
     /// Ends the process that sits there, and waits until the kernel says that it is gone.

@@ -163,7 +163,8 @@ impl<T: Message> Channel<T> {
 
     /// Ends the process that holds the writer's seat with `SIGKILL`, waits until the kernel says that it is gone,
     /// and takes the seat. Where nobody sits there, [`writer`](Self::writer). A holder that leaves at the same
-    /// moment may be ended all the same.
+    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
+    /// which could name any process.
     ///
     /// # Errors
     ///
@@ -311,7 +312,8 @@ impl<T: Message> Reader<T> {
     ///
     /// # Errors
     ///
-    /// [`ChangedError::Closed`] if a writer was there and left, and its last value was read.
+    /// [`ChangedError::Closed`] if a writer was there and left, [`ChangedError::PeerDied`] if it died, and its last
+    /// value was read.
     pub fn changed(&mut self) -> Result<(), ChangedError> {
         self.changed_patiently(Patience::Forever)
     }

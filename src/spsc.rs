@@ -188,7 +188,8 @@ impl<T: Message> Channel<T> {
 
     /// Ends the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone,
     /// and takes the seat. Where nobody sits there, [`sender`](Self::sender). A holder that leaves at the same
-    /// moment may be ended all the same.
+    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
+    /// which could name any process.
     ///
     /// # Errors
     ///

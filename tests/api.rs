@@ -755,7 +755,8 @@ fn record_slices_are_packed_and_taken_as_far_as_they_go() {
 /// the word has in the laps to come. None of it may ever be taken for a record.
 #[test]
 fn payload_cannot_be_taken_for_a_header() {
-    let header = |pos: u64, len: u64| pos << 32 | (len + 1);
+    // Marked as bringing news of a death, and not.
+    let header = |pos: u64, len: u64| (pos & 4) << 61 | (pos << 30 & ((1 << 43) - 1)) | (len + 1);
     for forged_len in [0u64, 1, 8, 16, 40] {
         let (channel, mut tx, mut rx) = page();
         let mut random = fastrand::Rng::with_seed(forged_len);

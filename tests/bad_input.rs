@@ -1106,7 +1106,7 @@ fn assert_taken<T>(claimed: Result<T, ClaimError>, expected: Seat, generation: u
         if (*seat, *pid, *found) == (expected, me, generation));
     assert!(right, "{error:?}, expected {expected:?} {me} {generation}");
     let text = error.to_string();
-    let says = [me.to_string(), format!("generation {generation}"), format!("{expected:?}")];
+    let says = [me.to_string(), format!("generation {generation}"), expected.to_string()];
     assert!(says.iter().all(|word| text.contains(word)), "{text}");
 }
 
@@ -1251,9 +1251,18 @@ fn a_stamp_that_cannot_be_is_found_by_the_receiver() {
 fn a_record_header_that_cannot_be_is_found() {
     alone(|| {
         let most = 4096 - 16;
-        let tag = |pos: u64| pos << 32;
+        let tag = |pos: u64| pos << 30;
         // Another position's, no length, a longer one than fits, the longest there can be, garbage.
-        let wrong = [tag(2) | 2, tag(1), tag(1) | (most + 2), tag(1) | 0xFFFF_FFFF, 1, u64::MAX, tag(0) | 5];
+        let wrong = [
+            tag(2) | 2,
+            1 << 63 | tag(2) | 2,
+            tag(1),
+            tag(1) | (most + 2),
+            tag(1) | 0x3FFF_FFFF,
+            1,
+            u64::MAX,
+            tag(0) | 5,
+        ];
         for header in wrong {
             let channel = bytes::Channel::options().capacity_bytes(4096).memfd().unwrap();
             let raw = Raw::new(channel.region().fd().unwrap());
@@ -1364,8 +1373,8 @@ fn evil(random: &mut fastrand::Rng, near: u64) -> u64 {
         3 => near.wrapping_add(1_000_000_000),
         4 => 1 << random.u32(0..64),
         5 => (1 << random.u32(0..64)) - 1,
-        6 => near << 32 | random.u64(0..10_000),
-        7 => near << 32 | 0xFFFF_FFFF,
+        6 => near << 30 | random.u64(0..10_000) | random.u64(..2) << 63,
+        7 => near << 30 | 0x3FFF_FFFF,
         8..10 => near.wrapping_add(random.u64(0..7)).wrapping_sub(3),
         _ => random.u64(..),
     }
@@ -1376,7 +1385,8 @@ fn scribble(raw: &Raw, random: &mut fastrand::Rng, near: u64, words: usize) {
     let value = evil(random, near);
     match random.u32(0..10) {
         0..3 => raw.head().store(value, Relaxed),
-        3 => raw.told().store(value, Relaxed),
+        3 if random.bool() => raw.told().store(value, Relaxed),
+        3 => raw.handed().store(value, Relaxed),
         4 => raw.data_wait().store(value as u32, Relaxed),
         5 => raw.space_wait().store(value as u32, Relaxed),
         _ => raw.data(random.usize(0..words)).store(value, Relaxed),
@@ -1385,7 +1395,7 @@ fn scribble(raw: &Raw, random: &mut fastrand::Rng, near: u64, words: usize) {
 
 fn scribble_seat(raw: &Raw, random: &mut fastrand::Rng) {
     let seat = random.usize(0..2);
-    let word = if random.bool() { raw.holder(seat) } else { raw.generation(seat) };
+    let word = [raw.holder(seat), raw.generation(seat), raw.died(seat)][random.usize(0..3)];
     let value = match random.u32(0..4) {
         0 => 0,
         1 => u64::MAX << 56,

@@ -8,11 +8,15 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, fstat, umask};
 use nix::sys::wait::WaitStatus;
@@ -1183,4 +1187,51 @@ fn check_trace(trace: &Path, marks: usize) {
         assert_eq!(pair[0] + 1, pair[1], "{:#?}", &lines[pair[0]..=pair[1]]);
     }
     assert!(lines.iter().any(|line| line.contains("memfd_create")), "it traces");
+}
+
+/// Mounts an overlay, whose files' mappings refer to other files than were opened: a place for files in it.
+fn overlay(dir: &Path) -> Result<PathBuf, Errno> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none)?;
+    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
+    for made in [&lower, &upper, &work, &merged] {
+        fs::create_dir(made).unwrap();
+    }
+    let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
+    Ok(merged)
+}
+
+/// A mapping of a file on overlayfs holds no lock that was taken on the file.
+#[test]
+fn on_an_overlay_the_living_live_and_the_dead_are_dead() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let merged = match overlay(dir.path()) {
+            Ok(merged) => merged,
+            Err(errno) => return skip(&format!("overlayfs: {errno}")),
+        };
+        let channel = Spsc::create(merged.join("region"), 4).unwrap();
+        let mut rx = channel.receiver().unwrap();
+        let go = Latest::options().anonymous().unwrap();
+        let mut go_on = go.reader();
+        let child = fork(|| {
+            let mut tx = channel.sender().unwrap();
+            tx.send(&7).unwrap();
+            go.writer().unwrap().write(&[1; 4]).unwrap();
+            loop {
+                thread::park();
+            }
+        });
+        go_on.changed().unwrap();
+        assert_eq!(rx.recv(), Ok(7));
+        assert!(rx.has_sender() && !rx.is_closed());
+        assert_eq!(rx.recv_timeout(Duration::from_millis(30)), Err(RecvTimeoutError::Timeout));
+        assert!(matches!(channel.sender().err(), Some(ClaimError::Taken { generation: 1, .. })));
+        child.kill();
+        assert_eq!(rx.recv(), Err(RecvError::PeerDied { generation: 1 }));
+        assert_eq!(channel.sender().unwrap().generation(), 2);
+    });
 }

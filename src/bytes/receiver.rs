@@ -22,7 +22,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// The sender left and the ring is empty, this process is a forked child of the receiver's, or the
+    /// The sender left or died and the ring is empty; this process is a forked child of the receiver's, or the
     /// region is corrupt.
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
         loop {
@@ -186,6 +186,7 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of [`recv`](Self::recv).
+    #[inline]
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_>, RecvError> {
         loop {
             match self.peek(Some(Patience::Forever)) {
@@ -201,6 +202,7 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of [`try_recv`](Self::try_recv).
+    #[inline]
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_>, TryRecvError> {
         let (at, len) = self.peek(None)?;
         Ok(self.lend(at, len))

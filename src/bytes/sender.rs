@@ -21,7 +21,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// The record is longer than the ring takes, the receiver left, this process is a forked child of the
+    /// The record is longer than the ring takes; the receiver left, or died and the ring is full; this process is a forked child of the
     /// sender's, or the region is corrupt.
     #[inline]
     pub fn send(&mut self, record: &[u8]) -> Result<(), SendError> {

@@ -6,11 +6,11 @@ use crate::protocol::seat::{self, Claim, Refused, release, status};
 use crate::sync::Ordering::{Acquire, Relaxed};
 
 /// A claimant to whom the kernel says that everyone lives.
-fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused> {
-    seat::claim(seat, me, |_| false, |_| true)
+fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused<()>> {
+    seat::claim(seat, me, |_| false, |_| Ok(()))
 }
 
-fn taken_by(refused: Refused) -> (Option<Process>, u64) {
+fn taken_by(refused: Refused<()>) -> (Option<Process>, u64) {
     let Refused::Taken(status) = refused else { panic!("{refused:?}") };
     (status.holder, status.generation)
 }

@@ -85,7 +85,7 @@ fn slots_close() {
     explore(|| {
         let ring = slot_ring(2);
         let sending = ring.clone();
-        let claim = seat::claim(&ring.control.seats[SENDER], process(7), |_| false, |_| true).unwrap();
+        let claim = seat::claim(&ring.control.seats[SENDER], process(7), |_| false, |_| Ok::<_, ()>(())).unwrap();
         let mut s = ring.model_sender();
         let sender = thread::spawn(move || {
             // Without the wake-up check, whose fence would order what the seat must.

@@ -69,7 +69,7 @@ impl Unnamed {
     pub fn link(self, path: &Path) -> Result<File, Reason> {
         match self {
             Unnamed::Tmpfile(file) => {
-                let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let own = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
                 match nix::unistd::linkat(
                     nix::fcntl::AT_FDCWD,
                     Path::new(&own),
@@ -175,14 +175,15 @@ pub(crate) fn id_of(file: &File) -> io::Result<(u64, u64)> {
     file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// The same file, opened anew: an open file of its own. Needs `/proc`. If somebody closed the descriptor, another
+/// The same file, opened anew: an open file of its own. Needs `/proc`, and not its `self`, which has no
+/// descriptors once the process's first thread has ended. If somebody closed the descriptor, another
 /// file may have its number, even one that to open means to wait for.
 pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
-    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let own = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let fd = open(own.as_str(), flags, Mode::empty());
-    fd.map(File::from).map_err(|e| OsError::new("open(/proc/self/fd)", e))
+    fd.map(File::from).map_err(|e| OsError::new("open(/proc/thread-self/fd)", e))
 }
 
 /// A file without a name or a byte, for its locks.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -45,13 +46,29 @@ pub(crate) fn this() -> Result<(u32, u32), OsError> {
     Ok((pid, identity))
 }
 
-/// This boot and this process's PID namespace as one number, never 0; `None` where `/proc` does not say. Two
-/// namespaces of one boot have two numbers, unless the first was gone before the second came.
+/// This boot and this process's PID and time namespaces as one number, never 0; `None` where `/proc` does not say.
+/// Two namespaces of one kind have two numbers, unless the first was gone before the second came. (In another time
+/// namespace, a process has another start time.)
 pub(crate) fn home() -> Option<u64> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let boot = u128::from_str_radix(&boot.trim().replace('-', ""), 16).ok()?;
-    let namespace = fs::metadata("/proc/self/ns/pid").ok()?.ino();
-    Some(((boot >> 64) as u64 ^ boot as u64 ^ namespace).max(1))
+    let pids = fs::metadata("/proc/thread-self/ns/pid").ok()?.ino();
+    // Missing before Linux 5.6.
+    let time = fs::metadata("/proc/thread-self/ns/time").map_or(0, |time| time.ino());
+    Some((boot()? ^ pids ^ time.rotate_left(32)).max(1))
+}
+
+/// This boot, as a number.
+fn boot() -> Option<u64> {
+    // No lock, which a child forked meanwhile would find held for ever.
+    static KNOWN: AtomicU64 = AtomicU64::new(0);
+    let known = KNOWN.load(Relaxed);
+    if known != 0 {
+        return Some(known);
+    }
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let id = u128::from_str_radix(&id.trim().replace('-', ""), 16).ok()?;
+    let boot = (id >> 64) as u64 ^ id as u64;
+    KNOWN.store(boot, Relaxed);
+    Some(boot)
 }
 
 /// What became of the process that was `pid`, in this process's PID namespace, and had this identity.
@@ -71,6 +88,10 @@ pub(crate) fn fate(pid: u32, identity: u32) -> Fate {
 
 /// A process with this id exists, or did a moment ago.
 fn by_start_time(pid: u32, identity: u32) -> Fate {
+    // In the `/proc` of another PID namespace, ids are other processes'.
+    if fs::read_link("/proc/self").ok().is_none_or(|own| own.as_os_str() != std::process::id().to_string().as_str()) {
+        return Fate::Unknown;
+    }
     match start_time(&pid.to_string()) {
         Ok(time) if time as u32 | START_TIME == identity => Fate::Alive,
         Ok(_) => Fate::Gone,

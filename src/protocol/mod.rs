@@ -16,7 +16,7 @@ pub(crate) mod wait_word;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{Corrupt, Fault};
-use crate::layout::{Control, POSITION_LIMIT, RECEIVER, SENDER};
+use crate::layout::{Control, RECEIVER, SENDER};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::light_barrier;
 use seat::End;
@@ -84,6 +84,7 @@ impl State {
     }
 
     /// Whether the next message was lent before.
+    #[inline(always)]
     pub fn redelivers(&self) -> bool {
         self.pos != 0 && self.handed == self.pos
     }
@@ -133,7 +134,7 @@ fn receiver_begins(control: &Control, holder: u64) -> State {
 /// The generation of the last sender whose end was told; what no generation can be is taken for none.
 fn told(control: &Control) -> u64 {
     let told = control.consumed.told.load(Relaxed);
-    if told < POSITION_LIMIT { told } else { 0 }
+    if seat::may_have_been(&control.seats[SENDER], told) { told } else { 0 }
 }
 
 /// The generation of the last receiver whose end is no news to a sender that comes now.
@@ -147,6 +148,7 @@ fn receiver_baseline(control: &Control) -> u64 {
 }
 
 /// Notes that the next message is lent in place, and says whether it was before.
+#[inline(always)]
 pub(crate) fn lend(control: &Control, s: &mut State) -> bool {
     let again = s.redelivers();
     s.handed = s.pos;

@@ -68,12 +68,12 @@ pub(crate) struct Claim {
 
 /// Why a seat could not be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum Refused<E> {
     Taken(Status),
     /// The seat changed at every try, or says what cannot be: its `holder` word.
     Garbage(u64),
     /// The claimant could not give the sign of life that its word promises.
-    Mute,
+    Mute(E),
 }
 
 /// How a holder's turn ended, and its generation.
@@ -107,6 +107,11 @@ pub(crate) fn lock_byte(seat: usize, word: u64) -> u64 {
     process | (seat as u64 & 7) << 54 | generation << 57
 }
 
+/// A byte on which a thread of a process with this identity may try locks: no claim's.
+pub(crate) fn trial_byte(thread: u32, identity: u32) -> u64 {
+    u64::from(thread) | u64::from(identity) << PID_BITS | 7 << 54
+}
+
 /// The full generation of a seat whose holder word is `word`; `None` if the two words contradict.
 fn full_generation(seat: &Seat, word: u64) -> Option<u64> {
     let known = seat.generation.load(Acquire); // P3
@@ -122,17 +127,21 @@ fn full_generation(seat: &Seat, word: u64) -> Option<u64> {
 
 /// Takes the seat for `me`, unless someone sits there who is not `gone`, which is asked of the kernel.
 /// `vouch` gives the sign of life that goes with a word, before anyone can see that word.
-pub(crate) fn claim(
+pub(crate) fn claim<E>(
     seat: &Seat,
     me: Process,
     gone: impl Fn(u64) -> bool,
-    mut vouch: impl FnMut(u64) -> bool,
-) -> Result<Claim, Refused> {
+    vouch: impl Fn(u64) -> Result<(), E>,
+) -> Result<Claim, Refused<E>> {
     let mut word = 0;
     for _ in 0..TRIES {
         word = seat.holder.load(Acquire); // P1, P2
         let Some(generation) = full_generation(seat, word) else { continue };
         let holder = holder_of(word);
+        if holder.is_some_and(|holder| !holder.at_home && !holder.locked) {
+            // No claimant is one that nobody can ask after.
+            return Err(Refused::Garbage(word));
+        }
         if holder.is_some() && !gone(word) {
             return Err(Refused::Taken(Status { holder, generation, word }));
         }
@@ -142,9 +151,7 @@ pub(crate) fn claim(
             bury(seat, generation);
         }
         let mine = pack(me, generation + 1);
-        if !vouch(mine) {
-            return Err(Refused::Mute);
-        }
+        vouch(mine).map_err(Refused::Mute)?;
         // P2
         if seat.holder.compare_exchange(word, mine, Release, Relaxed).is_ok() {
             seat.generation.fetch_max(generation + 1, Release); // P3
@@ -203,10 +210,15 @@ pub(crate) fn is_free(seat: &Seat) -> bool {
     holder_of(seat.holder.load(Relaxed)).is_none()
 }
 
-/// The newest generation known to have died, 0 if none.
+/// The newest generation known to have died, 0 if none: not one that nobody can have had yet.
 pub(crate) fn died(seat: &Seat) -> u64 {
     let died = seat.died.load(Acquire); // P4
-    if died < POSITION_LIMIT { died } else { 0 }
+    if may_have_been(seat, died) { died } else { 0 }
+}
+
+/// Whether a generation is one that the seat can have seen. The count may lag by one.
+pub(crate) fn may_have_been(seat: &Seat, generation: u64) -> bool {
+    generation <= seat.generation.load(Relaxed).saturating_add(1) && generation < POSITION_LIMIT
 }
 
 /// How a holder after `baseline` ended: a death is told whoever sits there now, a leaving while nobody does.

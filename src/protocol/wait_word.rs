@@ -79,14 +79,14 @@ pub(crate) fn sleep_until<W: Watch>(
 fn announced_sleep<W: Watch>(word: &AtomicU32, deadline: Option<Instant>, watch: &mut W) -> Option<W::Found> {
     loop {
         let announced = word.fetch_or(ASLEEP, Relaxed) | ASLEEP; // R1
-        let told = heavy_barrier();
+        let answered = heavy_barrier();
         // R2
         if let Some(found) = watch.look() {
             return Some(found);
         }
         // As long as it is slept on to the end, the announcement stands and need not be made again.
         loop {
-            let nap = watch.until_inquiry().min(if told { Duration::MAX } else { NAP });
+            let nap = watch.until_inquiry().min(if answered { Duration::MAX } else { NAP });
             let Some(nap) = cut(nap, deadline) else {
                 watch.inquire();
                 return watch.look();
@@ -131,8 +131,8 @@ fn cut(nap: Duration, deadline: Option<Instant>) -> Option<Duration> {
 
 /// Wakes whoever sleeps on `word`, if someone does.
 ///
-/// One try is enough: if the word changed meanwhile, a sleeper announced itself after what this caller
-/// published, and will find it when it looks.
+/// One try is enough: if the word changed meanwhile, either nobody sleeps on it any more, or one announced itself
+/// after what this caller published, and will find it when it looks.
 #[cold]
 pub(crate) fn wake(word: &AtomicU32) {
     let seen = word.load(Relaxed);

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use nix::errno::Errno;
 use nix::sys::mman::MmapAdvise;
@@ -105,6 +106,8 @@ pub struct Region {
     backing: Backing,
     /// What tells the file that has the locks from every other.
     file_id: Option<(u64, u64)>,
+    /// Whether a lock was seen to last as long as a mapping.
+    keeps_locks: AtomicBool,
     /// Whether messages shall cause no page fault.
     prefault: bool,
 }
@@ -114,7 +117,14 @@ const ANONYMOUS: &str = "anonymous region";
 
 impl Region {
     fn new(mapping: Arc<Mapping>, header: Header, backing: Backing, settings: &Settings) -> Self {
-        let mut region = Self { mapping, header, backing, file_id: None, prefault: settings.prefault };
+        let mut region = Self {
+            mapping,
+            header,
+            backing,
+            file_id: None,
+            keeps_locks: AtomicBool::new(false),
+            prefault: settings.prefault,
+        };
         region.file_id = region.lock_file().and_then(|file| file::id_of(file).ok());
         region
     }
@@ -192,7 +202,7 @@ impl Region {
                 Err(error) if matches!(error.reason(), Reason::Exists) => {}
                 created => return created,
             }
-            match remove_unused(path) {
+            match unused::remove(path, settings.owner()) {
                 Err(error) if matches!(error.reason(), Reason::Missing) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {}
@@ -264,9 +274,7 @@ impl Region {
             let mapping = Mapping::new(Source::Anonymous { huge: false }, shape, Access::Shared)?;
             mapping.write_header(self.header.as_bytes());
             mapping.protect_header()?;
-            // Made here, whatever the header says of the original.
-            let header = Header { home: process::home().unwrap_or(0), ..self.header };
-            Ok(Self::new(Arc::new(mapping), header, Backing::Snapshot, &Settings::default()))
+            Ok(Self::new(Arc::new(mapping), self.header, Backing::Snapshot, &Settings::default()))
         };
         let copy = file::at(&self.place(), make())?;
         let (from, to) = (self.control(), copy.control());
@@ -359,7 +367,7 @@ impl Region {
 
     /// The file that has the locks, opened anew.
     pub(crate) fn reopen(&self) -> Result<File, OsError> {
-        let gone = || OsError::new("open(/proc/self/fd)", Errno::EBADF);
+        let gone = || OsError::new("open(/proc/thread-self/fd)", Errno::EBADF);
         let own = self.lock_file().ok_or_else(gone)?;
         let file = if self.has_locks(own) {
             file::reopen(own, false)?
@@ -370,13 +378,32 @@ impl Region {
         if self.has_locks(&file) { Ok(file) } else { Err(gone()) }
     }
 
-    /// Whether another open file has locked the byte; `None` where nobody can say.
-    pub(crate) fn is_locked(&self, byte: u64) -> Option<bool> {
-        if let Some(own) = self.lock_file().filter(|file| self.has_locks(file)) {
-            let locked = lock::is_locked(own, byte).ok()?;
-            return self.has_locks(own).then_some(locked);
+    /// Whether any open file has locked the byte; `None` where nobody can say. Asked from a file opened for it: the
+    /// region's own descriptor may be closed and its number taken, even by a file that holds a lock. That can only be
+    /// one of this process, so it does for the locks of `others`, when no more files can be opened.
+    pub(crate) fn is_locked(&self, byte: u64, others: bool) -> Option<bool> {
+        let ask = |file: &File| {
+            let locked = lock::is_locked(file, byte).ok()?;
+            self.has_locks(file).then_some(locked)
+        };
+        match self.reopen() {
+            Ok(file) => ask(&file),
+            Err(_) => self.lock_file().filter(|_| others).and_then(ask),
         }
-        lock::is_locked(&self.reopen().ok()?, byte).ok()
+    }
+
+    /// Whether a lock was seen to last as long as a mapping of the file.
+    pub(crate) fn keeps_locks(&self) -> bool {
+        self.keeps_locks.load(Relaxed)
+    }
+
+    pub(crate) fn found_to_keep_locks(&self) {
+        self.keeps_locks.store(true, Relaxed);
+    }
+
+    /// Whether the memory is a copy that no other process opened.
+    pub(crate) fn is_snapshot(&self) -> bool {
+        matches!(self.backing, Backing::Snapshot)
     }
 
     /// Boot and PID namespace in which the region was made; 0: not known.

@@ -31,8 +31,8 @@ pub(super) fn enter(path: &Path, writable: bool, owner: u32) -> Result<File, Rea
     Err(Reason::BeingRemoved)
 }
 
-fn open_region(path: &Path, writable: bool) -> Result<File, Reason> {
-    let file = file::open_checked(path, writable, Some(nix::unistd::geteuid().as_raw()))?;
+fn open_region(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
+    let file = file::open_checked(path, writable, Some(owner))?;
     let mut magic = [0; 8];
     let read = file.read_at(&mut magic, 0).map_err(|source| OsError { call: "pread", source })?;
     if read < magic.len() {
@@ -50,7 +50,7 @@ fn open_region(path: &Path, writable: bool) -> Result<File, Reason> {
 /// The path is missing, is no region, or belongs to another user; its file system has no locks.
 pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
     let path = path.as_ref();
-    let ask = || Ok(lock::is_locked(&open_region(path, false)?, ATTACHED)?);
+    let ask = || Ok(lock::is_locked(&open_region(path, false, own())?, ATTACHED)?);
     file::at(&path.display().to_string(), ask())
 }
 
@@ -62,9 +62,16 @@ pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
 /// [`Reason::InUse`]; another process began to remove it and is stopped; the path is missing, is no region, or belongs to another user; its file system has no
 /// locks; its directory may not be written.
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
-    let path = path.as_ref();
+    remove(path.as_ref(), own())
+}
+
+fn own() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+pub(super) fn remove(path: &Path, owner: u32) -> Result<(), OpenError> {
     let remove = || {
-        let file = open_region(path, true)?;
+        let file = open_region(path, true, owner)?;
         let mut tries = 0;
         while !try_lock(&file, Lock::Exclusive, ATTACHED)? {
             // Another remover is no user: it will be done in a moment.

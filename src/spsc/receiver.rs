@@ -23,7 +23,7 @@ impl<T: Message> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// The sender left and the ring is empty, this process is a forked child of the receiver's, or the
+    /// The sender left or died and the ring is empty; this process is a forked child of the receiver's, or the
     /// region is corrupt.
     #[inline]
     pub fn recv(&mut self) -> Result<T, RecvError> {
@@ -140,6 +140,7 @@ impl<T: Message> Receiver<T> {
     /// # Errors
     ///
     /// Those of [`recv`](Self::recv).
+    #[inline]
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_, T>, RecvError> {
         loop {
             match self.peek(Some(Patience::Forever)) {
@@ -155,6 +156,7 @@ impl<T: Message> Receiver<T> {
     /// # Errors
     ///
     /// Those of [`try_recv`](Self::try_recv).
+    #[inline]
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_, T>, TryRecvError> {
         let at = self.peek(None)?;
         Ok(self.lend(at))

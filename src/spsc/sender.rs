@@ -23,7 +23,7 @@ impl<T: Message> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The receiver left, this process is a forked child of the sender's, or the region is corrupt.
+    /// The receiver left, or died and the ring is full; this process is a forked child of the sender's, or the region is corrupt.
     #[inline]
     pub fn send(&mut self, value: &T) -> Result<(), SendError> {
         loop {

@@ -23,7 +23,7 @@ use nix::unistd::{ForkResult, Pid, alarm};
 pub const ALONE: &str = "RINGWAY_TEST_ALONE";
 const RAN: &str = "the test ran alone";
 /// Seconds after which a hanging process is killed by its alarm.
-const LIMIT: u32 = 60;
+const LIMIT: u32 = 180;
 
 /// Runs `test` in a process of its own, whose other threads only wait: it may fork, count descriptors and
 /// mappings, and lower limits. Call it as the only statement of a `#[test]`, with a closure.
@@ -262,6 +262,14 @@ impl Raw {
 
     pub fn generation(&self, seat: usize) -> &AtomicU64 {
         self.word(PAGE + seat * self.line + 8)
+    }
+
+    pub fn died(&self, seat: usize) -> &AtomicU64 {
+        self.word(PAGE + seat * self.line + 24)
+    }
+
+    pub fn handed(&self) -> &AtomicU64 {
+        self.word(PAGE + 8 * self.line + 16)
     }
 
     pub fn head(&self) -> &AtomicU64 {

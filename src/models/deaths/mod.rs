@@ -140,7 +140,7 @@ impl Kernel {
 
     /// Takes a seat, which nobody else does.
     fn claim(&self, control: &Control, seat: usize, pid: u32) -> Claim {
-        seat::claim(&control.seats[seat], process(pid), |word| self.gone(word), |_| true).unwrap()
+        seat::claim(&control.seats[seat], process(pid), |word| self.gone(word), |_| Ok::<_, ()>(())).unwrap()
     }
 
     /// What a peer that waits does every 20 ms.

@@ -27,10 +27,10 @@ fn seat_taker_dies_anywhere() {
     at_every_step("seat: claim of a dead holder's", |kernel, run| {
         let control = control();
         // The dead one, of whom the kernel has said so before.
-        let dead = seat::claim(&control.seats[SENDER], process(9), |_| false, |_| true).unwrap();
+        let dead = seat::claim(&control.seats[SENDER], process(9), |_| false, |_| Ok::<_, ()>(())).unwrap();
         let claim = move |control: &Control, kernel: &Kernel, pid| {
             let gone = |word| word == dead.word || kernel.gone(word);
-            seat::claim(&control.seats[SENDER], process(pid), gone, |_| true)
+            seat::claim(&control.seats[SENDER], process(pid), gone, |_| Ok::<_, ()>(()))
         };
         let (taking, kernels) = (control.clone(), kernel.clone());
         let victim = run.run(kernel, move || {

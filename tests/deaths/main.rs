@@ -1,0 +1,118 @@
+//! Death, and arrest, at every instruction: a victim is held by `ptrace(2)` after k instructions of an
+//! operation and killed there, for every k; then those who are left, and a successor, must find everything as
+//! it was promised. The same with a `SIGSTOP`: nothing is ever taken from a process that only stands still.
+//!
+//! | | |
+//! |---|---|
+//! | [`victim`] | a traced process, and how it comes to an instruction |
+//! | [`trace`] | the instructions of an operation, and the way to each |
+//! | [`points`] | a case: an operation, what must be true of it, and the points at which that is tried |
+//! | [`rings`] | what the tests need of both rings |
+//! | [`scene`] | a ring before and after: what the survivors hear |
+//! | [`oracle`] | what they may hear after a death |
+//! | [`operations`] | what rings and values share: operations, claims |
+//! | [`ring_cases`], [`values`], [`regions`] | the operations, and what holds after each |
+//!
+//! By default it is every n-th instruction; with `RINGWAY_ALL_POINTS=1` every one, though a debug build, with four
+//! times as many, stops a victim at every fourth only.
+#![cfg(all(not(loom), target_arch = "x86_64"))]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod operations;
+mod oracle;
+mod points;
+mod regions;
+mod ring_cases;
+mod rings;
+mod scene;
+mod trace;
+mod values;
+mod victim;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use common::{Packet, ROLE, deadline, exec};
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use ringway::{bytes, spsc};
+
+use points::{Tally, all_points};
+
+/// Longer than all points of one kind take.
+const HOURS: Duration = Duration::from_secs(4 * 3600);
+
+/// Forks of one process share its addresses: each kind has a process of its own, which forks from one thread.
+fn in_its_own_process(role: &str) {
+    exec(role, role, true).succeed_within(if all_points() { HOURS } else { deadline() });
+}
+
+#[test]
+fn slots_outlive_a_death_at_any_instruction() {
+    in_its_own_process("spsc");
+}
+
+#[test]
+fn records_outlive_a_death_at_any_instruction() {
+    in_its_own_process("bytes");
+}
+
+#[test]
+fn values_outlive_a_death_at_any_instruction() {
+    in_its_own_process("seqlock");
+}
+
+#[test]
+fn regions_outlive_a_death_at_any_instruction() {
+    in_its_own_process("regions");
+}
+
+#[test]
+fn child_entry() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    if let Err(errno) = victim::tracing_allowed() {
+        return say(&format!("SKIPPED {role}: deaths at every instruction, for want of ptrace: {errno}"));
+    }
+    let run: fn(&mut Tally) = match role.as_str() {
+        "spsc" => ring_cases::all::<spsc::Channel<Packet>>,
+        "bytes" => ring_cases::all::<bytes::Channel>,
+        "seqlock" => values::all,
+        "regions" => regions::all,
+        other => panic!("no such role: {other}"),
+    };
+    be_on_one_processor(&role);
+    let (descriptors, started) = (open_descriptors(), Instant::now());
+    let mut tally = Tally::default();
+    run(&mut tally);
+    assert_eq!(waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD), "a child was left");
+    assert_eq!(open_descriptors(), descriptors, "descriptors were left open");
+    let seconds = started.elapsed().as_secs_f64();
+    say(&format!("{role}: {tally} in all, {seconds:.1} s"));
+}
+
+/// Tracer and victim take turns, which is ten times as fast on one processor.
+fn be_on_one_processor(role: &str) {
+    let me = Pid::from_raw(0);
+    let Ok(allowed) = sched_getaffinity(me) else { return };
+    let mut processors = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    let processor = match role {
+        "bytes" | "seqlock" => processors.next_back(),
+        _ => processors.next(),
+    };
+    let mut one = CpuSet::new();
+    if processor.is_some_and(|cpu| one.set(cpu).is_ok()) {
+        let _ = sched_setaffinity(me, &one);
+    }
+}
+
+/// On the real standard error: libtest keeps what a test that passes prints.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}

@@ -1,0 +1,106 @@
+//! Making, opening and removing a region in a file.
+
+use std::path::{Path, PathBuf};
+
+use ringway::{Reason, in_use, remove_unused, spsc};
+
+use crate::points::{Case, Tally};
+use crate::rings::FULL;
+use crate::scene::LastWords;
+use crate::victim::{Stopped, mark};
+
+type Slots = spsc::Channel<u64>;
+
+/// A directory, and in it perhaps a file with a message.
+struct Place {
+    dir: tempfile::TempDir,
+    words: LastWords,
+}
+
+impl Place {
+    fn new(there: bool) -> Self {
+        let place = Self {
+            dir: tempfile::Builder::new().prefix("ringway-deaths-").tempdir_in("/dev/shm").unwrap(),
+            words: LastWords::new(),
+        };
+        if there {
+            Slots::create(place.path(), FULL).unwrap().sender().unwrap().try_send(&7).unwrap();
+        }
+        place
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("ring")
+    }
+
+    /// The file is missing, or whole and of use; nothing else is there. How many messages lie in it.
+    fn found(&self) -> Option<u64> {
+        let names = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| name == "ring"), "more than a region was left");
+        match Slots::open(self.path()) {
+            Ok(channel) => {
+                let mut rx = channel.receiver().unwrap();
+                let held = rx.len();
+                assert!(held == 0 || rx.try_recv() == Ok(7));
+                Some(held)
+            }
+            Err(error) if matches!(error.reason(), Reason::Missing) => None,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+pub fn all(tally: &mut Tally) {
+    let options = || Slots::options().capacity(FULL);
+    // What is found before, and what after it is done.
+    region_case("create", None, Some(0), true, tally, &|path| Slots::create(path, FULL).map(Some));
+    region_case("open", Some(1), Some(1), true, tally, &|path| Slots::open(path).map(Some));
+    region_case("open_or_create", None, Some(0), true, tally, &|path| options().open_or_create(path).map(Some));
+    region_case("recreate", Some(1), Some(0), false, tally, &|path| options().recreate(path).map(Some));
+    region_case("remove_unused", Some(1), None, false, tally, &|path| remove_unused(path).map(|()| None));
+}
+
+type Act<'a> = &'a dyn Fn(&Path) -> Result<Option<Slots>, ringway::OpenError>;
+
+fn region_case(operation: &str, before: Option<u64>, after: Option<u64>, stops: bool, tally: &mut Tally, act: Act<'_>) {
+    let victim = |place: &Place| {
+        let path = place.path();
+        mark();
+        let done = act(&path);
+        place.words.say(u64::from(done.is_err()));
+        mark();
+        assert!(done.is_ok() || before.is_some());
+    };
+    let killed = |place: Place, _: usize| {
+        let said = place.words.said();
+        // Nobody holds on to it.
+        let there = place.path().exists();
+        assert!(!there || !in_use(place.path()).unwrap(), "the dead use it");
+        let found = place.found();
+        assert!(found.is_none() || found == before || found == after, "{found:?}");
+        assert!(found.is_some() || before.is_none() || operation.starts_with("re"), "it is lost");
+        assert!(said.is_none() || found == after, "it said that it was done: {found:?}");
+        if found.is_some() {
+            remove_unused(place.path()).unwrap();
+            assert_eq!(place.found(), None);
+        }
+        u64::from(if before == after { said == Some(0) } else { found == after })
+    };
+    let stopped = |place: Place, victim: Stopped| {
+        let removed = match remove_unused(place.path()) {
+            Ok(()) => true,
+            Err(error) if matches!(error.reason(), Reason::InUse) => false,
+            Err(error) if matches!(error.reason(), Reason::Missing) && before.is_none() => false,
+            Err(other) => panic!("{other}"),
+        };
+        victim.go_on();
+        let said = place.words.said();
+        assert_eq!(said == Some(1), removed && before.is_some(), "who was there first?");
+        assert_eq!(place.found(), if removed { None } else { after });
+    };
+    let name = ["region", operation, if before.is_some() { "there" } else { "new" }];
+    let set_up = || Place::new(before.is_some());
+    let stopped: &dyn Fn(Place, Stopped) = &stopped;
+    Case { name, set_up: &set_up, victim: &victim, killed: &killed, done: 1, stopped: stops.then_some(stopped) }
+        .run(tally);
+}

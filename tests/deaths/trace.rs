@@ -1,0 +1,109 @@
+//! The instructions of an operation, and the cheapest way to each.
+//!
+//! One victim is stepped through the whole operation, so that it is known where each instruction lies. Every later
+//! one runs at full speed to a breakpoint at or shortly before its own.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::victim::Victim;
+
+/// The instructions of one operation, as one victim made them.
+pub struct Trace {
+    /// Instruction and stack pointer before each.
+    places: Vec<(u64, u64)>,
+    /// How to come to each.
+    ways: Vec<Way>,
+    /// It ended in a sleep, which is one more point.
+    sleeps: bool,
+}
+
+/// The last leg to an instruction, from an earlier one: to the n-th pass of a breakpoint there, or by a step if n
+/// is 0.
+#[derive(Clone, Copy)]
+struct Way {
+    from: usize,
+    passes: usize,
+}
+
+impl Trace {
+    pub fn of(mut victim: Victim) -> Self {
+        let mut places = vec![];
+        let sleeps = loop {
+            if victim.is_over() {
+                break false;
+            }
+            places.push(victim.place());
+            assert!(places.len() < 1_000_000, "it is never over");
+            if victim.falls_asleep() {
+                break true;
+            }
+            victim.step();
+        };
+        victim.kill();
+        Self { ways: Self::ways(&places), places, sleeps }
+    }
+
+    /// The cheapest ways: by breakpoints from the start or from a place that is cheap to come to, then by steps.
+    fn ways(places: &[(u64, u64)]) -> Vec<Way> {
+        const PASS: usize = 3;
+        const CHEAP: usize = 2 * PASS;
+        let mut seen = HashMap::<u64, Vec<usize>>::new();
+        let mut ways = vec![(0, Way { from: 0, passes: 0 })];
+        let mut cheap = VecDeque::from([0]);
+        for (k, (place, _)) in places.iter().enumerate().skip(1) {
+            let here = seen.entry(*place).or_default();
+            here.push(k);
+            let passes = |from: usize| here.len() - here.partition_point(|at| *at <= from);
+            let by_breakpoint = |from: usize| (ways[from].0 + PASS * passes(from), Way { from, passes: passes(from) });
+            let by_step = (ways[k - 1].0 + 1, Way { from: k - 1, passes: 0 });
+            let way = cheap.iter().map(|from| by_breakpoint(*from)).chain([by_step]).min_by_key(|(cost, _)| *cost);
+            let way = way.unwrap();
+            if way.0 <= CHEAP {
+                cheap.push_back(k);
+            }
+            if cheap.len() > 16 {
+                cheap.pop_front();
+            }
+            ways.push(way);
+        }
+        ways.into_iter().map(|(_, way)| way).collect()
+    }
+
+    pub fn instructions(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn points(&self) -> usize {
+        self.places.len() + usize::from(self.sleeps)
+    }
+
+    /// Whether the k-th point is the sleep.
+    pub fn is_sleep(&self, k: usize) -> bool {
+        k == self.places.len()
+    }
+
+    /// Lets the victim come to the k-th point, or to the instruction with which it falls asleep.
+    pub fn lead(&self, victim: &mut Victim, k: usize) -> Arrival {
+        let k = k.min(self.places.len() - 1);
+        let mut legs: Vec<usize> =
+            std::iter::successors(Some(k), |k| Some(self.ways[*k].from)).take_while(|k| *k > 0).collect();
+        while let Some(k) = legs.pop() {
+            let ((place, _), passes) = (self.places[k], self.ways[k].passes);
+            if victim.is_over() || !victim.run_to(place, passes) {
+                return Arrival::Over;
+            }
+            if passes == 0 {
+                victim.step();
+            }
+        }
+        if victim.place() == self.places[k] { Arrival::Exact } else { Arrival::Elsewhere }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arrival {
+    Exact,
+    /// This victim's run was not quite that of the first.
+    Elsewhere,
+    Over,
+}

@@ -1,0 +1,207 @@
+//! ptrace: a process that is held at a point of its operation, killed there or stopped.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::Pid;
+
+use crate::common::{Child, fork};
+
+fn ptrace(request: libc::c_uint, pid: Pid, address: usize, data: usize) -> Result<(), Errno> {
+    let address = std::ptr::without_provenance_mut::<libc::c_void>(address);
+    // SAFETY: none of the requests made here has the kernel write to this process's memory.
+    Errno::result(unsafe { libc::ptrace(request, pid.as_raw(), address, data) }).map(drop)
+}
+
+pub fn tracing_allowed() -> Result<(), Errno> {
+    let mut child = fork("traced child", || {
+        if let Err(errno) = ptrace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0, 0) {
+            std::process::exit(errno as i32);
+        }
+    });
+    match child.end() {
+        WaitStatus::Exited(_, 0) => Ok(()),
+        WaitStatus::Exited(_, code) => Err(Errno::from_raw(code)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Where a victim's operation begins and ends: a traced process stops here.
+#[inline(never)]
+pub fn mark() {
+    // SAFETY: a trap, which changes nothing.
+    unsafe { std::arch::asm!("int3") }
+}
+
+const TRAP: u8 = 0xCC;
+const NOP: u8 = 0x90;
+
+/// A forked process that is held after some instructions of its operation.
+pub struct Victim {
+    child: Child,
+    /// Where it traps at the end of the operation.
+    end: u64,
+}
+
+impl Victim {
+    /// One that is held where its operation begins.
+    pub fn new(name: &str, work: impl FnOnce()) -> Self {
+        let child = fork(name, || {
+            ptrace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0, 0).unwrap();
+            work();
+        });
+        let mut victim = Self { child, end: 0 };
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
+        if !matches!(
+            waitid(Id::Pid(victim.pid()), peek).unwrap(),
+            WaitStatus::Stopped(..) | WaitStatus::PtraceEvent(..)
+        ) {
+            victim.child.succeed();
+        }
+        victim.wait();
+        ptrace(libc::PTRACE_SETOPTIONS, victim.pid(), 0, libc::PTRACE_O_EXITKILL as usize).unwrap();
+        victim.end = victim.registers().rip - 1;
+        victim
+    }
+
+    pub fn pid(&self) -> Pid {
+        self.child.pid
+    }
+
+    fn wait(&mut self) {
+        match waitpid(self.pid(), None).unwrap() {
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
+            WaitStatus::Stopped(..) => panic!("stopped by another signal"),
+            ended => panic!("the victim ended early: {ended:?}"),
+        }
+    }
+
+    fn registers(&self) -> libc::user_regs_struct {
+        let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: the kernel writes one such struct there.
+        let result =
+            unsafe { libc::ptrace(libc::PTRACE_GETREGS, self.pid().as_raw(), nothing, registers.as_mut_ptr()) };
+        Errno::result(result).unwrap();
+        // SAFETY: plain numbers, and zeroed at least.
+        unsafe { registers.assume_init() }
+    }
+
+    fn set_place(&self, rip: u64) {
+        ptrace(libc::PTRACE_POKEUSER, self.pid(), std::mem::offset_of!(libc::user_regs_struct, rip), rip as usize)
+            .unwrap();
+    }
+
+    /// Eight bytes of its memory, from an aligned address on.
+    fn peek(&self, address: u64) -> u64 {
+        let address = std::ptr::without_provenance_mut::<libc::c_void>(address as usize);
+        Errno::clear();
+        // SAFETY: reads the victim's memory.
+        let word = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, self.pid().as_raw(), address, 0) };
+        assert!(word != -1 || Errno::last_raw() == 0, "PTRACE_PEEKTEXT: {}", Errno::last());
+        word as u64
+    }
+
+    /// Changes a byte of its text, and returns what was there.
+    fn poke(&self, address: u64, byte: u8) -> u8 {
+        let word = address & !7;
+        let mut bytes = self.peek(word).to_ne_bytes();
+        let before = std::mem::replace(&mut bytes[(address - word) as usize], byte);
+        ptrace(libc::PTRACE_POKETEXT, self.pid(), word as usize, u64::from_ne_bytes(bytes) as usize).unwrap();
+        before
+    }
+
+    pub fn step(&mut self) {
+        ptrace(libc::PTRACE_SINGLESTEP, self.pid(), 0, 0).unwrap();
+        self.wait();
+    }
+
+    /// Instruction and stack pointer.
+    pub fn place(&self) -> (u64, u64) {
+        let registers = self.registers();
+        (registers.rip, registers.rsp)
+    }
+
+    /// Whether it is at the end of its operation.
+    pub fn is_over(&self) -> bool {
+        self.registers().rip == self.end
+    }
+
+    /// Whether the next instruction is the system call in which it sleeps on a word of a region.
+    pub fn falls_asleep(&self) -> bool {
+        let registers = self.registers();
+        let byte = |address: u64| self.peek(address & !7) >> (address % 8 * 8) & 0xFF;
+        (registers.rax, registers.rsi) == (libc::SYS_futex as u64, libc::FUTEX_WAIT as u64)
+            && (byte(registers.rip), byte(registers.rip + 1)) == (0x0F, 0x05)
+    }
+
+    /// Runs until it comes to `address` for the n-th time from here; false if the operation is over before.
+    pub fn run_to(&mut self, address: u64, times: usize) -> bool {
+        for _ in 0..times {
+            if self.registers().rip == address {
+                // Off the breakpoint; a repeated instruction comes back to itself.
+                self.step();
+                if self.registers().rip == address {
+                    continue;
+                }
+            }
+            let byte = self.poke(address, TRAP);
+            ptrace(libc::PTRACE_CONT, self.pid(), 0, 0).unwrap();
+            self.wait();
+            self.poke(address, byte);
+            let place = self.registers().rip - 1;
+            self.set_place(place);
+            if place != address {
+                assert_eq!(place, self.end, "an unknown trap");
+                return false;
+            }
+        }
+        true
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill();
+    }
+
+    /// Leaves it alone, but for the signal.
+    pub fn release(self, signal: Option<Signal>) -> Child {
+        self.poke(self.end, NOP);
+        ptrace(libc::PTRACE_DETACH, self.pid(), 0, signal.map_or(0, |signal| signal as usize)).unwrap();
+        self.child
+    }
+}
+
+/// Sooner than by looking again and again.
+fn wait_for_end(child: &Child) {
+    waitid(Id::Pid(child.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+}
+
+/// Does something in a process that then ends without leaving its seat.
+pub fn die(work: impl FnOnce()) {
+    let mut child = fork("predecessor", work);
+    wait_for_end(&child);
+    child.end();
+}
+
+/// A process that was stopped by a `SIGSTOP`, and is not traced.
+pub struct Stopped(Child);
+
+impl Stopped {
+    pub fn new(child: Child) -> Self {
+        let status = waitpid(child.pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(status, WaitStatus::Stopped(child.pid, Signal::SIGSTOP));
+        Self(child)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.pid.as_raw() as u32
+    }
+
+    /// Lets it go on, and demands that it ends well.
+    pub fn go_on(mut self) {
+        kill(self.0.pid, Signal::SIGCONT).unwrap();
+        wait_for_end(&self.0);
+        self.0.succeed();
+    }
+}
