@@ -14,11 +14,10 @@ use crate::layout::{Control, SENDER};
 
 const MARKED: u64 = 1 << 63;
 const SHIFT: u32 = 43;
-const KEPT: u64 = (1 << SHIFT) - 1;
+pub(crate) const KEPT: u64 = (1 << SHIFT) - 1;
 const GENERATIONS: u64 = 1 << (63 - SHIFT);
 
 /// A stamp or header with the news that `generation` died.
-#[cold]
 pub(crate) fn marked(word: u64, generation: u64) -> u64 {
     MARKED | (generation % GENERATIONS) << SHIFT | word & KEPT
 }

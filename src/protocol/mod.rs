@@ -62,8 +62,10 @@ pub(crate) struct State {
     pub holder: u64,
     /// A peer of this generation or an earlier one is none whose end is news.
     pub baseline: u64,
-    /// Sender: the generation whose death its first message brings news of, or 0 (see [`mark`]).
-    pub news: u64,
+    /// Sender: what marks the stamp or header of its first message with the news of a death, or 0 (see [`mark`]).
+    mark: u64,
+    /// Where this endpoint went on when it took its seat.
+    began: u64,
     /// Receiver: the position of the last message that was lent in place, by this one or its predecessor.
     pub handed: u64,
     /// What was found to be wrong: [`Fault`] as a number, 0 = nothing.
@@ -74,12 +76,12 @@ pub(crate) struct State {
 
 impl State {
     pub fn new(holder: u64, pos: u64, offset: u64, baseline: u64) -> Self {
-        Self { pos, limit: pos, offset, holder, baseline, news: 0, handed: 0, fault: 0, found: 0, at: 0 }
+        Self { pos, limit: pos, offset, holder, baseline, mark: 0, began: pos, handed: 0, fault: 0, found: 0, at: 0 }
     }
 
     /// Where the region says that this endpoint goes on.
     fn go_on(mut self, pos: u64, offset: u64) -> Self {
-        (self.pos, self.limit, self.offset) = (pos, pos, offset);
+        (self.pos, self.limit, self.began, self.offset) = (pos, pos, pos, offset);
         self
     }
 
@@ -89,10 +91,23 @@ impl State {
         self.pos != 0 && self.handed == self.pos
     }
 
-    /// A stamp or header on its way into the region: the first one brings the news of a death, if there is some.
-    #[inline(always)]
-    fn with_news(&mut self, word: u64) -> u64 {
-        if self.news == 0 { word } else { mark::marked(word, core::mem::take(&mut self.news)) }
+    /// Marks the first message, whose stamp or header is `word` in what a mark takes the place of.
+    fn bring_news(mut self, control: &Control, word: u64) -> Self {
+        let died = seat::died(&control.seats[SENDER]);
+        if died > told(control) {
+            self.mark = (mark::marked(word, died) ^ word) & !mark::KEPT;
+        }
+        self
+    }
+
+    /// Called whenever a sender has looked for space and found it. Only its first message is marked: until that is
+    /// out, it must look again.
+    fn mark_only_first(&mut self) {
+        if self.pos == self.began {
+            self.limit = self.pos;
+        } else {
+            self.mark = 0;
+        }
     }
 
     /// The two reasons that end an endpoint for good.
@@ -114,14 +129,6 @@ impl State {
         (self.pos, self.limit) = (0, 0);
         Stop::Corrupt(corrupt)
     }
-}
-
-/// A sender's private state after it took its seat, but for where it goes on.
-fn sender_begins(control: &Control, holder: u64) -> State {
-    let mut s = State::new(holder, 0, 0, receiver_baseline(control));
-    let died = seat::died(&control.seats[SENDER]);
-    s.news = if died > told(control) { died } else { 0 };
-    s
 }
 
 /// A receiver's private state after it took its seat, but for where it goes on.

@@ -21,7 +21,7 @@
 //! and is then read again.
 
 use super::seat::End;
-use super::{State, Stop, glance, mark, receiver_begins, seat, sender_begins};
+use super::{State, Stop, glance, mark, receiver_baseline, receiver_begins, seat};
 use crate::error::Fault;
 use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -109,12 +109,12 @@ impl RecordRing {
 
     /// The state of a sender that just took its seat: it goes on where the last committed record ends.
     pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = sender_begins(&self.control, holder);
+        let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
         let head = self.checked_head(&mut s)?;
         let walk = self.walk(head);
         match walk.stopped_by {
             Some(found) => Err(s.poison(Fault::RecordHeader, found)),
-            None => Ok(s.go_on(walk.end, self.offset_of(walk.end))),
+            None => Ok(s.go_on(walk.end, self.offset_of(walk.end)).bring_news(&self.control, tag_of(walk.end))),
         }
     }
 
@@ -214,6 +214,9 @@ impl RecordRing {
             None => return Err(Stop::Blocked),
             Some(died) => return Err(Stop::Ended(died)),
         }
+        if s.mark != 0 {
+            s.mark_only_first();
+        }
         Ok(())
     }
 
@@ -245,8 +248,7 @@ impl RecordRing {
     #[inline(always)]
     pub fn publish(&self, s: &mut State, len: usize) {
         self.zero_next(s, len);
-        let header = s.with_news(header_of(s.pos, len));
-        self.data.word(s.offset as usize).store(header, Release); // B1
+        self.data.word(s.offset as usize).store(header_of(s.pos, len) ^ s.mark, Release); // B1
         self.step(s, words_of(len));
     }
 

@@ -16,7 +16,7 @@
 //! order (so the published slots from the head on have no gap, and [`SlotRing::end`] can halve).
 
 use super::seat::End;
-use super::{State, Stop, glance, mark, receiver_begins, seat, sender_begins};
+use super::{State, Stop, glance, mark, receiver_baseline, receiver_begins, seat};
 use crate::error::Fault;
 use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -60,9 +60,9 @@ impl SlotRing {
 
     /// The state of a sender that just took its seat: it goes on where the last committed message ends.
     pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = sender_begins(&self.control, holder);
+        let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
         let pos = self.end(self.checked_head(&mut s)?);
-        Ok(s.go_on(pos, self.offset_of(pos)))
+        Ok(s.go_on(pos, self.offset_of(pos)).bring_news(&self.control, pos + 1))
     }
 
     /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
@@ -142,6 +142,9 @@ impl SlotRing {
             None => return Err(Stop::Blocked),
             Some(died) => return Err(Stop::Ended(died)),
         }
+        if s.mark != 0 {
+            s.mark_only_first();
+        }
         Ok(())
     }
 
@@ -155,8 +158,7 @@ impl SlotRing {
     /// Publishes the slot that [`SlotRing::reserve`] found free.
     #[inline(always)]
     pub fn publish(&self, s: &mut State) {
-        let stamp = s.with_news(s.pos + 1);
-        self.stamp(s.offset).store(stamp, Release); // A1
+        self.stamp(s.offset).store((s.pos + 1) ^ s.mark, Release); // A1
         self.step(s);
     }
 
