@@ -51,6 +51,8 @@ impl Place {
 }
 
 pub fn all(tally: &mut Tally) {
+    // What a process does at its first region only, its children find done.
+    assert_eq!(Place::new(true).found(), Some(1));
     let options = || Slots::options().capacity(FULL);
     // What is found before, and what after it is done.
     region_case("create", None, Some(0), true, tally, &|path| Slots::create(path, FULL).map(Some));

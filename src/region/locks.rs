@@ -1,0 +1,66 @@
+//! The file that has a region's locks: asked who holds one, and opened anew to take one.
+//!
+//! Files and memfds have their own; an anonymous region has an empty memfd for it.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+
+use nix::errno::Errno;
+
+use super::{Backing, Region};
+use crate::error::OsError;
+use crate::os::{file, lock};
+use crate::sync::Ordering::Relaxed;
+
+impl Region {
+    /// The file that has the region's locks.
+    pub(super) fn lock_file(&self) -> Option<&File> {
+        match &self.backing {
+            Backing::File { file, .. } | Backing::Memfd(file) => Some(file),
+            Backing::Anonymous(file) => file.as_ref(),
+            Backing::Snapshot => None,
+        }
+    }
+
+    /// Whether this still is the file that has the locks. If somebody closed its descriptor, another file may
+    /// have its number.
+    fn has_locks(&self, file: &File) -> bool {
+        self.file_id.is_some() && file::id_of(file).ok() == self.file_id
+    }
+
+    /// The file that has the locks, opened anew.
+    pub(crate) fn reopen(&self) -> Result<File, OsError> {
+        let gone = || OsError::new("open(/proc/thread-self/fd)", Errno::EBADF);
+        let own = self.lock_file().ok_or_else(gone)?;
+        let file = if self.has_locks(own) {
+            file::reopen(own, false)?
+        } else {
+            let path = self.path().ok_or_else(gone)?;
+            file::open_checked(path, false, None).map_err(|_| gone())?
+        };
+        if self.has_locks(&file) { Ok(file) } else { Err(gone()) }
+    }
+
+    /// Whether any open file has locked the byte; `None` where nobody can say. Asked from a file opened for it: the
+    /// region's own descriptor may be closed and its number taken, even by a file that holds a lock. That can only be
+    /// one of this process, so it does for the locks of `others`, when no more files can be opened.
+    pub(crate) fn is_locked(&self, byte: u64, others: bool) -> Option<bool> {
+        let ask = |file: &File| {
+            let locked = lock::is_locked(file, byte).ok()?;
+            self.has_locks(file).then_some(locked)
+        };
+        match self.reopen() {
+            Ok(file) => ask(&file),
+            Err(_) => self.lock_file().filter(|_| others).and_then(ask),
+        }
+    }
+
+    /// Whether a lock was seen to last as long as a mapping of the file.
+    pub(crate) fn keeps_locks(&self) -> bool {
+        self.keeps_locks.load(Relaxed)
+    }
+
+    pub(crate) fn found_to_keep_locks(&self) {
+        self.keeps_locks.store(true, Relaxed);
+    }
+}

@@ -1,0 +1,297 @@
+//! Making and opening regions: whole or not at all, and only when everything is as it should be.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::resource::Resource;
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::header::Spec;
+use super::{ANONYMOUS, Backing, MEMFD, Region, Settings, control, unused};
+use crate::error::OsError;
+use crate::layout::{ATTACHED, FIRST, Header, Kind, WORD};
+use crate::open_error::{OpenError, Reason};
+use crate::os::file::{self, Unnamed};
+use crate::os::lock::{Lock, try_lock};
+use crate::os::mapping::{Access, Mapping, Shape, Source};
+use crate::os::process;
+use crate::os::usage::limit;
+use crate::protocol::seat;
+use crate::sync::Ordering::Relaxed;
+
+impl Region {
+    /// Makes the file `path`, whole or not at all.
+    pub(crate) fn create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        file::at(&path.display().to_string(), Self::create_inner(path, spec, settings))
+    }
+
+    fn create_inner(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
+        if settings.huge_pages {
+            return Err(Reason::HugePagesUnsupported);
+        }
+        if path.symlink_metadata().is_ok() {
+            return Err(Reason::Exists);
+        }
+        let unnamed = Unnamed::beside(path)?;
+        let page = file::page_size(unnamed.file())?;
+        let header = new_header(spec, page)?;
+        file::reserve(unnamed.file(), settings.mode, header.region_len)?;
+        let mapping = fill_in(Source::File(unnamed.file()), &header, spec, settings)?;
+        // A file system without locks has regions that nobody can tell to be unused.
+        let _ = try_lock(unnamed.file(), Lock::Shared, ATTACHED);
+        let file = unnamed.link(path)?;
+        Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
+    }
+
+    /// Opens the file `path` if everything about it is as it should be.
+    pub(crate) fn open(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
+        file::at(&path.display().to_string(), Self::open_inner(path, spec, settings, access))
+    }
+
+    fn open_inner(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, Reason> {
+        let file = unused::enter(path, access == Access::Shared, settings.owner())?;
+        let header = read_header(&file, spec)?;
+        let mapping = attach(&file, &header, spec, settings, access)?;
+        Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
+    }
+
+    /// Opens the file `path` for reading, whatever kind of channel it is.
+    pub(crate) fn inspect(path: &Path) -> Result<(Self, Kind), OpenError> {
+        let open = || {
+            let settings = Settings::default();
+            let file = unused::enter(path, false, settings.owner())?;
+            let spec = copy_header(&file)?.spec()?;
+            let header = read_header(&file, &spec)?;
+            let mapping = attach(&file, &header, &spec, &settings, Access::ReadOnly)?;
+            let backing = Backing::File { file, path: path.to_owned() };
+            Ok((Self::new(mapping, header, backing, &settings), spec.kind))
+        };
+        file::at(&path.display().to_string(), open())
+    }
+
+    /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
+    /// and the others open that.
+    pub(crate) fn open_or_create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        // Each turn but the last means that the file came or went in between.
+        for _ in 0..1000 {
+            match Self::open(path, spec, settings, Access::Shared) {
+                Err(error) if matches!(error.reason(), Reason::Missing) => {}
+                opened => return opened,
+            }
+            match Self::create(path, spec, settings) {
+                Err(error) if matches!(error.reason(), Reason::Exists) => {}
+                created => return created,
+            }
+        }
+        Self::open(path, spec, settings, Access::Shared)
+    }
+
+    /// Makes the file `path` anew, unless someone is attached to the one there.
+    pub(crate) fn recreate(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        for _ in 0..1000 {
+            match Self::create(path, spec, settings) {
+                Err(error) if matches!(error.reason(), Reason::Exists) => {}
+                created => return created,
+            }
+            match unused::remove(path, settings.owner()) {
+                Err(error) if matches!(error.reason(), Reason::Missing) => {}
+                Err(error) => return Err(error),
+                Ok(()) => {}
+            }
+        }
+        Self::create(path, spec, settings)
+    }
+
+    /// A region for this process and the children it forks.
+    pub(crate) fn anonymous(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        let make = || {
+            if settings.huge_pages && spec.mirrored {
+                // The kernel mirrors no huge pages without a file, so they get one that nobody can have.
+                let (mapping, header, file) = make_memfd(spec, settings)?;
+                return Ok(Self::new(mapping, header, Backing::Anonymous(Some(file)), settings));
+            }
+            let huge = settings.huge_pages;
+            let page = if huge { file::huge_page()? } else { file::base_page()? };
+            let header = new_header(spec, page)?;
+            if !huge {
+                file::check_memory(header.region_len)?;
+            }
+            let mapping = fill_in(Source::Anonymous { huge }, &header, spec, settings)?;
+            Ok(Self::new(mapping, header, Backing::Anonymous(file::for_locks()), settings))
+        };
+        file::at(ANONYMOUS, make())
+    }
+
+    /// A region behind a descriptor that can be inherited or sent, and never truncated.
+    pub(crate) fn memfd(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        let (mapping, header, file) = file::at(MEMFD, make_memfd(spec, settings))?;
+        Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
+    }
+
+    /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
+    pub(crate) fn from_fd(fd: OwnedFd, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
+        let file = File::from(fd);
+        let open = || {
+            let metadata = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
+            if !metadata.is_file() {
+                return Err(Reason::NotAFile { found: "a descriptor of something else" });
+            }
+            let seals = file::seals(&file).map_or(0, |seals| seals.bits() as u32);
+            let expected = file::SEALS.bits() as u32;
+            if seals & expected != expected {
+                return Err(Reason::Unsealed { found: seals, expected });
+            }
+            // Seals do not keep a peer from punching a hole, and the kernel may have no huge page to fill it.
+            if file::page_size(&file)? != file::base_page()? && !settings.huge_pages {
+                return Err(Reason::HugePagesUnasked);
+            }
+            let header = read_header(&file, spec)?;
+            let mapping = attach(&file, &header, spec, settings, access)?;
+            Ok((mapping, header))
+        };
+        let (mapping, header) = file::at(MEMFD, open())?;
+        Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
+    }
+
+    /// A private copy of this region, word by word, with nobody in its seats. What was written meanwhile
+    /// may be in it or not, or in part.
+    ///
+    /// A mapping with `MAP_PRIVATE` would not do: a page shows what others store until it is first
+    /// written, and a mirrored one would be copied twice.
+    pub(crate) fn copy(&self, spec: &Spec) -> Result<Self, OpenError> {
+        let make = || {
+            let shape = shape(&self.header, spec);
+            file::check_memory(shape.len as u64)?;
+            let mapping = Mapping::new(Source::Anonymous { huge: false }, shape, Access::Shared)?;
+            mapping.write_header(self.header.as_bytes());
+            mapping.protect_header()?;
+            Ok(Self::new(Arc::new(mapping), self.header, Backing::Snapshot, &Settings::default()))
+        };
+        let copy = file::at(&self.place(), make())?;
+        let (from, to) = (self.control(), copy.control());
+        for (from, to) in from.seats.iter().zip(&to.seats) {
+            seat::copy_vacant(from, to);
+        }
+        // `told` stays 0: whoever receives from the copy is to hear where it ends.
+        to.latest.store(from.latest.load(Relaxed), Relaxed);
+        copy.data().copy_from(&self.data(), self.header.data_len as usize / WORD);
+        Ok(copy)
+    }
+}
+
+/// The capacity of a region to be made.
+fn wanted(spec: &Spec) -> Result<u64, Reason> {
+    spec.capacity.ok_or(Reason::Capacity { found: 0, expected: "one to be set before the region is made" })
+}
+
+/// The header of a region made here and now.
+fn new_header(spec: &Spec, page: usize) -> Result<Header, Reason> {
+    spec.header(wanted(spec)?, page, process::home().unwrap_or(0))
+}
+
+/// A sealed memfd with a region in it.
+fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header, File), Reason> {
+    let huge = settings.huge_pages;
+    let file = file::memfd(huge).map_err(|reason| match reason {
+        Reason::Os(error) if huge && error.errno() != Errno::EPERM => Reason::HugePagesUnsupported,
+        other => other,
+    })?;
+    let page = file::page_size(&file)?;
+    let header = new_header(spec, page)?;
+    if !huge {
+        file::check_memory(header.region_len)?;
+    }
+    file::reserve(&file, settings.mode, header.region_len).map_err(|reason| match reason {
+        Reason::NoSpace { needed } if huge => Reason::NoHugePages { needed },
+        other => other,
+    })?;
+    let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
+    file::seal(&file)?;
+    Ok((mapping, header, file))
+}
+
+fn shape(header: &Header, spec: &Spec) -> Shape {
+    Shape {
+        page: header.page_size as usize,
+        len: header.region_len as usize,
+        mirror: if spec.mirrored { header.data_len as usize } else { 0 },
+    }
+}
+
+/// Maps a new region and writes its header and its first position.
+fn fill_in(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
+    let shape = shape(header, spec);
+    let mapping = Mapping::new(source, shape, Access::Shared).map_err(|error| match error.errno() {
+        Errno::ENOMEM if settings.huge_pages => Reason::NoHugePages { needed: header.region_len },
+        _ => error.into(),
+    })?;
+    if matches!(source, Source::Anonymous { .. }) {
+        // A file's memory was reserved with its length; this is the same for memory without a file.
+        mapping.prefault()?;
+    }
+    mapping.write_header(header.as_bytes());
+    let mapping = Arc::new(mapping);
+    control(&mapping).consumed.head.store(FIRST, Relaxed);
+    settle(&mapping, settings)?;
+    Ok(mapping)
+}
+
+/// Maps a region whose header was checked.
+fn attach(
+    file: &File,
+    header: &Header,
+    spec: &Spec,
+    settings: &Settings,
+    access: Access,
+) -> Result<Arc<Mapping>, Reason> {
+    let mapping = Mapping::new(Source::File(file), shape(header, spec), access)?;
+    if access == Access::Shared {
+        file::fill_holes(file, header.region_len)?;
+    }
+    settle(&mapping, settings)?;
+    Ok(Arc::new(mapping))
+}
+
+/// What is done to every mapping, new or attached.
+fn settle(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
+    mapping.protect_header()?;
+    if settings.prefault {
+        mapping.prefault()?;
+    }
+    if settings.lock {
+        let needed = mapping.shape().len as u64;
+        mapping.lock().map_err(|error| match error.errno() {
+            Errno::ENOMEM | Errno::EPERM | Errno::EAGAIN => {
+                Reason::LockLimit { needed, limit: limit(Resource::RLIMIT_MEMLOCK) }
+            }
+            _ => error.into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Copies the header out of a file, and checks it and the file's length.
+fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
+    let header = copy_header(file)?;
+    spec.check(&header, len_of(file)?, file::page_size(file)?)?;
+    Ok(header)
+}
+
+fn len_of(file: &File) -> Result<u64, OsError> {
+    file.metadata().map(|metadata| metadata.len()).map_err(|source| OsError { call: "fstat", source })
+}
+
+fn copy_header(file: &File) -> Result<Header, Reason> {
+    let (len, least) = (len_of(file)?, (2 * file::page_size(file)?) as u64 + 1);
+    if len < size_of::<Header>() as u64 {
+        return Err(Reason::Short { found: len, expected: least });
+    }
+    let mut header = Header::new_zeroed();
+    file.read_exact_at(header.as_mut_bytes(), 0).map_err(|source| OsError { call: "pread", source })?;
+    Ok(header)
+}
