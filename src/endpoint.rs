@@ -122,7 +122,7 @@ impl Endpoint {
         let Stop::Ended(end) = stop else { return stop };
         let (End::Left(generation) | End::Died(generation)) = end;
         if self.index == RECEIVER {
-            self.control.consumed.told.store(generation, Relaxed);
+            self.control.consumed.told.fetch_max(generation, Relaxed);
         }
         if let End::Died(generation) = end {
             self.state.baseline = generation;
@@ -133,19 +133,25 @@ impl Endpoint {
     /// Whether someone who is alive sits at the other end now. Asks the kernel; what it says of a dead one is
     /// from now on known to every call.
     pub fn has_peer(&self) -> bool {
-        let witness = self.witness_here();
-        witness.inquire(self.peer());
-        witness.is_held(self.peer())
+        self.inquire();
+        // A forked child may be in another PID namespace than the parent, whose witness it inherits.
+        let here = if self.is_parents() { &Witness::new(self.witness.region()) } else { &self.witness };
+        here.is_held(self.peer())
     }
 
-    /// A forked child may be in another PID namespace than the parent, whose witness it inherits.
-    fn witness_here(&self) -> Witness {
-        if self.state.holder == 0 { Witness::new(self.witness.region()) } else { self.witness.clone() }
+    fn is_parents(&self) -> bool {
+        self.state.holder == 0
+    }
+
+    fn inquire(&self) {
+        if !self.is_parents() {
+            self.witness.inquire(self.peer());
+        }
     }
 
     /// Whether the peer sat here and left or died, as far as this endpoint is concerned.
     pub fn peer_ended(&self) -> bool {
-        self.witness_here().inquire(self.peer());
+        self.inquire();
         seat::ended_since(&self.control.seats[self.peer()], self.state.baseline).is_some()
     }
 }

@@ -77,8 +77,8 @@ pub enum SendError {
     /// The receiver left. What it had not consumed stays in the region. An awake sender finds out with the
     /// message after the next.
     Closed,
-    /// The receiver died, and the ring is full. What it had not consumed stays there for its successor. Said
-    /// once for a death, even if a successor sits there by now: the next call waits for that one.
+    /// The receiver died, and the ring is full, or its successor left. What was not consumed stays there for the
+    /// next. Said once for a death, even if a successor sits there by now: the next call waits for that one.
     PeerDied {
         /// How often the receiver's seat had been taken, the dead one's turn included.
         generation: u64,
@@ -188,8 +188,8 @@ pub enum ChangedError {
     /// The writer left, and its last value was seen. A new writer may come: call again to wait for it
     /// only after [`Reader::has_writer`](crate::seqlock::Reader::has_writer) says so.
     Closed,
-    /// The writer died, and its last value was seen. Said once for a death: the next call waits for a
-    /// successor's first value.
+    /// The writer died, and the latest value was seen, be it its own or a successor's. Said once for a death: the
+    /// next call waits for a value.
     PeerDied {
         /// How often the writer's seat had been taken, the dead one's turn included.
         generation: u64,
@@ -209,8 +209,8 @@ impl fmt::Display for SendError {
             SendError::Closed => f.write_str("the receiver left"),
             SendError::PeerDied { generation } => write!(
                 f,
-                "the receiver (generation {generation}) died, and the channel is full; what it had not consumed \
-                 waits for its successor: send again to wait for that"
+                "the receiver (generation {generation}) died; what it had not consumed waits for its successor: send \
+                 again to wait for that"
             ),
             SendError::Forked => f.write_str(FORKED),
             SendError::TooLong(TooLong { found, most }) => write!(
@@ -305,8 +305,8 @@ impl fmt::Display for ChangedError {
             ChangedError::Closed => f.write_str("the writer left, and its last value was seen"),
             ChangedError::PeerDied { generation } => write!(
                 f,
-                "the writer (generation {generation}) died, and its last value was seen; wait again for its \
-                 successor's"
+                "the writer (generation {generation}) died, and the latest value was seen; wait again for its \
+                 successor's next"
             ),
             ChangedError::Timeout => f.write_str("nothing changed for all of the time given"),
             ChangedError::Corrupt(corrupt) => corrupt.fmt(f),

@@ -16,7 +16,7 @@
 //! | word | written by | read by | holds |
 //! |---|---|---|---|
 //! | `Header` | the creator, before the region can be found | everyone, once, by copy | geometry, checksum |
-//! | `Seat::holder` | whoever claims (CAS from free), the holder (to free) | everyone | [`crate::protocol::seat`]'s packing of pid, identity, generation |
+//! | `Seat::holder` | whoever claims (CAS from free, or from the dead), the holder (to free) | everyone | [`crate::protocol::seat`]'s packing of pid, identity, generation |
 //! | `Seat::generation` | claimants (`fetch_max`) | everyone | how often the seat was taken; may lag `holder` by one |
 //! | `Seat::died` | whoever has the kernel's word for it (`fetch_max`) | everyone | the newest generation that ended without leaving, 0 = none |
 //! | `Seat::barrier` | the holder, at attach | tools | [`BARRIER_REGISTERED`] or [`BARRIER_FENCES`] |
@@ -50,8 +50,8 @@
 //! ([`ATTACHED`], [`UNLINKING`], [`crate::protocol::seat::lock_byte`]). No byte of the file is ever read or
 //! written for it.
 //!
-//! What can never happen: a word with two writers that race for it, except the claim (a CAS) and the
-//! wait words (a CAS by the waker); a payload byte read through a reference.
+//! What can never happen: a word with two writers that race for it, except the claim (a CAS), the counts of a
+//! seat (which only rise) and the wait words (a CAS by the waker); a payload byte read through a reference.
 #![forbid(unsafe_code)]
 
 use crossbeam_utils::CachePadded;

@@ -16,6 +16,7 @@ use nix::errno::Errno;
 
 use crate::error::{ClaimError, EvictError, OsError};
 use crate::layout::Process;
+use crate::os::file;
 use crate::os::lifeline::Lifeline;
 use crate::os::process::{self, Fate, Pidfd};
 use crate::protocol::seat::{self, Status, holder_of, lock_byte, trial_byte};
@@ -75,20 +76,30 @@ impl Witness {
     }
 
     fn lifeline(&self, identity: u32) -> Result<Lifeline, OsError> {
-        let new = || Lifeline::new(self.region.reopen()?, self.region.page_size() as usize);
-        // Some file systems have no locks, and on some (overlayfs) the mapping refers to another file than the one
-        // that was opened and locked. So it is tried once, on a byte that is this thread's alone.
         if !self.region.keeps_locks() {
-            let byte = trial_byte(nix::unistd::gettid().as_raw() as u32, identity);
-            let mut trial = new()?;
-            trial.lock(byte)?;
-            trial.let_go();
-            if self.region.is_locked(byte, false) != Some(true) {
-                return Err(OsError::new("keep a lock by a mapping", Errno::EOPNOTSUPP));
-            }
+            self.try_locks(identity)?;
             self.region.found_to_keep_locks();
         }
-        new()
+        Lifeline::new(self.region.reopen()?, self.region.page_size() as usize)
+    }
+
+    /// Some file systems have no locks, and on some (overlayfs) the mapping refers to another file than the one that
+    /// was opened and locked. So it is tried, on a byte that is this thread's alone.
+    fn try_locks(&self, identity: u32) -> Result<(), OsError> {
+        let file = self.region.reopen()?;
+        let byte = trial_byte(nix::unistd::gettid().as_raw() as u32, identity);
+        if !file::is_overlaid(&file)? {
+            let mut trial = Lifeline::new(file, self.region.page_size() as usize)?;
+            trial.lock(byte)?;
+            trial.let_go();
+            let lasted = self.region.is_locked(byte, false);
+            drop(trial);
+            // If another holds on to it, a child that was forked meanwhile, the trial proves nothing.
+            if (lasted, self.region.is_locked(byte, false)) == (Some(true), Some(false)) {
+                return Ok(());
+            }
+        }
+        Err(OsError::new("keep a lock by a mapping", Errno::EOPNOTSUPP))
     }
 
     /// Ends the process that sits there, and waits until the kernel says that it is gone.

@@ -703,6 +703,66 @@ fn a_killed_holder_is_told_of_once_and_its_seat_is_taken() {
     });
 }
 
+/// Forks a child that does `work` and stays in its seat until it is killed, when that is done.
+fn die_after(work: impl FnOnce(seqlock::Writer<[u64; 4]>)) {
+    let done = Latest::options().anonymous().unwrap();
+    let child = fork(|| {
+        work(done.writer().unwrap());
+        loop {
+            thread::park();
+        }
+    });
+    assert_eq!(done.reader().changed(), Ok(()));
+    child.kill();
+}
+
+/// The news of a death that ends a batch early is not lost with the rest of it.
+#[test]
+fn a_batch_that_meets_a_death_half_way_leaves_it_to_be_told() {
+    alone(|| {
+        let channel = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
+        let ring = Spsc::options().capacity(3).anonymous().unwrap();
+        let (mut tx, mut words) = (channel.sender().unwrap(), ring.sender().unwrap());
+        die_after(|mut done| {
+            std::mem::forget((channel.receiver().unwrap(), ring.receiver().unwrap()));
+            done.write(&[1; 4]).unwrap();
+        });
+        assert!(!tx.has_receiver() && !words.has_receiver());
+        let record = [7; 3000];
+        assert_eq!(tx.send_slice(&[&record, &record]), Ok(1));
+        assert_eq!(tx.try_send(&record), Err(TrySendError::Refused(SendError::PeerDied { generation: 1 })));
+        assert_eq!(tx.try_send(&record), Err(TrySendError::Full));
+        assert_eq!(words.send_slice(&[1, 2, 3, 4]), Ok(3));
+        assert_eq!(words.try_send(&4), Err(TrySendError::Refused(SendError::PeerDied { generation: 1 })));
+        assert_eq!(words.try_send(&4), Err(TrySendError::Full));
+    });
+}
+
+/// A successor's first message brings the news of a death; one that did not fit before it leaves no mark on others.
+#[test]
+fn only_the_first_message_of_a_successor_is_marked() {
+    alone(|| {
+        let channel = bytes::Channel::options().capacity_bytes(4096).memfd().unwrap();
+        let raw = support::Raw::new(channel.region().fd().unwrap());
+        die_after(|mut done| {
+            let mut tx = channel.sender().unwrap();
+            tx.send(&[1; 8]).unwrap();
+            std::mem::forget(tx);
+            done.write(&[1; 4]).unwrap();
+        });
+        let mut tx = channel.sender().unwrap();
+        assert_eq!(tx.try_send(&[2; 4080]), Err(TrySendError::Full));
+        (2..5).for_each(|n| tx.try_send(&[n; 8]).unwrap());
+        let marked = |word| raw.data(word).load(std::sync::atomic::Ordering::Relaxed) >> 63 == 1;
+        assert_eq!([0, 2, 4, 6].map(marked), [false, true, false, false]);
+        let mut rx = channel.receiver().unwrap();
+        assert_eq!(rx.recv().unwrap(), [1; 8]);
+        assert_eq!(rx.recv(), Err(RecvError::PeerDied { generation: 1 }));
+        (2..5).for_each(|n| assert_eq!(rx.recv().unwrap(), [n; 8]));
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    });
+}
+
 /// A child inherits a shared mapping, but not its page tables.
 #[test]
 fn messages_cause_no_page_faults_in_a_forked_child() {

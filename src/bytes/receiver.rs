@@ -22,8 +22,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// The sender left or died and the ring is empty; this process is a forked child of the receiver's, or the
-    /// region is corrupt.
+    /// [`RecvError::Closed`] or [`RecvError::PeerDied`] once the ring is empty; this process is a forked child of the
+    /// receiver's, or the region is corrupt.
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
         loop {
             match self.recv_patiently(Some(Patience::Forever)) {
@@ -215,7 +215,8 @@ impl Receiver {
         RecvRef { at, len, again, receiver: self }
     }
 
-    /// The records as they come, each in a vector of its own, until [`recv`](Self::recv) gives an error.
+    /// The records as they come, each in a vector of its own, until [`recv`](Self::recv) gives an error. Which one, and a
+    /// [`RecvError::PeerDied`] that is told once, is lost with it: to go on with a successor, use `recv`.
     pub fn iter(&mut self) -> Iter<'_> {
         Iter { receiver: self }
     }

@@ -21,8 +21,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// The record is longer than the ring takes; the receiver left, or died and the ring is full; this process is a forked child of the
-    /// sender's, or the region is corrupt.
+    /// The record is longer than the ring takes; [`SendError::Closed`], or [`SendError::PeerDied`] if the ring is full;
+    /// this process is a forked child of the sender's, or the region is corrupt.
     #[inline]
     pub fn send(&mut self, record: &[u8]) -> Result<(), SendError> {
         loop {
@@ -119,13 +119,16 @@ impl Sender {
     /// first.
     #[inline]
     pub fn try_send_slice(&mut self, records: &[&[u8]]) -> Result<usize, TrySendError> {
+        let most = RecordRing::max_len(self.ring.capacity);
         let mut sent = 0;
         for record in records {
-            match self.reserve(record.len(), None) {
-                Ok(_) => self.ring.write(&self.end.state, record),
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => break,
+            if sent == 0 {
+                self.reserve(record.len(), None)?;
+            } else if record.len() > most || self.ring.reserve(&mut self.end.state, record.len()).is_err() {
+                // What stopped it, if it was news, the next call tells.
+                break;
             }
+            self.ring.write(&self.end.state, record);
             self.ring.publish(&mut self.end.state, record.len());
             sent += 1;
         }

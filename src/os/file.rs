@@ -186,6 +186,12 @@ pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
     fd.map(File::from).map_err(|e| OsError::new("open(/proc/thread-self/fd)", e))
 }
 
+/// Whether a mapping of the file refers to another one, as overlayfs does it.
+pub(crate) fn is_overlaid(file: &File) -> Result<bool, OsError> {
+    let system = nix::sys::statfs::fstatfs(file.as_fd()).map_err(|e| OsError::new("fstatfs", e))?;
+    Ok(system.filesystem_type() == nix::sys::statfs::OVERLAYFS_SUPER_MAGIC)
+}
+
 /// A file without a name or a byte, for its locks.
 pub(crate) fn for_locks() -> Option<File> {
     memfd_create(c"ringway-locks", MFdFlags::MFD_CLOEXEC).ok().map(File::from)

@@ -99,7 +99,7 @@ fn by_start_time(pid: u32, identity: u32) -> Fate {
     }
 }
 
-/// A process, held so that its id cannot become another's.
+/// A process, named by what no other can ever have.
 pub(crate) struct Pidfd(OwnedFd);
 
 impl Pidfd {
@@ -125,6 +125,12 @@ impl Pidfd {
 
     /// What became of the process that had this identity, given that this is the one with its id.
     pub fn fate_of(&self, pid: u32, identity: u32) -> Fate {
+        let fate = self.fate_seen(pid, identity);
+        // If somebody closes descriptors at this moment, what was asked may have been another.
+        if fate == Fate::Gone && self.inode().is_err() { Fate::Unknown } else { fate }
+    }
+
+    fn fate_seen(&self, pid: u32, identity: u32) -> Fate {
         let same = match self.inode() {
             Ok(Some(inode)) if identity & START_TIME == 0 => inode as u32 & !START_TIME == identity,
             Ok(_) if identity & START_TIME != 0 => match by_start_time(pid, identity) {
@@ -155,7 +161,10 @@ impl Pidfd {
                 Err(Errno::EINTR) => {}
                 // The time that `poll` knows is shorter than what a caller may ask for, and in milliseconds.
                 Ok(0) if start.elapsed() < timeout => {}
-                result => return result.map(|ready| ready > 0),
+                result => {
+                    result?;
+                    return Ok(fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)));
+                }
             }
         }
     }

@@ -100,8 +100,8 @@ impl State {
         self
     }
 
-    /// Called whenever a sender has looked for space and found it. Only its first message is marked: until that is
-    /// out, it must look again.
+    /// Called whenever a sender has looked for space. Only its first message is marked: until that is out, it must
+    /// look again.
     fn mark_only_first(&mut self) {
         if self.pos == self.began {
             self.limit = self.pos;

@@ -208,16 +208,16 @@ impl RecordRing {
         if head < FIRST || head > s.pos || s.pos - head >= self.capacity {
             return Err(s.poison(Fault::Head, head));
         }
-        s.limit = head + self.capacity;
-        match end {
-            _ if s.pos + words_of(len) < s.limit => {}
-            None => return Err(Stop::Blocked),
-            Some(died) => return Err(Stop::Ended(died)),
-        }
+        let limit = head + self.capacity;
+        s.limit = limit;
         if s.mark != 0 {
             s.mark_only_first();
         }
-        Ok(())
+        match end {
+            _ if s.pos + words_of(len) < limit => Ok(()),
+            None => Err(Stop::Blocked),
+            Some(died) => Err(Stop::Ended(died)),
+        }
     }
 
     /// Whether [`RecordRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.

@@ -107,7 +107,10 @@ pub(crate) fn lock_byte(seat: usize, word: u64) -> u64 {
     process | (seat as u64 & 7) << 54 | generation << 57
 }
 
-/// A byte on which a thread of a process with this identity may try locks: no claim's.
+const _: () = assert!(crate::layout::SENDER < 7 && crate::layout::RECEIVER < 7);
+
+/// A byte on which a thread of a process with this identity may try locks: no claim's, as long as seat 7 is not
+/// used.
 pub(crate) fn trial_byte(thread: u32, identity: u32) -> u64 {
     u64::from(thread) | u64::from(identity) << PID_BITS | 7 << 54
 }
@@ -223,11 +226,10 @@ pub(crate) fn may_have_been(seat: &Seat, generation: u64) -> bool {
 
 /// How a holder after `baseline` ended: a death is told whoever sits there now, a leaving while nobody does.
 pub(crate) fn ended_since(seat: &Seat, baseline: u64) -> Option<End> {
+    // The leaving first: who sees it sees each death before it, and tells that first.
+    let left = left_since(seat, baseline);
     let died = died(seat);
-    if died > baseline {
-        return Some(End::Died(died));
-    }
-    left_since(seat, baseline).map(End::Left)
+    if died > baseline { Some(End::Died(died)) } else { left.map(End::Left) }
 }
 
 /// The generation of a holder that sat after `baseline` and left; `None` while one may still come

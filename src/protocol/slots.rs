@@ -136,16 +136,16 @@ impl SlotRing {
         if head < FIRST || head > s.pos || s.pos - head > self.capacity {
             return Err(s.poison(Fault::Head, head));
         }
-        s.limit = head + self.capacity;
-        match end {
-            _ if s.pos < s.limit => {}
-            None => return Err(Stop::Blocked),
-            Some(died) => return Err(Stop::Ended(died)),
-        }
+        let limit = head + self.capacity;
+        s.limit = limit;
         if s.mark != 0 {
             s.mark_only_first();
         }
-        Ok(())
+        match end {
+            _ if s.pos < limit => Ok(()),
+            None => Err(Stop::Blocked),
+            Some(died) => Err(Stop::Ended(died)),
+        }
     }
 
     /// Whether [`SlotRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.

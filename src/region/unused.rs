@@ -43,7 +43,7 @@ fn open_region(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> 
 }
 
 /// Whether any process, in any PID namespace, is attached to the region in the file `path`, or has a
-/// descriptor from which it was attached.
+/// descriptor from which it was attached, or is removing it.
 ///
 /// # Errors
 ///
@@ -75,8 +75,11 @@ pub(super) fn remove(path: &Path, owner: u32) -> Result<(), OpenError> {
         let mut tries = 0;
         while !try_lock(&file, Lock::Exclusive, ATTACHED)? {
             // Another remover is no user: it will be done in a moment.
-            if tries == PATIENCE || !lock::is_barred(&file, Lock::Shared, ATTACHED)? {
-                return Err(if tries == PATIENCE { Reason::BeingRemoved } else { Reason::InUse });
+            if !lock::is_barred(&file, Lock::Shared, ATTACHED)? && lock::is_locked(&file, ATTACHED)? {
+                return Err(Reason::InUse);
+            }
+            if tries == PATIENCE {
+                return Err(Reason::BeingRemoved);
             }
             tries += 1;
             std::thread::sleep(PAUSE);

@@ -23,8 +23,8 @@ impl<T: Message> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// The sender left or died and the ring is empty; this process is a forked child of the receiver's, or the
-    /// region is corrupt.
+    /// [`RecvError::Closed`] or [`RecvError::PeerDied`] once the ring is empty; this process is a forked child of the
+    /// receiver's, or the region is corrupt.
     #[inline]
     pub fn recv(&mut self) -> Result<T, RecvError> {
         loop {
@@ -169,7 +169,8 @@ impl<T: Message> Receiver<T> {
         RecvRef { at, again, receiver: self }
     }
 
-    /// The messages as they come, until [`recv`](Self::recv) gives an error.
+    /// The messages as they come, until [`recv`](Self::recv) gives an error. Which one, and a
+    /// [`RecvError::PeerDied`] that is told once, is lost with it: to go on with a successor, use `recv`.
     pub fn iter(&mut self) -> Iter<'_, T> {
         Iter { receiver: self }
     }

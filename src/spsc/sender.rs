@@ -23,7 +23,8 @@ impl<T: Message> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The receiver left, or died and the ring is full; this process is a forked child of the sender's, or the region is corrupt.
+    /// [`SendError::Closed`], or [`SendError::PeerDied`] if the ring is full; this process is a forked child of the
+    /// sender's, or the region is corrupt.
     #[inline]
     pub fn send(&mut self, value: &T) -> Result<(), SendError> {
         loop {

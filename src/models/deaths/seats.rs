@@ -98,3 +98,23 @@ fn seat_two_claimants_die_anywhere() {
         });
     }
 }
+
+/// A death is told before the leaving that followed it, whenever one looks.
+#[test]
+fn seat_ends_are_told_in_order() {
+    explore(|| {
+        let control = control();
+        let dead = seat::claim(&control.seats[SENDER], process(VICTIM), |_| false, |_| Ok::<_, ()>(())).unwrap();
+        let heirs = control.clone();
+        let heir = thread::spawn(move || {
+            let gone = |word| word == dead.word;
+            let claim = seat::claim(&heirs.seats[SENDER], process(SUCCESSOR), gone, |_| Ok::<_, ()>(())).unwrap();
+            seat::release(&heirs.seats[SENDER], claim.word);
+        });
+        let end = seat::ended_since(&control.seats[SENDER], 0);
+        assert!(matches!(end, None | Some(End::Died(1))), "{end:?}");
+        heir.join().unwrap();
+        assert_eq!(seat::ended_since(&control.seats[SENDER], 0), Some(End::Died(1)));
+        assert_eq!(seat::ended_since(&control.seats[SENDER], 1), Some(End::Left(2)));
+    });
+}
