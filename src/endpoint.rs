@@ -118,7 +118,7 @@ impl Endpoint {
     /// Notes that the caller hears of what stopped it: the death of a peer is told once, and a sender's end to one
     /// receiver.
     #[cold]
-    pub fn told(&mut self, stop: Stop) -> Stop {
+    pub fn note_told(&mut self, stop: Stop) -> Stop {
         let Stop::Ended(end) = stop else { return stop };
         let (End::Left(generation) | End::Died(generation)) = end;
         if self.index == RECEIVER {

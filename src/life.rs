@@ -31,8 +31,9 @@ pub(crate) struct Witness {
 
 impl Witness {
     pub fn new(region: &Arc<Region>) -> Self {
-        // Nobody but this process and its children can have a private copy.
-        let at_home = region.is_snapshot() || region.home() != 0 && process::home() == Some(region.home());
+        // Nobody but this process and its children can have a private copy, even where nobody knows the boot.
+        let known = region.home() != 0 || region.is_snapshot();
+        let at_home = known && process::home().unwrap_or(0) == region.home();
         Self { region: region.clone(), at_home }
     }
 

@@ -1383,11 +1383,14 @@ fn a_record_sender_held_at_any_instruction_has_sent_a_whole_record_or_none() {
 /// Runs `wait` for a second or more and demands that it slept: next to no processor time, and awake only to ask
 /// the kernel after its peer, every 20 ms.
 fn sleeps(wait: impl FnOnce()) {
+    let started = Instant::now();
     let (before, slept) = cpu_time_and_sleeps();
     wait();
     let (after, woken) = cpu_time_and_sleeps();
-    assert!(after - before < Duration::from_millis(50), "{:?} of processor time for a second", after - before);
-    assert!(woken - slept < 100, "woken {} times in a second", woken - slept);
+    let (used, seconds) = (after - before, started.elapsed().as_secs_f64());
+    assert!(used.as_secs_f64() < 0.05 * seconds, "{used:?} of processor time in {seconds} s");
+    let woken = (woken - slept) as f64;
+    assert!(woken < 100.0 * seconds, "woken {woken} times in {seconds} s");
 }
 
 #[test]
@@ -2141,46 +2144,6 @@ fn eight_processes_race_for_each_seat_and_one_wins() {
         })
         .collect();
     racers.iter_mut().for_each(Child::succeed);
-}
-
-/// A claim is held between any two of its instructions, and another process takes the seat there: whoever
-/// comes second must find it taken.
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn a_claim_that_is_held_at_any_instruction_loses_to_another() {
-    at_every_place(|steps| {
-        let board = Board::new();
-        let channel = spsc::Channel::<u64>::options().capacity(1).anonymous().unwrap();
-        let parent = std::process::id();
-        let mut held = fork("held claimant", || {
-            be_held();
-            let claimed = channel.sender();
-            match &claimed {
-                Ok(_) => board[0].store(1, SeqCst),
-                Err(ClaimError::Taken { pid, .. }) if *pid == parent => board[0].store(2, SeqCst),
-                Err(other) => panic!("{other}"),
-            }
-            // Leaving here must not free the seat for a loser, nor keep it for a winner.
-            drop(claimed);
-        });
-        hold_at(&held, |number| number == libc::SYS_pidfd_open as u64);
-        // Over what it asks the kernel about itself, up to the last thing before the claim.
-        hold_at(&held, |number| number == libc::SYS_close as u64);
-        step(&held, steps);
-        let mine = channel.sender();
-        ptrace(libc::PTRACE_DETACH, held.pid, 0);
-        held.succeed();
-        let ours = mine.is_ok();
-        let expected = if ours { 2 } else { 1 };
-        assert_eq!(board[0].load(SeqCst), expected, "one of two wins, held after {steps} instructions");
-        if ours {
-            assert_eq!(generation_of(channel.sender().err().unwrap(), Seat::Sender, nix::unistd::getpid()), 1);
-        } else {
-            assert_eq!(generation_of(mine.err().unwrap(), Seat::Sender, held.pid), 1);
-            drop(channel.sender().unwrap());
-        }
-        !ours
-    });
 }
 
 /// The same without any order: whoever sits there is alone, and every turn is counted.

@@ -111,11 +111,11 @@ impl Receiver {
                     match ring.peek(&mut self.end.state) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.told(stop).into()),
+                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
                     }
                 }
             }
-            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
+            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
         }
     }
 
@@ -157,7 +157,7 @@ impl Receiver {
         for end in ends {
             let (at, len) = match self.ring.peek(&mut self.end.state) {
                 Ok(found) => found,
-                Err(stop) if received == 0 => return Err(self.end.told(stop).into()),
+                Err(stop) if received == 0 => return Err(self.end.note_told(stop).into()),
                 Err(_) => break,
             };
             let space = &mut buffer[filled..];

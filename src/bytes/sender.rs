@@ -78,11 +78,11 @@ impl Sender {
                     match ring.reserve(&mut self.end.state, len) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.told(stop).into()),
+                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
                     }
                 }
             }
-            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
+            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
         }
     }
 

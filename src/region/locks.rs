@@ -43,15 +43,16 @@ impl Region {
 
     /// Whether any open file has locked the byte; `None` where nobody can say. Asked from a file opened for it: the
     /// region's own descriptor may be closed and its number taken, even by a file that holds a lock. That can only be
-    /// one of this process, so it does for the locks of `others`, when no more files can be opened.
-    pub(crate) fn is_locked(&self, byte: u64, others: bool) -> Option<bool> {
+    /// one of this process, so it does for locks that only another process can hold (`by_another`), when no more files
+    /// can be opened.
+    pub(crate) fn is_locked(&self, byte: u64, by_another: bool) -> Option<bool> {
         let ask = |file: &File| {
             let locked = lock::is_locked(file, byte).ok()?;
             self.has_locks(file).then_some(locked)
         };
         match self.reopen() {
             Ok(file) => ask(&file),
-            Err(_) => self.lock_file().filter(|_| others).and_then(ask),
+            Err(_) => self.lock_file().filter(|_| by_another).and_then(ask),
         }
     }
 

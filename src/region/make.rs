@@ -170,7 +170,9 @@ impl Region {
             let mapping = Mapping::new(Source::Anonymous { huge: false }, shape, Access::Shared)?;
             mapping.write_header(self.header.as_bytes());
             mapping.protect_header()?;
-            Ok(Self::new(Arc::new(mapping), self.header, Backing::Snapshot, &Settings::default()))
+            // Made here, whatever the header says of the original.
+            let header = Header { home: process::home().unwrap_or(0), ..self.header };
+            Ok(Self::new(Arc::new(mapping), header, Backing::Snapshot, &Settings::default()))
         };
         let copy = file::at(&self.place(), make())?;
         let (from, to) = (self.control(), copy.control());

@@ -75,11 +75,11 @@ impl<T: Message> Receiver<T> {
                     match ring.peek(&mut self.end.state) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.told(stop).into()),
+                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
                     }
                 }
             }
-            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
+            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
         }
     }
 
@@ -120,7 +120,7 @@ impl<T: Message> Receiver<T> {
         for value in values {
             let at = match self.ring.peek(&mut self.end.state) {
                 Ok(at) => at,
-                Err(stop) if received == 0 => return Err(self.end.told(stop).into()),
+                Err(stop) if received == 0 => return Err(self.end.note_told(stop).into()),
                 Err(_) => break,
             };
             let message = self.ring.data.read_value(at);

@@ -74,11 +74,11 @@ impl<T: Message> Sender<T> {
                     match ring.reserve(&mut self.end.state) {
                         // The peer left, and another came.
                         Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.told(stop).into()),
+                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
                     }
                 }
             }
-            (result, _) => result.map_err(|stop| self.end.told(stop).into()),
+            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
         }
     }
 
@@ -119,7 +119,7 @@ impl<T: Message> Sender<T> {
         for value in values {
             match self.ring.reserve(&mut self.end.state) {
                 Ok(at) => self.ring.data.write_value(at, value),
-                Err(stop) if sent == 0 => return Err(self.end.told(stop).into()),
+                Err(stop) if sent == 0 => return Err(self.end.note_told(stop).into()),
                 Err(_) => break,
             }
             self.ring.publish(&mut self.end.state);
