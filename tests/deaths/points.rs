@@ -13,7 +13,7 @@ use crate::victim::{Stopped, Victim};
 /// Instructions of one case at which a victim is killed, and at which one is stopped, unless all are asked for.
 const FEW: usize = 60;
 /// Where all points are asked for: every n-th instruction at which one is stopped.
-const STOP_EVERY: usize = if cfg!(debug_assertions) { 4 } else { 1 };
+const STOP_EVERY: usize = if cfg!(debug_assertions) { 16 } else { 1 };
 
 /// Whether every instruction is asked for.
 pub fn all_points() -> bool {

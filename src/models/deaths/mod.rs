@@ -17,6 +17,7 @@ use crate::protocol::{lend, wait_word::awake};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::light_barrier;
 use crate::words::View;
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -191,8 +192,11 @@ fn at_every_step(name: &str, model: impl Fn(&Kernel, &Executioner) + Send + Sync
         let (model, run) = (model.clone(), executioner.clone());
         explore(move || model(&Kernel::new(), &run));
         if !executioner.struck.load(SeqCst) {
-            println!("{name}: a death before each of {steps} operations");
-            assert!(steps > 3 || cfg!(not(loom)), "a victim that did nothing");
+            if cfg!(loom) {
+                assert!(steps > 3, "a victim that did nothing");
+                // Not by `println`, which is kept from who runs the tests when they pass.
+                let _ = writeln!(std::io::stderr(), "{name}: a death before each of {steps} operations");
+            }
             return;
         }
     }
