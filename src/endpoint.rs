@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{
     ClaimError, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
-use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, RECEIVER, SENDER};
+use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, RECEIVER, SENDER, opposite};
 use crate::life::Witness;
 use crate::open_error::Reason;
 use crate::os::lifeline::Lifeline;
@@ -68,8 +68,8 @@ impl Endpoint {
         if let Some(line) = &mut lifeline {
             line.let_go();
         }
-        let peer = if index == RECEIVER { SENDER } else { RECEIVER };
-        witness.inquire(peer);
+        // A peer that died before is to be known as dead when the state is made.
+        witness.inquire(opposite(index));
         *private = state(claim).map_err(|stop| {
             seat::release(&control.seats[index], claim.word);
             match stop {
@@ -87,7 +87,7 @@ impl Endpoint {
     }
 
     fn peer(&self) -> usize {
-        if self.index == RECEIVER { SENDER } else { RECEIVER }
+        opposite(self.index)
     }
 
     /// The word this endpoint sleeps on.
@@ -139,6 +139,7 @@ impl Endpoint {
         here.is_held(self.peer())
     }
 
+    /// Whether this process is a forked child of the one that claimed the seat.
     fn is_parents(&self) -> bool {
         self.state.holder == 0
     }
@@ -159,7 +160,7 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         let lifeline = self.lifeline.take();
-        if self.state.holder == 0 {
+        if self.is_parents() {
             if let Some(parents) = lifeline {
                 parents.abandon();
             }

@@ -93,6 +93,11 @@ pub(crate) const SENDER: usize = 0;
 /// The seat of the receiver.
 pub(crate) const RECEIVER: usize = 1;
 
+/// The seat of the peer of who sits in `seat`.
+pub(crate) fn opposite(seat: usize) -> usize {
+    if seat == RECEIVER { SENDER } else { RECEIVER }
+}
+
 /// `Seat::barrier`: the holder answers `membarrier`, so its wake-up check needs no fence.
 pub(crate) const BARRIER_REGISTERED: u64 = 1;
 /// `Seat::barrier`: the holder could not register and pays a fence at every message.
@@ -148,7 +153,7 @@ pub(crate) struct Header {
     pub type_align: u64,
     /// The type's name, UTF-8, padded with zeroes.
     pub type_name: [u8; NAME_LEN],
-    /// Boot and PID namespace in which the region was made, as one number; 0: not known.
+    /// Boot, PID and time namespace in which the region was made, as one number; 0: not known.
     pub home: u64,
     pub reserved: [u64; 11],
     /// FNV-1a over every byte before it.

@@ -301,7 +301,7 @@ impl<T: Message> Reader<T> {
         self.cells.control.latest.load(Acquire) // C1
     }
 
-    /// Whether a writer sits there.
+    /// Whether a writer that is alive sits there now. Asks the kernel.
     pub fn has_writer(&self) -> bool {
         Witness::new(&self.region).is_held(SENDER)
     }

@@ -763,6 +763,32 @@ fn only_the_first_message_of_a_successor_is_marked() {
     });
 }
 
+/// A lock on the whole file, as a backup program may take it, keeps nobody from a seat, or alive.
+#[test]
+fn a_stranger_that_locks_the_whole_file_hinders_nobody_at_home() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        let channel = Spsc::create(&path, 4).unwrap();
+        let mut rx = channel.receiver().unwrap();
+        let stranger = File::open(&path).unwrap();
+        let (kind, whence) = (libc::F_RDLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
+        let whole = libc::flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 0, l_pid: 0 };
+        nix::fcntl::fcntl(&stranger, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+        die_after(|mut done| {
+            let mut tx = channel.sender().unwrap();
+            tx.send(&7).unwrap();
+            std::mem::forget(tx);
+            done.write(&[1; 4]).unwrap();
+        });
+        assert_eq!(rx.recv(), Ok(7));
+        assert_eq!(rx.recv(), Err(RecvError::PeerDied { generation: 1 }));
+        assert_eq!(channel.sender().unwrap().generation(), 2);
+        drop((rx, channel));
+        assert!(ringway::in_use(&path).unwrap(), "who locks it looks like a user");
+    });
+}
+
 /// A child inherits a shared mapping, but not its page tables.
 #[test]
 fn messages_cause_no_page_faults_in_a_forked_child() {
