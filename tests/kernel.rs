@@ -770,11 +770,12 @@ fn a_stranger_that_locks_the_whole_file_hinders_nobody_at_home() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
         let channel = Spsc::create(&path, 4).unwrap();
-        let mut rx = channel.receiver().unwrap();
         let stranger = File::open(&path).unwrap();
         let (kind, whence) = (libc::F_RDLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
         let whole = libc::flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 0, l_pid: 0 };
         nix::fcntl::fcntl(&stranger, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+        // Not before: a lock that was seen to last once is believed to last.
+        let mut rx = channel.receiver().unwrap();
         die_after(|mut done| {
             let mut tx = channel.sender().unwrap();
             tx.send(&7).unwrap();
