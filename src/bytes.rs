@@ -74,7 +74,7 @@ impl sealed::Channel for Channel {
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
-        let ring = RecordRing { control: region.control(), data: region.data(), capacity: region.capacity() };
+        let ring = RecordRing::new(region.control(), region.data(), region.capacity());
         Self { region: Arc::new(region), ring, spec }
     }
 
@@ -191,7 +191,7 @@ impl Channel {
 
     /// The longest record the ring takes, in bytes: the capacity less 16, and less than 1 GiB.
     pub fn max_len(&self) -> usize {
-        RecordRing::max_len(self.ring.capacity)
+        self.ring.most
     }
 
     /// The memory behind the channel.

@@ -100,19 +100,40 @@ impl Endpoint {
         if self.index == RECEIVER { &self.control.space_wait } else { &self.control.data_wait }
     }
 
-    /// Waits until `watch`, which is told how often to glance first, finds that the endpoint is no longer
-    /// blocked; false when patience has run out. What it was waiting for, or why there will be none, the caller
-    /// finds when it looks: an answer carried back from here would arrive later than the message.
-    #[cold]
-    #[inline(never)]
-    pub fn wait_until(&mut self, patience: Patience, mut watch: impl FnMut(&mut State, u32) -> bool) -> bool {
+    /// Looks a few times, if it is to spin at all. What waits for an awake peer is answered here, with little to be
+    /// done between the answer and the caller.
+    #[inline(always)]
+    pub fn glance<R>(&self, mut look: impl FnMut(&State) -> Option<R>) -> Option<R> {
+        if self.wait == Wait::Sleep {
+            return None;
+        }
+        (0..wait::GLANCES).find_map(|_| {
+            let found = look(&self.state);
+            if found.is_none() {
+                core::hint::spin_loop();
+            }
+            found
+        })
+    }
+
+    /// Waits until `watch`, which is told how often to glance first, says something else than [`Stop::Blocked`];
+    /// [`Stop::Blocked`] when patience has run out.
+    pub fn wait_until<R>(
+        &mut self,
+        patience: Patience,
+        mut watch: impl FnMut(&mut State, u32) -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
         let word = if self.index == RECEIVER { &self.control.data_wait } else { &self.control.space_wait };
         let (peer, witness, state) = (self.peer(), &self.witness, &mut *self.state);
-        let poll = |glances| watch(state, glances).then_some(());
+        let poll = |glances| match watch(state, glances) {
+            Err(Stop::Blocked) => None,
+            result => Some(result),
+        };
         let ask = || {
             witness.inquire(peer);
         };
-        wait::until(self.wait, patience, Bed::Own(word), poll, ask).is_some()
+        let result = wait::until(self.wait, patience, Bed::Own(word), poll, ask);
+        result.unwrap_or(Err(Stop::Blocked)).map_err(|stop| self.note_told(stop))
     }
 
     /// Notes that the caller hears of what stopped it: the death of a peer is told once, and a sender's end to one

@@ -24,6 +24,7 @@
 //! | `told` | the receiver | the next receiver, the next sender | generation of the last sender whose end was reported |
 //! | `handed` | the receiver, when it lends a message in place | the next receiver | position of the last message that was lent |
 //! | `latest` | the seqlock's writer | readers | version of the newest whole value, 0 = none yet |
+//! | `batch` | a slot ring's sender, before each batch | the next sender, who counts the messages | first position of the newest batch, which is published from its end on: see [`crate::protocol::slots`] |
 //! | `data_wait` | the receiver or readers, when they sleep or leave; whoever wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
 //! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
 //!
@@ -35,11 +36,12 @@
 //! ```text
 //!   slot    (spsc)    payload, padded to 8 │ … │ stamp: position + 1 once published
 //!   record  (bytes)   header: tag << 30 | length + 1 │ payload, padded to 8     0 = not published
-//!   cell    (seqlock) mark: 2·version − 1 while written, 2·version when whole │ payload, padded to 8
+//!   cell    (seqlock) payload, padded to 8 │ mark: the version that is or was written there
 //! ```
 //!
 //! A slot's stamp is its *last* word, so that the sender touches every cache line once, in address
-//! order; the header of a record must come first, so there the sender writes the header's line last.
+//! order; the header of a record must come first, so there the sender writes the header's line last. A cell's mark
+//! comes after the payload so that this begins with a line, and no piece of a copy lies in two.
 //!
 //! The stamp or header of the first message after a sender's death brings news of it: see
 //! [`crate::protocol::mark`].
@@ -62,7 +64,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 /// First eight bytes of every region.
 pub(crate) const MAGIC: [u8; 8] = *b"ringway\n";
 /// Raised whenever anything in this file changes meaning.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// Reads as `0x04030201` on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Bits of a machine word.
@@ -189,12 +191,19 @@ pub(crate) struct HeadLine {
     pub handed: AtomicU64,
 }
 
+/// What the sender or the writer writes, besides the messages.
+#[repr(C)]
+pub(crate) struct SentLine {
+    pub latest: AtomicU64,
+    pub batch: AtomicU64,
+}
+
 /// The control page: nothing but atomics, so that it may stand behind a reference.
 #[repr(C)]
 pub(crate) struct Control {
     pub seats: [CachePadded<Seat>; SEATS],
     pub consumed: CachePadded<HeadLine>,
-    pub latest: CachePadded<AtomicU64>,
+    pub sent: CachePadded<SentLine>,
     pub data_wait: CachePadded<AtomicU32>,
     pub space_wait: CachePadded<AtomicU32>,
 }
@@ -203,27 +212,28 @@ pub(crate) struct Control {
 /// that keeps the slot inside one cache line, and a multiple of the payload's alignment.
 ///
 /// `None` if that overflows.
-pub(crate) fn slot_words(size: usize, align: usize) -> Option<usize> {
-    let bytes = size.checked_next_multiple_of(WORD)?.checked_add(WORD)?;
+pub(crate) const fn slot_words(size: usize, align: usize) -> Option<usize> {
+    let align = if align < WORD { WORD } else { align };
+    let Some(bytes) = size.checked_next_multiple_of(WORD) else { return None };
+    let Some(bytes) = bytes.checked_add(WORD) else { return None };
     let bytes = if bytes <= 64 { bytes.next_power_of_two() } else { bytes };
-    Some(bytes.checked_next_multiple_of(align.max(WORD))? / WORD)
+    let Some(bytes) = bytes.checked_next_multiple_of(align) else { return None };
+    Some(bytes / WORD)
 }
 
-/// Words of a seqlock's cell: mark and payload, on cache lines of its own. `None` if that overflows.
-pub(crate) fn cell_words(size: usize, align: usize) -> Option<usize> {
-    let bytes = cell_payload(align).checked_mul(WORD)?.checked_add(size)?;
-    Some(bytes.checked_next_multiple_of(align.max(64))? / WORD)
+/// Words of a seqlock's cell: payload and mark, on cache lines of its own. `None` if that overflows.
+pub(crate) const fn cell_words(size: usize, align: usize) -> Option<usize> {
+    let Some(bytes) = size.checked_next_multiple_of(WORD) else { return None };
+    let Some(bytes) = bytes.checked_add(WORD) else { return None };
+    let line = if align < 64 { 64 } else { align };
+    let Some(bytes) = bytes.checked_next_multiple_of(line) else { return None };
+    Some(bytes / WORD)
 }
 
 /// How many cells of `stride` words a seqlock has: a power of two.
 pub(crate) fn cells(stride: usize) -> u64 {
     let fit = (CELLS_BYTES / WORD / stride) as u64;
     fit.checked_ilog2().map_or(CELLS, |bits| 1 << bits).max(CELLS)
-}
-
-/// Words before a cell's payload: the mark, and what its alignment takes.
-pub(crate) fn cell_payload(align: usize) -> usize {
-    align.max(WORD) / WORD
 }
 
 #[cfg(not(loom))]
@@ -250,7 +260,7 @@ const _: () = {
     assert!(size_of::<Header>() == 256);
     assert!(offset_of!(Control, seats) == 0);
     assert!(offset_of!(Control, consumed) == SEATS * LINE);
-    assert!(offset_of!(Control, latest) == (SEATS + 1) * LINE);
+    assert!(offset_of!(Control, sent) == (SEATS + 1) * LINE);
     assert!(offset_of!(Control, data_wait) == (SEATS + 2) * LINE);
     assert!(offset_of!(Control, space_wait) == (SEATS + 3) * LINE);
     assert!(size_of::<Control>() == (SEATS + 4) * LINE);
@@ -260,6 +270,8 @@ const _: () = {
     assert!(offset_of!(Seat, barrier) == 16);
     assert!(offset_of!(Seat, died) == 24);
     assert!(offset_of!(HeadLine, handed) == 16);
+    assert!(offset_of!(SentLine, latest) == 0);
+    assert!(offset_of!(SentLine, batch) == 8);
     assert!(size_of::<usize>() == 8, "ringway needs a 64-bit machine");
 };
 

@@ -26,6 +26,7 @@ mod region;
 mod report;
 #[cfg(not(loom))]
 pub mod seqlock;
+mod span;
 #[cfg(not(loom))]
 pub mod spsc;
 mod sync;

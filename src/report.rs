@@ -9,9 +9,9 @@ use crate::error::{Corrupt, Seat};
 use crate::layout::{Header, Kind, RECEIVER, SENDER, WORD};
 use crate::life::Witness;
 use crate::open_error::{OpenError, TypeFingerprint};
-use crate::protocol::cell::Cells;
+use crate::protocol::cell;
 use crate::protocol::records::RecordRing;
-use crate::protocol::slots::SlotRing;
+use crate::protocol::stamps::Stamps;
 use crate::protocol::{Stop, seat};
 use crate::region::{Region, in_use};
 use crate::sync::Ordering::Acquire;
@@ -167,17 +167,16 @@ fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Conten
     let (control, data, capacity) = (region.control(), region.data(), header.capacity);
     let (head, end, count) = match kind {
         Kind::Seqlock => {
-            let cells = Cells { control, data, cells: capacity, stride: header.stride as usize, payload: 0 };
-            return Ok(Content::Value { version: cells.version().map_err(corrupt)? });
+            return Ok(Content::Value { version: cell::version(&control).map_err(corrupt)? });
         }
         Kind::Spsc => {
-            let ring = SlotRing { control: control.clone(), data, capacity, stride: header.stride as usize };
+            let ring = Stamps { control: control.clone(), data, capacity, stride: header.stride as usize };
             let head = ring.head().map_err(corrupt)?;
             let end = ring.end(head);
             (head, end, end - head)
         }
         Kind::Bytes => {
-            let ring = RecordRing { control: control.clone(), data, capacity };
+            let ring = RecordRing::new(control.clone(), data, capacity);
             let (head, walk) = ring.extent().map_err(corrupt)?;
             (head, walk.end, walk.records)
         }

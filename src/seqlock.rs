@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::endpoint::Endpoint;
 use crate::error::{ChangedError, ClaimError, Corrupt, EvictError, Fault, ReadError, WriteError};
-use crate::layout::{CELLS, Kind, POSITION_LIMIT, SENDER, cell_payload, cell_words};
+use crate::layout::{CELLS, Kind, POSITION_LIMIT, SENDER, cell_words};
 use crate::life::Witness;
 use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed, short_type_name};
@@ -43,7 +43,7 @@ use crate::wait::{self, Bed, Patience, Wait};
 /// Cheap to clone, and good on both sides of a fork.
 pub struct Channel<T> {
     region: Arc<Region>,
-    cells: Cells,
+    cells: Cells<T>,
     spec: Spec,
     carries: PhantomData<fn(T) -> T>,
 }
@@ -80,26 +80,20 @@ impl<T: Message> sealed::Channel for Channel<T> {
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
-        let cells = Cells {
-            control: region.control(),
-            data: region.data(),
-            cells: region.capacity(),
-            stride: spec.stride,
-            payload: cell_payload(align_of::<T>()),
-        };
+        let cells = Cells::new(region.control(), region.data(), region.capacity());
         Self { region: Arc::new(region), cells, spec, carries: PhantomData }
     }
 
     fn copy(&self) -> Result<Self, OpenError> {
         let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
-        let (value, version) = self.cells.read::<T>().map_err(|unread| {
+        let (value, version) = self.cells.read().map_err(|unread| {
             let reason = match unread {
                 Unread::Overtaken(_) => Reason::Busy,
                 Unread::Garbage(found) => Reason::Corrupt(garbage(found, 0)),
             };
             OpenError::new(self.region.place(), reason)
         })?;
-        copy.cells.hold_only(version, value.as_bytes());
+        copy.cells.hold_only(version, &value);
         Ok(copy)
     }
 }
@@ -199,7 +193,7 @@ impl<T: Message> Channel<T> {
     }
 
     #[cfg(test)]
-    pub(crate) fn cells(&self) -> &Cells {
+    pub(crate) fn cells(&self) -> &Cells<T> {
         &self.cells
     }
 
@@ -217,7 +211,7 @@ impl<T: Message> Channel<T> {
 /// took it. The value stays when it is dropped.
 pub struct Writer<T> {
     end: Endpoint,
-    cells: Cells,
+    cells: Cells<T>,
     carries: PhantomData<fn(T)>,
 }
 
@@ -229,7 +223,7 @@ impl<T: Message> Writer<T> {
     /// This process is a forked child of the writer's, or the region is corrupt.
     #[inline]
     pub fn write(&mut self, value: &T) -> Result<(), WriteError> {
-        match self.cells.write(&mut self.end.state, value.as_bytes(), self.end.fences) {
+        match self.cells.write(&mut self.end.state, value, self.end.fences) {
             Ok(()) => Ok(()),
             Err(Stop::Corrupt(corrupt)) => Err(WriteError::Corrupt(corrupt)),
             Err(_) => Err(WriteError::Forked),
@@ -249,7 +243,7 @@ impl<T: Message> Writer<T> {
 
 /// A reading end: any number of them, each usable from one thread at a time, on both sides of a fork.
 pub struct Reader<T> {
-    cells: Cells,
+    cells: Cells<T>,
     region: Arc<Region>,
     /// The version that was read last.
     seen: u64,
@@ -298,7 +292,7 @@ impl<T: Message> Reader<T> {
 
     #[inline]
     fn latest(&self) -> u64 {
-        self.cells.control.latest.load(Acquire) // C1
+        self.cells.control.sent.latest.load(Acquire) // C1
     }
 
     /// Whether a writer that is alive sits there now. Asks the kernel.

@@ -48,7 +48,7 @@ impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
 /// Cheap to clone, and good on both sides of a fork.
 pub struct Channel<T> {
     region: Arc<Region>,
-    ring: SlotRing,
+    ring: SlotRing<T>,
     spec: Spec,
     carries: PhantomData<fn(T) -> T>,
 }
@@ -88,12 +88,7 @@ impl<T: Message> sealed::Channel for Channel<T> {
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
-        let ring = SlotRing {
-            control: region.control(),
-            data: region.data(),
-            capacity: region.capacity(),
-            stride: spec.stride,
-        };
+        let ring = SlotRing::new(region.control(), region.data(), region.capacity());
         Self { region: Arc::new(region), ring, spec, carries: PhantomData }
     }
 
@@ -221,7 +216,7 @@ impl<T: Message> Channel<T> {
     }
 
     #[cfg(test)]
-    pub(crate) fn ring(&self) -> &SlotRing {
+    pub(crate) fn ring(&self) -> &SlotRing<T> {
         &self.ring
     }
 

@@ -51,7 +51,7 @@ const LOOKS: u32 = 16;
 
 /// Glances before each look, when spinning. A look asks everything, a glance only the word that a message
 /// comes with: what is done between two of them delays the message.
-const GLANCES: u32 = 64;
+pub(crate) const GLANCES: u32 = 64;
 
 /// From then on, a spinning wait yields.
 const YIELD_AFTER: Duration = Duration::from_millis(1);

@@ -11,9 +11,8 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::sync::Arc;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes};
-
 use crate::layout::WORD;
+use crate::span::Span;
 use crate::sync::AtomicU64;
 
 /// Whatever must stay alive for a view to be valid (the mapping).
@@ -123,24 +122,20 @@ mod mapped {
             unsafe { crate::copy::copy(dst, src.as_ptr(), src.len()) }
         }
 
+        /// [`Words::write`] from the last byte to the first.
+        #[inline(always)]
+        pub fn write_down(&self, at: usize, src: &[u8]) {
+            let dst = self.address(at, src.len());
+            // SAFETY: C1: `address` checked the range (W1, W3); `src` is private memory.
+            unsafe { crate::copy::copy_down(dst, src.as_ptr(), src.len()) }
+        }
+
         /// Copies `dst.len()` bytes from byte `at`. All of `dst` is initialised afterwards.
         #[inline(always)]
         pub fn read(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
             let src = self.address(at, dst.len());
             // SAFETY: C1: `address` checked the range (W1); `dst` is private memory.
             unsafe { crate::copy::copy(dst.as_mut_ptr().cast(), src, dst.len()) }
-        }
-
-        /// [`Words::write`] where a reader may be copying the same bytes: it will find out.
-        #[inline(always)]
-        pub fn write_torn(&self, at: usize, src: &[u8]) {
-            self.write(at, src);
-        }
-
-        /// [`Words::read`] where the writer may be writing the same bytes: the caller finds out.
-        #[inline(always)]
-        pub fn read_torn(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
-            self.read(at, dst);
         }
     }
 
@@ -154,18 +149,14 @@ mod mapped {
             unsafe { core::ptr::copy_nonoverlapping(src.as_ptr(), dst, src.len()) }
         }
 
+        pub fn write_down(&self, at: usize, src: &[u8]) {
+            self.write(at, src);
+        }
+
         pub fn read(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
             let src = self.address(at, dst.len());
             // SAFETY: as in `write`.
             unsafe { core::ptr::copy_nonoverlapping(src, dst.as_mut_ptr().cast(), dst.len()) }
-        }
-
-        pub fn write_torn(&self, at: usize, src: &[u8]) {
-            self.write_words(at, src);
-        }
-
-        pub fn read_torn(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
-            self.read_words(at, dst);
         }
     }
 }
@@ -234,20 +225,14 @@ impl Words {
         self.write_words(at, src);
     }
 
+    pub fn write_down(&self, at: usize, src: &[u8]) {
+        self.write(at, src);
+    }
+
     /// Copies `dst.len()` bytes from byte `at`. All of `dst` is initialised afterwards.
     pub fn read(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
         #[cfg(loom)]
         self.ordered(at, dst.len()).for_each(|word| word.with(|_| ()));
-        self.read_words(at, dst);
-    }
-
-    /// [`Words::write`] where a reader may be copying the same bytes: it will find out.
-    pub fn write_torn(&self, at: usize, src: &[u8]) {
-        self.write_words(at, src);
-    }
-
-    /// [`Words::read`] where the writer may be writing the same bytes: the caller finds out.
-    pub fn read_torn(&self, at: usize, dst: &mut [MaybeUninit<u8>]) {
         self.read_words(at, dst);
     }
 
@@ -263,7 +248,7 @@ impl Words {
 #[cfg(any(loom, ringway_tsan, ringway_portable, not(target_arch = "x86_64")))]
 impl Words {
     /// A word that is written in part keeps its other bytes: the writer of a slot is its only one.
-    fn write_words(&self, at: usize, mut src: &[u8]) {
+    pub(crate) fn write_words(&self, at: usize, mut src: &[u8]) {
         use crate::sync::Ordering::Relaxed;
         let (mut index, mut skip) = (at / WORD, at % WORD);
         while !src.is_empty() {
@@ -276,7 +261,7 @@ impl Words {
         }
     }
 
-    fn read_words(&self, at: usize, mut dst: &mut [MaybeUninit<u8>]) {
+    pub(crate) fn read_words(&self, at: usize, mut dst: &mut [MaybeUninit<u8>]) {
         use crate::sync::Ordering::Relaxed;
         let (mut index, mut skip) = (at / WORD, at % WORD);
         while !dst.is_empty() {
@@ -290,34 +275,23 @@ impl Words {
 }
 
 impl Words {
-    /// Copies a value to byte `at`.
+    /// The first word.
+    #[cfg(not(loom))]
     #[inline(always)]
-    pub fn write_value<T: IntoBytes + Immutable>(&self, at: usize, value: &T) {
-        #[cfg(not(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable))))]
-        self.write(at, value.as_bytes());
-        #[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
-        {
-            let (src, dst) = (value.as_bytes(), self.address(at, size_of::<T>()));
-            // SAFETY: C1: `address` checked the range (W1, W3); `src` is private memory.
-            unsafe { crate::copy::copy_fresh(dst, src.as_ptr(), src.len()) }
-        }
+    pub fn base(&self) -> NonNull<AtomicU64> {
+        self.base
     }
 
-    /// The `T` at byte `at`, whatever bits are there.
-    #[inline(always)]
-    pub fn read_value<T: FromBytes>(&self, at: usize) -> T {
-        let mut value = MaybeUninit::<T>::uninit();
-        self.read(at, as_bytes_mut(&mut value));
-        // SAFETY: `read` initialised every byte, and `T: FromBytes` takes any.
-        unsafe { value.assume_init() }
+    pub fn len(&self) -> usize {
+        self.len
     }
 
-    /// [`Words::read_value`] where the writer may be writing it.
+    /// `count` words from word `first` on.
     #[inline(always)]
-    pub fn read_value_torn<T: FromBytes>(&self, at: usize) -> Torn<T> {
-        let mut value = MaybeUninit::<T>::uninit();
-        self.read_torn(at, as_bytes_mut(&mut value));
-        Torn(value)
+    pub fn span(&self, first: usize, count: usize) -> Span<'_> {
+        assert!(first <= self.len && count <= self.len - first);
+        // SAFETY: W5: just checked.
+        unsafe { Span::new(self, first, count) }
     }
 
     /// Copies the first `words` words of `other`, which others may be writing.
@@ -342,25 +316,4 @@ impl Words {
         let dst = unsafe { &mut *(core::ptr::from_mut(dst) as *mut [MaybeUninit<u8>]) };
         self.read(at, dst);
     }
-}
-
-/// A copy that may be part one value, part another, until the caller knows better.
-pub(crate) struct Torn<T>(MaybeUninit<T>);
-
-impl<T: FromBytes> Torn<T> {
-    /// The value, once it was checked to be one.
-    #[inline(always)]
-    pub fn believe(self) -> T {
-        // SAFETY: only `Words::read_value_torn` makes one, with every byte initialised; `T: FromBytes`
-        // takes any.
-        unsafe { self.0.assume_init() }
-    }
-}
-
-#[inline(always)]
-fn as_bytes_mut<T>(value: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
-    let bytes = value.as_mut_ptr().cast();
-    // SAFETY: `size_of::<T>()` bytes of `value`, exclusively borrowed; uninitialised bytes may be
-    // anything.
-    unsafe { core::slice::from_raw_parts_mut(bytes, size_of::<T>()) }
 }

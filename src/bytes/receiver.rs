@@ -6,7 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::layout::WORD;
 use crate::protocol::records::RecordRing;
-use crate::protocol::{Stop, after_consume, lend};
+use crate::protocol::{after_consume, lend};
 use crate::wait::{Patience, Wait};
 
 /// The receiving end: one at a time for all processes, usable from one thread at a time of the process
@@ -25,13 +25,8 @@ impl Receiver {
     /// [`RecvError::Closed`] or [`RecvError::PeerDied`] once the ring is empty; this process is a forked child of the
     /// receiver's, or the region is corrupt.
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
-        loop {
-            match self.recv_patiently(Some(Patience::Forever)) {
-                Ok(record) => return Ok(record),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Refused(error)) => return Err(error),
-            }
-        }
+        let len = self.peek()?;
+        Ok(self.take(len))
     }
 
     /// Receives the next record if there is one now.
@@ -40,7 +35,8 @@ impl Receiver {
     ///
     /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
-        self.recv_patiently(None)
+        let len = self.try_peek()?;
+        Ok(self.take(len))
     }
 
     /// Receives the next record, waiting for one for at most `timeout`.
@@ -49,14 +45,53 @@ impl Receiver {
     ///
     /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
-        Ok(self.recv_patiently(Some(Patience::lasting(timeout)))?)
+        let found = self.ring.message(&self.end.state);
+        let len = found.map_or_else(|| self.wait(Patience::lasting(timeout)), Ok)?;
+        Ok(self.take(len))
     }
 
-    fn recv_patiently(&mut self, patience: Option<Patience>) -> Result<Vec<u8>, TryRecvError> {
-        let (at, len) = self.peek(patience)?;
-        let record = self.ring.data.read_vec(at, len);
+    fn take(&mut self, len: usize) -> Vec<u8> {
+        let record = self.ring.data.read_vec(self.ring.payload(&self.end.state), len);
         self.consume(len);
-        Ok(record)
+        record
+    }
+
+    /// The length of the next record; waits for it.
+    #[inline(always)]
+    fn peek(&mut self) -> Result<usize, RecvError> {
+        self.ring.message(&self.end.state).map_or_else(|| self.wait_for_ever(), Ok)
+    }
+
+    /// The length of the next record.
+    #[inline(always)]
+    fn try_peek(&mut self) -> Result<usize, TryRecvError> {
+        self.ring.message(&self.end.state).map_or_else(|| self.look(), Ok)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self) -> Result<usize, TryRecvError> {
+        Ok(self.ring.peek(&mut self.end.state).map_err(|stop| self.end.note_told(stop))?)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_for_ever(&mut self) -> Result<usize, RecvError> {
+        if let Some(len) = self.end.glance(|state| self.ring.message(state)) {
+            return Ok(len);
+        }
+        loop {
+            match self.wait(Patience::Forever) {
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Refused(error)) => return Err(error),
+                Ok(len) => return Ok(len),
+            }
+        }
+    }
+
+    fn wait(&mut self, patience: Patience) -> Result<usize, TryRecvError> {
+        let ring = &self.ring;
+        Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances))?)
     }
 
     /// Receives the next record into the front of `buffer`, waiting until there is one, and returns its
@@ -68,13 +103,8 @@ impl Receiver {
     /// [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        loop {
-            match self.recv_into_patiently(buffer, Some(Patience::Forever)) {
-                Ok(len) => return Ok(len),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Refused(error)) => return Err(error),
-            }
-        }
+        let len = self.peek()?;
+        self.take_into(len, buffer)
     }
 
     /// Receives the next record into the front of `buffer` if there is one now, and returns its length.
@@ -84,45 +114,25 @@ impl Receiver {
     /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into).
     #[inline]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        self.recv_into_patiently(buffer, None)
+        let len = self.try_peek()?;
+        self.take_into(len, buffer).map_err(TryRecvError::Refused)
     }
 
+    /// Takes the record that is there, of `len` bytes.
     #[inline(always)]
-    fn recv_into_patiently(&mut self, buffer: &mut [u8], patience: Option<Patience>) -> Result<usize, TryRecvError> {
-        let (at, len) = self.peek(patience)?;
+    fn take_into(&mut self, len: usize, buffer: &mut [u8]) -> Result<usize, RecvError> {
         let Some(front) = buffer.get_mut(..len) else {
-            let error = RecvError::BufferTooShort { found: len, buffer: buffer.len() };
-            return Err(TryRecvError::Refused(error));
+            return Err(RecvError::BufferTooShort { found: len, buffer: buffer.len() });
         };
-        self.ring.data.read_bytes(at, front);
+        self.ring.data.read_bytes(self.ring.payload(&self.end.state), front);
         self.consume(len);
         Ok(len)
-    }
-
-    /// Finds the next record: the byte its payload begins at, and its length.
-    #[inline(always)]
-    fn peek(&mut self, patience: Option<Patience>) -> Result<(usize, usize), TryRecvError> {
-        match (self.ring.peek(&mut self.end.state), patience) {
-            (Err(Stop::Blocked), Some(patience)) => {
-                let ring = &self.ring;
-                loop {
-                    let settled =
-                        self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
-                    match ring.peek(&mut self.end.state) {
-                        // The peer left, and another came.
-                        Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
-                    }
-                }
-            }
-            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
-        }
     }
 
     #[inline(always)]
     fn consume(&mut self, len: usize) {
         self.ring.consume(&mut self.end.state, len);
-        after_consume(&self.end.control, self.end.fences);
+        after_consume(&self.ring.control, self.end.fences);
     }
 
     /// Receives records, back to back, into `buffer`, waiting until there is one, as long as they fit and
@@ -136,14 +146,8 @@ impl Receiver {
         if ends.is_empty() {
             return Ok(0);
         }
-        loop {
-            let first = self.peek(Some(Patience::Forever));
-            match first.and_then(|_| self.try_recv_slice(buffer, ends)) {
-                Ok(received) => return Ok(received),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Refused(error)) => return Err(error),
-            }
-        }
+        let first = self.peek()?;
+        self.take_slice(first, buffer, ends)
     }
 
     /// [`recv_slice`](Self::recv_slice) of the records that are there now.
@@ -153,31 +157,37 @@ impl Receiver {
     /// [`TryRecvError::Empty`] if there is none, and those of [`recv_slice`](Self::recv_slice).
     #[inline]
     pub fn try_recv_slice(&mut self, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, TryRecvError> {
+        if ends.is_empty() {
+            return Ok(0);
+        }
+        let first = self.try_peek()?;
+        self.take_slice(first, buffer, ends).map_err(TryRecvError::Refused)
+    }
+
+    /// Takes the record that is there, of `len` bytes, and those behind it.
+    #[inline(always)]
+    fn take_slice(&mut self, mut len: usize, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, RecvError> {
         let (mut received, mut filled) = (0, 0);
         for end in ends {
-            let (at, len) = match self.ring.peek(&mut self.end.state) {
-                Ok(found) => found,
-                Err(stop) if received == 0 => return Err(self.end.note_told(stop).into()),
-                Err(_) => break,
-            };
             let space = &mut buffer[filled..];
             let space_len = space.len();
             let Some(front) = space.get_mut(..len) else {
                 if received == 0 {
-                    let error = RecvError::BufferTooShort { found: len, buffer: space_len };
-                    return Err(TryRecvError::Refused(error));
+                    return Err(RecvError::BufferTooShort { found: len, buffer: space_len });
                 }
                 break;
             };
-            self.ring.data.read_bytes(at, front);
+            self.ring.data.read_bytes(self.ring.payload(&self.end.state), front);
             self.ring.consume(&mut self.end.state, len);
             filled += len;
             *end = filled;
             received += 1;
+            match self.ring.message(&self.end.state) {
+                Some(next) => len = next,
+                None => break,
+            }
         }
-        if received > 0 {
-            after_consume(&self.end.control, self.end.fences);
-        }
+        after_consume(&self.ring.control, self.end.fences);
         Ok(received)
     }
 
@@ -188,13 +198,8 @@ impl Receiver {
     /// Those of [`recv`](Self::recv).
     #[inline]
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_>, RecvError> {
-        loop {
-            match self.peek(Some(Patience::Forever)) {
-                Ok((at, len)) => return Ok(self.lend(at, len)),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Refused(error)) => return Err(error),
-            }
-        }
+        let len = self.peek()?;
+        Ok(self.lend(len))
     }
 
     /// The next record where it lies, if there is one now.
@@ -204,13 +209,14 @@ impl Receiver {
     /// Those of [`try_recv`](Self::try_recv).
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_>, TryRecvError> {
-        let (at, len) = self.peek(None)?;
-        Ok(self.lend(at, len))
+        let len = self.try_peek()?;
+        Ok(self.lend(len))
     }
 
     /// Lends the record that was found. If this process ends before it is consumed, the next receiver is told.
     #[inline(always)]
-    fn lend(&mut self, at: usize, len: usize) -> RecvRef<'_> {
+    fn lend(&mut self, len: usize) -> RecvRef<'_> {
+        let at = self.ring.payload(&self.end.state);
         let again = lend(&self.end.control, &mut self.end.state);
         RecvRef { at, len, again, receiver: self }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::endpoint::Endpoint;
 use crate::error::{SendError, SendTimeoutError, TooLong, TrySendError};
 use crate::layout::WORD;
+use crate::protocol::after_publish;
 use crate::protocol::records::RecordRing;
-use crate::protocol::{Stop, after_publish};
 use crate::wait::{Patience, Wait};
 
 /// The sending end: one at a time for all processes, usable from one thread at a time of the process that
@@ -25,13 +25,9 @@ impl Sender {
     /// this process is a forked child of the sender's, or the region is corrupt.
     #[inline]
     pub fn send(&mut self, record: &[u8]) -> Result<(), SendError> {
-        loop {
-            match self.send_patiently(record, Some(Patience::Forever)) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Full) => {}
-                Err(TrySendError::Refused(error)) => return Err(error),
-            }
-        }
+        self.reserve(record.len())?;
+        self.put(record);
+        Ok(())
     }
 
     /// Sends `record` if there is room for it now.
@@ -41,7 +37,9 @@ impl Sender {
     /// [`TrySendError::Full`], and those of [`send`](Self::send).
     #[inline]
     pub fn try_send(&mut self, record: &[u8]) -> Result<(), TrySendError> {
-        self.send_patiently(record, None)
+        self.try_reserve(record.len())?;
+        self.put(record);
+        Ok(())
     }
 
     /// Sends `record`, waiting for room for at most `timeout`.
@@ -50,46 +48,70 @@ impl Sender {
     ///
     /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
     pub fn send_timeout(&mut self, record: &[u8], timeout: Duration) -> Result<(), SendTimeoutError> {
-        Ok(self.send_patiently(record, Some(Patience::lasting(timeout)))?)
-    }
-
-    #[inline(always)]
-    fn send_patiently(&mut self, record: &[u8], patience: Option<Patience>) -> Result<(), TrySendError> {
-        self.reserve(record.len(), patience)?;
-        self.ring.write(&self.end.state, record);
-        self.publish(record.len());
+        if !self.ring.has_space(&self.end.state, record.len()) {
+            self.wait(record.len(), Patience::lasting(timeout))?;
+        }
+        self.put(record);
         Ok(())
     }
 
-    /// Finds room for the next record: the byte its payload begins at.
+    /// Makes sure there is space for a record of `len` bytes; waits for it.
     #[inline(always)]
-    fn reserve(&mut self, len: usize, patience: Option<Patience>) -> Result<usize, TrySendError> {
-        let most = RecordRing::max_len(self.ring.capacity);
-        if len > most {
-            self.end.state.check()?;
-            return Err(TrySendError::Refused(SendError::TooLong(TooLong { found: len, most })));
-        }
-        match (self.ring.reserve(&mut self.end.state, len), patience) {
-            (Err(Stop::Blocked), Some(patience)) => {
-                let ring = &self.ring;
-                loop {
-                    let settled =
-                        self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, len, glances));
-                    match ring.reserve(&mut self.end.state, len) {
-                        // The peer left, and another came.
-                        Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
-                    }
-                }
+    fn reserve(&mut self, len: usize) -> Result<(), SendError> {
+        if self.ring.has_space(&self.end.state, len) { Ok(()) } else { self.wait_for_ever(len) }
+    }
+
+    /// Makes sure there is space for a record of `len` bytes.
+    #[inline(always)]
+    fn try_reserve(&mut self, len: usize) -> Result<(), TrySendError> {
+        if self.ring.has_space(&self.end.state, len) { Ok(()) } else { self.look(len) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self, len: usize) -> Result<(), TrySendError> {
+        self.check_len(len)?;
+        Ok(self.ring.reserve(&mut self.end.state, len).map_err(|stop| self.end.note_told(stop))?)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_for_ever(&mut self, len: usize) -> Result<(), SendError> {
+        loop {
+            match self.wait(len, Patience::Forever) {
+                Err(TrySendError::Full) => {}
+                Err(TrySendError::Refused(error)) => return Err(error),
+                Ok(()) => return Ok(()),
             }
-            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
         }
+    }
+
+    fn wait(&mut self, len: usize, patience: Patience) -> Result<(), TrySendError> {
+        self.check_len(len)?;
+        let ring = &self.ring;
+        Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, len, glances))?)
+    }
+
+    fn check_len(&self, len: usize) -> Result<(), TrySendError> {
+        let most = self.ring.most;
+        if len <= most {
+            return Ok(());
+        }
+        self.end.state.check()?;
+        Err(TrySendError::Refused(SendError::TooLong(TooLong { found: len, most })))
+    }
+
+    /// Sends `record` in the space that is free.
+    #[inline(always)]
+    fn put(&mut self, record: &[u8]) {
+        self.ring.write(&self.end.state, record);
+        self.publish(record.len());
     }
 
     #[inline(always)]
     fn publish(&mut self, len: usize) {
         self.ring.publish(&mut self.end.state, len);
-        after_publish(&self.end.control, &mut self.end.state, self.end.fences);
+        after_publish(&self.ring.control, &mut self.end.state, self.end.fences);
     }
 
     /// Sends as many of `records` as there is room for, waiting until there is room for the first, and
@@ -100,14 +122,8 @@ impl Sender {
     /// Those of [`send`](Self::send); nothing was sent then.
     pub fn send_slice(&mut self, records: &[&[u8]]) -> Result<usize, SendError> {
         let Some(first) = records.first() else { return Ok(0) };
-        loop {
-            let room = self.reserve(first.len(), Some(Patience::Forever));
-            match room.and_then(|_| self.try_send_slice(records)) {
-                Ok(sent) => return Ok(sent),
-                Err(TrySendError::Full) => {}
-                Err(TrySendError::Refused(error)) => return Err(error),
-            }
-        }
+        self.reserve(first.len())?;
+        Ok(self.put_slice(records))
     }
 
     /// Sends as many of `records` as there is room for now, and returns how many.
@@ -119,23 +135,27 @@ impl Sender {
     /// first.
     #[inline]
     pub fn try_send_slice(&mut self, records: &[&[u8]]) -> Result<usize, TrySendError> {
-        let most = RecordRing::max_len(self.ring.capacity);
+        let Some(first) = records.first() else { return Ok(0) };
+        self.try_reserve(first.len())?;
+        Ok(self.put_slice(records))
+    }
+
+    /// Sends the first of `records` in the space that is free, and of the others as many as there is room for.
+    #[inline(always)]
+    fn put_slice(&mut self, records: &[&[u8]]) -> usize {
         let mut sent = 0;
         for record in records {
-            if sent == 0 {
-                self.reserve(record.len(), None)?;
-            } else if record.len() > most || self.ring.reserve(&mut self.end.state, record.len()).is_err() {
+            let len = record.len();
+            if sent > 0 && (len > self.ring.most || self.ring.reserve(&mut self.end.state, len).is_err()) {
                 // What stopped it, if it was news, the next call tells.
                 break;
             }
             self.ring.write(&self.end.state, record);
-            self.ring.publish(&mut self.end.state, record.len());
+            self.ring.publish(&mut self.end.state, len);
             sent += 1;
         }
-        if sent > 0 {
-            after_publish(&self.end.control, &mut self.end.state, self.end.fences);
-        }
-        Ok(sent)
+        after_publish(&self.ring.control, &mut self.end.state, self.end.fences);
+        sent
     }
 
     /// Room for a record of `len` bytes, to be filled in where it lies; waits while there is none.
@@ -144,13 +164,8 @@ impl Sender {
     ///
     /// Those of [`send`](Self::send).
     pub fn send_ref(&mut self, len: usize) -> Result<SendRef<'_>, SendError> {
-        loop {
-            match self.reserve(len, Some(Patience::Forever)) {
-                Ok(at) => return Ok(SendRef { at, len, sender: self }),
-                Err(TrySendError::Full) => {}
-                Err(TrySendError::Refused(error)) => return Err(error),
-            }
-        }
+        self.reserve(len)?;
+        Ok(self.lend(len))
     }
 
     /// Room for a record of `len` bytes, if there is some now.
@@ -159,8 +174,12 @@ impl Sender {
     ///
     /// Those of [`try_send`](Self::try_send).
     pub fn try_send_ref(&mut self, len: usize) -> Result<SendRef<'_>, TrySendError> {
-        let at = self.reserve(len, None)?;
-        Ok(SendRef { at, len, sender: self })
+        self.try_reserve(len)?;
+        Ok(self.lend(len))
+    }
+
+    fn lend(&mut self, len: usize) -> SendRef<'_> {
+        SendRef { at: self.ring.payload(&self.end.state), len, sender: self }
     }
 
     /// Records sent and not yet received. Walks them.
@@ -180,7 +199,7 @@ impl Sender {
 
     /// The longest record the ring takes, in bytes.
     pub fn max_len(&self) -> usize {
-        RecordRing::max_len(self.ring.capacity)
+        self.ring.most
     }
 
     /// How often the sender's seat was taken, this turn included: the receiver's `PeerDied` names it.

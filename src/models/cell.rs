@@ -17,10 +17,10 @@ fn cell_publication() {
         let writer = thread::spawn(move || {
             writing.model_write(&mut s, value(1)).unwrap();
         });
-        let (found, version) = cells.read::<[u64; 2]>().unwrap();
+        let (found, version) = cells.read().unwrap();
         assert_eq!(found, value(version));
         writer.join().unwrap();
-        assert_eq!(cells.read::<[u64; 2]>(), Ok((value(1), 1)));
+        assert_eq!(cells.read(), Ok((value(1), 1)));
     });
 }
 
@@ -36,13 +36,13 @@ fn cell_order() {
         });
         let mut newest = 0;
         for _ in 0..2 {
-            let (found, version) = cells.read::<[u64; 2]>().unwrap();
+            let (found, version) = cells.read().unwrap();
             assert_eq!(found, value(version));
             assert!(version >= newest);
             newest = version;
         }
         writer.join().unwrap();
-        assert_eq!(cells.read::<[u64; 2]>(), Ok((value(2), 2)));
+        assert_eq!(cells.read(), Ok((value(2), 2)));
     });
 }
 
@@ -58,7 +58,7 @@ fn cell_tearing() {
             let writer = thread::spawn(move || {
                 (1..=2).for_each(|version| writing.model_write(&mut s, value(version)).unwrap());
             });
-            match cells.read::<[u64; 2]>() {
+            match cells.read() {
                 Ok((found, version)) => assert_eq!(found, value(version)),
                 Err(error) => assert!(matches!(error, Unread::Overtaken(_)), "{error:?}"),
             }

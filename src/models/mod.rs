@@ -41,7 +41,7 @@ fn insist<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
     }
 }
 
-impl SlotRing {
+impl SlotRing<[u64; 2]> {
     fn model_sender(&self) -> State {
         self.sender_state(HOLDER).unwrap()
     }
@@ -58,17 +58,20 @@ impl SlotRing {
     }
 
     fn model_commit(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
-        let at = self.reserve(s)?;
-        self.data.write(at, zerocopy::IntoBytes::as_bytes(&value));
-        self.publish(s);
+        self.reserve(s)?;
+        self.put(s, &value);
         Ok(())
     }
 
     /// Receives two words, or says that the ring is empty.
     fn model_recv(&self, s: &mut State) -> Result<[u64; 2], Stop> {
-        let at = self.peek(s)?;
-        let value = self.data.read_value(at);
-        self.consume(s);
+        let value = match self.try_take(s) {
+            Some(value) => value,
+            None => {
+                self.peek(s)?;
+                self.take(s)
+            }
+        };
         after_consume(&self.control, false);
         Ok(value)
     }
@@ -97,21 +100,21 @@ impl RecordRing {
     }
 
     fn model_recv(&self, s: &mut State) -> Result<Vec<u8>, Stop> {
-        let (at, len) = self.peek(s)?;
-        let record = self.data.read_vec(at, len);
+        let len = self.peek(s)?;
+        let record = self.data.read_vec(self.payload(s), len);
         self.consume(s, len);
         after_consume(&self.control, false);
         Ok(record)
     }
 }
 
-impl Cells {
+impl Cells<[u64; 2]> {
     fn model_writer(&self) -> State {
         self.writer_state(HOLDER).unwrap()
     }
 
     fn model_write(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
-        self.write(s, zerocopy::IntoBytes::as_bytes(&value), false)
+        self.write(s, &value, false)
     }
 }
 
@@ -132,7 +135,7 @@ mod world {
     use crossbeam_utils::CachePadded;
 
     use super::{Cells, RecordRing, SlotRing};
-    use crate::layout::{Control, FIRST, HeadLine, Seat, slot_words};
+    use crate::layout::{Control, FIRST, HeadLine, Seat, SentLine, cell_words, slot_words};
     use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
     use crate::words::{View, Words};
 
@@ -166,24 +169,25 @@ mod world {
                 told: AtomicU64::new(0),
                 handed: AtomicU64::new(0),
             }),
-            latest: CachePadded::new(AtomicU64::new(0)),
+            sent: CachePadded::new(SentLine { latest: AtomicU64::new(0), batch: AtomicU64::new(0) }),
             data_wait: CachePadded::new(AtomicU32::new(0)),
             space_wait: CachePadded::new(AtomicU32::new(0)),
         })
     }
 
-    pub(crate) fn slot_ring(capacity: u64) -> SlotRing {
+    pub(crate) fn slot_ring(capacity: u64) -> SlotRing<[u64; 2]> {
         let stride = slot_words(16, 8).unwrap();
         let data = Words::on_heap(capacity as usize * stride, false);
-        SlotRing { control: control(), data, capacity, stride }
+        SlotRing::new(control(), data, capacity)
     }
 
     pub(crate) fn record_ring(words: u64) -> RecordRing {
-        RecordRing { control: control(), data: Words::on_heap(words as usize, true), capacity: words }
+        RecordRing::new(control(), Words::on_heap(words as usize, true), words)
     }
 
-    pub(crate) fn cells(cells: u64) -> Cells {
-        Cells { control: control(), data: Words::on_heap(cells as usize * 3, false), cells, stride: 3, payload: 1 }
+    pub(crate) fn cells(cells: u64) -> Cells<[u64; 2]> {
+        let words = cells as usize * cell_words(16, 8).unwrap();
+        Cells::new(control(), Words::on_heap(words, false), cells)
     }
 
     /// What `membarrier` and the compiler's fence on the other side amount to together.
@@ -244,7 +248,7 @@ mod world {
 #[cfg(not(loom))]
 mod world {
     use super::{Cells, RecordRing, SlotRing};
-    use crate::layout::{Control, cell_payload};
+    use crate::layout::Control;
     use crate::words::View;
     use crate::{bytes, seqlock, spsc};
 
@@ -269,10 +273,10 @@ mod world {
     }
 
     pub(crate) fn control() -> View<Control> {
-        slot_ring(1).control
+        slot_ring(1).control.clone()
     }
 
-    pub(crate) fn slot_ring(capacity: u64) -> SlotRing {
+    pub(crate) fn slot_ring(capacity: u64) -> SlotRing<[u64; 2]> {
         spsc::Channel::<[u64; 2]>::options().capacity(capacity).anonymous().unwrap().ring().clone()
     }
 
@@ -281,10 +285,9 @@ mod world {
         bytes::Channel::options().capacity_bytes(words * 8).anonymous().unwrap().ring().clone()
     }
 
-    pub(crate) fn cells(cells: u64) -> Cells {
+    pub(crate) fn cells(cells: u64) -> Cells<[u64; 2]> {
         let made = seqlock::Channel::<[u64; 2]>::options().anonymous().unwrap().cells().clone();
-        assert_eq!(made.payload, cell_payload(8));
-        Cells { cells, ..made }
+        Cells { data: made.data.fewer(cells), ..made }
     }
 }
 

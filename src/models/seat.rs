@@ -41,7 +41,7 @@ fn seat_succession() {
         let first = claim(&control.seats[0], process(1)).unwrap();
         let leaving = control.clone();
         let predecessor = thread::spawn(move || {
-            leaving.latest.store(5, Relaxed);
+            leaving.sent.latest.store(5, Relaxed);
             release(&leaving.seats[0], first.word);
         });
         let second = loop {
@@ -51,7 +51,7 @@ fn seat_succession() {
             }
             thread::yield_now();
         };
-        assert_eq!(control.latest.load(Relaxed), 5);
+        assert_eq!(control.sent.latest.load(Relaxed), 5);
         assert_eq!(second.generation, 2);
         predecessor.join().unwrap();
         assert_eq!(status(&control.seats[0]).unwrap().holder, Some(process(2)));

@@ -103,7 +103,7 @@ fn sleeper_sees_change() {
             .map(|_| {
                 let cells = cells.clone();
                 thread::spawn(move || {
-                    let changed = || (cells.control.latest.load(Relaxed) != 0).then_some(());
+                    let changed = || (cells.control.sent.latest.load(Relaxed) != 0).then_some(());
                     sleep_until(&cells.control.data_wait, false, changed).unwrap();
                 })
             })

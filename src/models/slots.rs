@@ -1,7 +1,7 @@
 //! The slot ring: publication (A1), reuse (A2), wrap-around, full and empty, close.
 
 use super::*;
-use crate::layout::SENDER;
+use crate::layout::{FIRST, SENDER};
 use crate::protocol::seat::{self, End};
 
 fn message(n: u64) -> [u64; 2] {
@@ -57,6 +57,33 @@ fn slots_reuse() {
     });
 }
 
+/// A batch is seen from its first message on, whole; who counts the messages meanwhile counts none of it or all,
+/// though its later stamps are there first.
+#[test]
+fn slots_end_in_batches() {
+    explore(|| {
+        // Of three, so that the count looks at the second of them first.
+        let ring = slot_ring(3);
+        let mut s = ring.model_sender();
+        let sending = ring.clone();
+        let sender = thread::spawn(move || {
+            sending.reserve(&mut s).unwrap();
+            assert_eq!(sending.put_some(&mut s, &[message(1), message(2)]), 2);
+        });
+        let end = ring.end(FIRST) - FIRST;
+        assert!(end == 0 || end == 2, "{end} messages of a batch of two");
+        let mut r = ring.model_receiver();
+        let mut values = [message(0); 3];
+        let received = ring.take_some(&mut r, &mut values);
+        assert!(received == 0 || received == 2, "{received} messages of a batch of two");
+        for (n, value) in (1..).zip(&values[..received]) {
+            assert_eq!(*value, message(n));
+        }
+        sender.join().unwrap();
+        assert_eq!(ring.end(FIRST), FIRST + 2);
+    });
+}
+
 /// Wrap-around, full and empty: both sides wait.
 #[test]
 fn slots_wrap() {
@@ -89,8 +116,8 @@ fn slots_close() {
         let mut s = ring.model_sender();
         let sender = thread::spawn(move || {
             // Without the wake-up check, whose fence would order what the seat must.
-            let at = sending.reserve(&mut s).unwrap();
-            sending.data.write(at, zerocopy::IntoBytes::as_bytes(&message(1)));
+            sending.reserve(&mut s).unwrap();
+            sending.slot(&s).write(&message(1));
             sending.publish(&mut s);
             seat::release(&sending.control.seats[SENDER], claim.word);
         });

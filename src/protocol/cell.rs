@@ -2,8 +2,9 @@
 //!
 //! The cells form a ring. Version `v` is written into cell `v % cells`, and only then made the latest;
 //! so the newest whole value is never the one being written, and a writer that dies in the middle of a
-//! write leaves it untouched. A reader is torn only if the writer comes all the way round while it
-//! copies; it then finds another mark and takes the value that is newest by now.
+//! write leaves it untouched. A cell's mark is the version that is written there, or was last, and changes before
+//! the payload does. A reader is torn only if the writer comes all the way round while it copies; it then finds
+//! another mark and takes the value that is newest by now. That a value is whole, `latest` says, so the mark need not.
 //!
 //! The idea of the mark is the seqlock of the Linux kernel (`Documentation/locking/seqlock.rst`), its
 //! orderings those of Boehm, "Can seqlocks get along with programming language memory models?" (2012).
@@ -13,7 +14,7 @@
 //! | pair | release | acquire | model that fails without it |
 //! |---|---|---|---|
 //! | C1 | [`Cells::write`] stores `latest` | [`Cells::read`] loads it: that version's payload is whole | `cell_publication` |
-//! | C2 | fence between the odd mark and the payload | fence between the copy and the mark: a copy that saw a byte of a later version sees its mark | `cell_tearing` |
+//! | C2 | fence between the mark and the payload | fence between the copy and the mark: a copy that saw a byte of a later version sees its mark | `cell_tearing` |
 //!
 //! What can never happen: a reader that waits for a writer; a value that is part one version, part
 //! another.
@@ -21,10 +22,11 @@
 use super::{State, Stop, wait_word};
 use crate::error::Fault;
 use crate::layout::{Control, POSITION_LIMIT, WORD};
+use crate::span::{Spans, Torn};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{fence, light_barrier};
-use crate::words::{Torn, View, Words};
-use zerocopy::FromBytes;
+use crate::words::{View, Words};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Bytes that a reader copies at most before it says that it was overtaken. Each time, the writer has
 /// written `cells - 1` whole values during one copy.
@@ -34,16 +36,15 @@ const TRIED_BYTES: usize = 1 << 26;
 const TRIED_BYTES: usize = 3 * 24;
 
 /// The shared cells and their private geometry.
-#[derive(Clone)]
-pub(crate) struct Cells {
+pub(crate) struct Cells<T> {
     pub control: View<Control>,
-    pub data: Words,
-    /// A power of two.
-    pub cells: u64,
-    /// Words of a cell.
-    pub stride: usize,
-    /// Words before the payload; the first is the mark.
-    pub payload: usize,
+    pub data: Spans<T>,
+}
+
+impl<T> Clone for Cells<T> {
+    fn clone(&self) -> Self {
+        Self { control: self.control.clone(), data: self.data.clone() }
+    }
 }
 
 /// Why a reader got no value.
@@ -55,36 +56,53 @@ pub(crate) enum Unread {
     Garbage(u64),
 }
 
-impl Cells {
+/// What a reader found in the cell of what it took for the newest version.
+struct Look<T> {
+    value: Torn<T>,
+    version: u64,
+    mark: u64,
+}
+
+impl<T> Look<T> {
+    /// Whether the value is all of that version.
     #[inline(always)]
-    fn offset_of(&self, version: u64) -> usize {
-        (version & (self.cells - 1)) as usize * self.stride
+    fn is_whole(&self) -> bool {
+        self.version < POSITION_LIMIT && self.mark == self.version
+    }
+}
+
+/// The version of the newest whole value, if it is one that can be.
+pub(crate) fn version(control: &Control) -> Result<u64, Stop> {
+    let version = control.sent.latest.load(Acquire); // C1
+    if version < POSITION_LIMIT { Ok(version) } else { Err(State::new(1, 0, 0, 0).poison(Fault::Version, version)) }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Cells<T> {
+    /// Where the mark lies in a cell, in words.
+    const MARK: usize = size_of::<T>().div_ceil(WORD);
+
+    pub fn new(control: View<Control>, data: Words, cells: u64) -> Self {
+        Self { control, data: Spans::new(data, cells) }
     }
 
     /// The state of a writer that just took its seat: it goes on from the newest whole value.
     pub fn writer_state(&self, holder: u64) -> Result<State, Stop> {
-        let version = self.version()?;
+        let version = version(&self.control)?;
         Ok(State::new(holder, version, 0, 0))
-    }
-
-    /// The version of the newest whole value, if it is one that can be.
-    pub fn version(&self) -> Result<u64, Stop> {
-        let version = self.control.latest.load(Acquire); // C1
-        if version < POSITION_LIMIT { Ok(version) } else { Err(State::new(1, 0, 0, 0).poison(Fault::Version, version)) }
     }
 
     /// Writes the next version.
     #[inline(always)]
-    pub fn write(&self, s: &mut State, value: &[u8], fences: bool) -> Result<(), Stop> {
-        s.check()?;
+    pub fn write(&self, s: &mut State, value: &T, fences: bool) -> Result<(), Stop> {
+        if !s.is_sound() {
+            return s.check();
+        }
         let version = s.pos + 1;
-        let offset = self.offset_of(version);
-        let mark = self.data.word(offset);
-        mark.store(2 * version - 1, Relaxed);
+        let cell = self.data.at(version);
+        cell.word(Self::MARK).store(version, Relaxed);
         fence(Release); // C2
-        self.data.write_torn((offset + self.payload) * WORD, value);
-        mark.store(2 * version, Relaxed);
-        self.control.latest.store(version, Release); // C1
+        cell.write_torn(value);
+        self.control.sent.latest.store(version, Release); // C1
         s.pos = version;
         light_barrier(fences);
         if !wait_word::awake(self.control.data_wait.load(Relaxed)) {
@@ -94,51 +112,54 @@ impl Cells {
     }
 
     /// Makes fresh cells hold `value` as `version`.
-    pub fn hold_only(&self, version: u64, value: &[u8]) {
-        let offset = self.offset_of(version);
-        self.data.write_torn((offset + self.payload) * WORD, value);
-        self.data.word(offset).store(2 * version, Relaxed);
-        self.control.latest.store(version, Relaxed);
+    pub fn hold_only(&self, version: u64, value: &T) {
+        let cell = self.data.at(version);
+        cell.write_torn(value);
+        cell.word(Self::MARK).store(version, Relaxed);
+        self.control.sent.latest.store(version, Relaxed);
     }
 
     /// The newest whole value and its version; version 0 is all zeroes, and not yet written.
     #[inline(always)]
-    pub fn read<T: FromBytes>(&self) -> Result<(T, u64), Unread> {
-        match self.read_once() {
-            Ok(Some(found)) => Ok(found),
-            Ok(None) => self.read_again(),
-            Err(garbage) => Err(garbage),
+    pub fn read(&self) -> Result<(T, u64), Unread> {
+        let mut look = self.look();
+        if !look.is_whole() {
+            // Of its own, so that the compiler may keep the first in registers.
+            let mut again = look;
+            self.look_again(&mut again)?;
+            look = again;
         }
+        Ok((look.value.believe(), look.version))
     }
 
-    /// `None`: overtaken.
     #[inline(always)]
-    fn read_once<T: FromBytes>(&self) -> Result<Option<(T, u64)>, Unread> {
-        let version = self.control.latest.load(Acquire); // C1
-        if version >= POSITION_LIMIT {
-            return Err(Unread::Garbage(version));
-        }
-        let offset = self.offset_of(version);
-        let value: Torn<T> = self.data.read_value_torn((offset + self.payload) * WORD);
+    fn look(&self) -> Look<T> {
+        let version = self.control.sent.latest.load(Acquire); // C1
+        // Whatever it is, there is a cell for it.
+        let cell = self.data.at(version);
+        let value = cell.read_torn();
         fence(Acquire); // C2
-        let mark = self.data.word(offset).load(Relaxed);
-        if mark == 2 * version {
-            Ok(Some((value.believe(), version)))
-        } else if mark > 2 * version {
-            Ok(None)
-        } else {
-            Err(Unread::Garbage(mark))
-        }
+        let mark = cell.word(Self::MARK).load(Relaxed);
+        Look { value, version, mark }
     }
 
+    /// Looks until there is a whole value.
     #[cold]
-    fn read_again<T: FromBytes>(&self) -> Result<(T, u64), Unread> {
-        let tries = (TRIED_BYTES / (self.stride * WORD)).clamp(3, 1 << 20) as u32;
+    #[inline(never)]
+    fn look_again(&self, look: &mut Look<T>) -> Result<(), Unread> {
+        let tries = (TRIED_BYTES / size_of::<T>()).clamp(3, 1 << 20) as u32;
         for _ in 1..tries {
-            if let Some(found) = self.read_once()? {
-                return Ok(found);
+            if look.version >= POSITION_LIMIT {
+                return Err(Unread::Garbage(look.version));
+            }
+            if look.mark < look.version {
+                return Err(Unread::Garbage(look.mark));
             }
             core::hint::spin_loop();
+            *look = self.look();
+            if look.is_whole() {
+                return Ok(());
+            }
         }
         Err(Unread::Overtaken(tries))
     }

@@ -11,6 +11,7 @@ pub(crate) mod mark;
 pub(crate) mod records;
 pub(crate) mod seat;
 pub(crate) mod slots;
+pub(crate) mod stamps;
 pub(crate) mod wait_word;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -110,7 +111,15 @@ impl State {
         }
     }
 
+    /// Whether neither of the two reasons is there that end an endpoint for good.
+    #[inline(always)]
+    fn is_sound(&self) -> bool {
+        self.holder != 0 && self.fault == 0
+    }
+
     /// The two reasons that end an endpoint for good.
+    #[cold]
+    #[inline(never)]
     pub fn check(&self) -> Result<(), Stop> {
         if self.holder == 0 {
             return Err(Stop::Forked);

@@ -27,8 +27,7 @@ use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::words::{View, Words};
 
-/// Payloads up to this many bytes are written with their first cache line last (see
-/// [`RecordRing::write`]).
+/// Payloads up to this many bytes are written from their end to their front (see [`RecordRing::write`]).
 const SHORT: usize = 128;
 
 /// Bits of a header that hold the record's length, plus one.
@@ -43,6 +42,8 @@ pub(crate) struct RecordRing {
     pub data: Words,
     /// Words, the mirror not counted.
     pub capacity: u64,
+    /// The longest record it takes, in bytes.
+    pub most: usize,
 }
 
 /// Words a record takes.
@@ -73,9 +74,12 @@ pub(crate) struct Walk {
 }
 
 impl RecordRing {
+    pub fn new(control: View<Control>, data: Words, capacity: u64) -> Self {
+        Self { control, data, capacity, most: Self::max_len(capacity) }
+    }
+
     /// The longest record a ring of `capacity` words takes, in bytes: it needs its header, and a zero
     /// word behind it. At most 1 GiB - 2.
-    #[inline(always)]
     pub fn max_len(capacity: u64) -> usize {
         (capacity.saturating_sub(2) * WORD as u64).min(LEN - 1) as usize
     }
@@ -93,18 +97,17 @@ impl RecordRing {
         }
     }
 
-    /// The length in a header, without its mark, of the record at `pos`: `None` if it is not published.
+    /// The length in a header, without its mark, of the record at `pos`: `None` if it is none such.
     #[inline(always)]
+    fn len_in(&self, header: u64, pos: u64) -> Option<usize> {
+        // 0, another position's tag and what is no length all become too long.
+        let len = (header ^ tag_of(pos)).wrapping_sub(1);
+        if len <= self.most as u64 { Some(len as usize) } else { None }
+    }
+
+    /// [`len_in`](Self::len_in), where `Ok(None)` is a record that is not published.
     fn decode(&self, header: u64, pos: u64) -> Result<Option<usize>, Fault> {
-        if header == 0 {
-            return Ok(None);
-        }
-        let len = (header & LEN).wrapping_sub(1) as usize;
-        if header & !LEN == tag_of(pos) && len <= Self::max_len(self.capacity) {
-            Ok(Some(len))
-        } else {
-            Err(Fault::RecordHeader)
-        }
+        if header == 0 { Ok(None) } else { self.len_in(header, pos).map(Some).ok_or(Fault::RecordHeader) }
     }
 
     /// The state of a sender that just took its seat: it goes on where the last committed record ends.
@@ -181,16 +184,23 @@ impl RecordRing {
         walk.end == end && walk.stopped_by.is_none()
     }
 
-    /// Makes sure a record of `len` bytes fits; its payload may then be written at the returned byte.
-    /// `len` is at most [`RecordRing::max_len`].
+    /// The byte at which the payload of the next record begins.
     #[inline(always)]
-    pub fn reserve(&self, s: &mut State, len: usize) -> Result<usize, Stop> {
-        debug_assert!(len <= Self::max_len(self.capacity));
-        let end = s.pos + words_of(len) + 1;
-        if end > s.limit {
-            self.look_for_space(s, len)?;
-        }
-        Ok((s.offset as usize + 1) * WORD)
+    pub fn payload(&self, s: &State) -> usize {
+        (s.offset as usize + 1) * WORD
+    }
+
+    /// Whether there is known to be space for a record of `len` bytes: its payload may then be written.
+    #[inline(always)]
+    pub fn has_space(&self, s: &State, len: usize) -> bool {
+        len <= self.most && s.pos + words_of(len) < s.limit
+    }
+
+    /// Makes sure there is space for a record of `len` bytes, which is at most [`RecordRing::most`].
+    #[inline(always)]
+    pub fn reserve(&self, s: &mut State, len: usize) -> Result<(), Stop> {
+        debug_assert!(len <= self.most);
+        if self.has_space(s, len) { Ok(()) } else { self.look_for_space(s, len) }
     }
 
     #[cold]
@@ -220,27 +230,24 @@ impl RecordRing {
         }
     }
 
-    /// Whether [`RecordRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.
+    /// [`RecordRing::reserve`] after up to `glances` at the head alone.
     #[inline(always)]
-    pub fn watch_for_space(&self, s: &mut State, len: usize, glances: u32) -> bool {
+    pub fn watch_for_space(&self, s: &mut State, len: usize, glances: u32) -> Result<(), Stop> {
         let end = s.pos + words_of(len);
         glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > end);
-        self.reserve(s, len) != Err(Stop::Blocked)
+        self.reserve(s, len)
     }
 
     /// Writes the payload of the record that [`RecordRing::reserve`] made room for.
     ///
-    /// A short one is written with the header's cache line last: the receiver is likely to be looking
-    /// at that line, and so the sender needs it only once.
+    /// A short one is written from its end to its front, with the header's cache line last: the receiver is likely
+    /// to be looking at that line, and so the sender needs it only once.
     #[inline(always)]
     pub fn write(&self, s: &State, payload: &[u8]) {
-        let at = (s.offset as usize + 1) * WORD;
-        let first_line = at.next_multiple_of(64) - at;
-        if payload.len() <= SHORT && first_line < payload.len() {
-            self.data.write(at + first_line, &payload[first_line..]);
-            self.data.write(at, &payload[..first_line]);
+        if payload.len() <= SHORT {
+            self.data.write_down(self.payload(s), payload);
         } else {
-            self.data.write(at, payload);
+            self.data.write(self.payload(s), payload);
         }
     }
 
@@ -257,21 +264,23 @@ impl RecordRing {
         self.data.word((s.offset + words_of(len)) as usize).store(0, Relaxed);
     }
 
-    /// Finds the next record: the byte its payload begins at, and its length.
+    /// The length of the next record, if it is there with no news of a death before it: its payload may then be read.
     #[inline(always)]
-    pub fn peek(&self, s: &mut State) -> Result<(usize, usize), Stop> {
+    pub fn message(&self, s: &State) -> Option<usize> {
         let header = self.data.word(s.offset as usize).load(Acquire); // B1
-        // A forked child's state is all zero; a poisoned one says position 0. A header that is not a record's
-        // may be a marked one, or one that is not there yet.
-        match self.decode(header, s.pos) {
-            Ok(Some(len)) if s.pos != 0 => Ok(((s.offset as usize + 1) * WORD, len)),
-            _ => self.look_for_message(s),
-        }
+        // A forked child's state is all zero; a poisoned one says position 0.
+        self.len_in(header, s.pos).filter(|_| s.pos != 0)
+    }
+
+    /// The length of the next record.
+    #[inline(always)]
+    pub fn peek(&self, s: &mut State) -> Result<usize, Stop> {
+        self.message(s).map_or_else(|| self.look_for_message(s), Ok)
     }
 
     #[cold]
     #[inline(never)]
-    fn look_for_message(&self, s: &mut State) -> Result<(usize, usize), Stop> {
+    fn look_for_message(&self, s: &mut State) -> Result<usize, Stop> {
         s.check()?;
         let end = seat::ended_since(&self.control.seats[SENDER], s.baseline);
         // Loaded after the seat: what a sender published before its end is seen here.
@@ -279,18 +288,18 @@ impl RecordRing {
         match self.decode(mark::unmarked(header, tag_of(s.pos)), s.pos) {
             Ok(Some(len)) => match mark::death(&self.control, header, s.baseline) {
                 Some(generation) => Err(Stop::Ended(End::Died(generation))),
-                None => Ok(((s.offset as usize + 1) * WORD, len)),
+                None => Ok(len),
             },
             Ok(None) => Err(end.map_or(Stop::Blocked, Stop::Ended)),
             Err(fault) => Err(s.poison(fault, header)),
         }
     }
 
-    /// Whether [`RecordRing::peek`] is no longer blocked, asked after up to `glances` at the header alone.
+    /// [`RecordRing::peek`] after up to `glances` at the header alone.
     #[inline(always)]
-    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> bool {
+    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> Result<usize, Stop> {
         glance(glances, || self.data.word(s.offset as usize).load(Relaxed) != 0);
-        self.peek(s) != Err(Stop::Blocked)
+        self.peek(s)
     }
 
     /// Gives the words of the record that [`RecordRing::peek`] found back to the sender.

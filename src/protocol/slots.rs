@@ -5,6 +5,11 @@
 //! is the last word so that the sender touches every line once. Until the stamp is stored, the slot
 //! holds whatever a sender that died left there, and its old stamp.
 //!
+//! A batch is published from its end on: a receiver that waits for its first message is out of the sender's way
+//! until all of it is there, and finds the rest without a wait. So stamps may be ahead of a gap. The sender notes
+//! in `batch`, before the first of them, where that gap is; nothing from it on is committed until it is filled. The
+//! successor of a sender that died in between takes the stamps behind the gap back before it publishes anything.
+//!
 //! # Ordering
 //!
 //! | pair | release | acquire | model that fails without it |
@@ -12,207 +17,179 @@
 //! | A1 | [`SlotRing::publish`] stores the stamp | [`SlotRing::peek`] loads it: the payload is whole | `slots_publication` |
 //! | A2 | [`SlotRing::consume`] stores the head | `look_for_space` loads it: the receiver has done with the slot | `slots_reuse` |
 //!
-//! What can never happen: a stamp that runs ahead of its payload; two positions published out of
-//! order (so the published slots from the head on have no gap, and [`SlotRing::end`] can halve).
+//!
+//! A stamp ahead of a gap is stored, and read, after `batch`: A1 orders both (`slots_end_in_batches`).
+//!
+//! What can never happen: a stamp that runs ahead of its payload; a gap in the published slots from the head on
+//! other than the one that `batch` names (so that [`SlotRing::end`] can halve).
 
-use super::seat::End;
-use super::{State, Stop, glance, mark, receiver_baseline, receiver_begins, seat};
-use crate::error::Fault;
-use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
+use core::ops::Deref;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::State;
+use super::stamps::Stamps;
+use crate::layout::Control;
+use crate::span::{Slots, Span};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::words::{View, Words};
 
+/// Words of slots that become visible at once, as a batch, at most: enough for the receiver to stay clear of the
+/// sender, few enough to stay in the cache.
+const BATCH: usize = 1024;
+
 /// The shared ring and its private geometry.
-#[derive(Clone)]
-pub(crate) struct SlotRing {
-    pub control: View<Control>,
-    pub data: Words,
-    /// Slots.
-    pub capacity: u64,
-    /// Words of a slot, the stamp included.
-    pub stride: usize,
+pub(crate) struct SlotRing<T> {
+    stamps: Stamps,
+    slots: Slots<T>,
 }
 
-impl SlotRing {
-    /// Words of the whole ring.
-    #[inline(always)]
-    fn words(&self) -> u64 {
-        self.capacity * self.stride as u64
+impl<T> Clone for SlotRing<T> {
+    fn clone(&self) -> Self {
+        Self { stamps: self.stamps.clone(), slots: self.slots.clone() }
     }
+}
 
-    fn offset_of(&self, pos: u64) -> u64 {
-        (pos - FIRST) % self.capacity * self.stride as u64
-    }
+impl<T> Deref for SlotRing<T> {
+    type Target = Stamps;
 
     #[inline(always)]
-    fn stamp(&self, offset: u64) -> &crate::sync::AtomicU64 {
-        self.data.word(offset as usize + self.stride - 1)
+    fn deref(&self) -> &Stamps {
+        &self.stamps
+    }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
+    /// The stamp's word in a slot.
+    const STAMP: usize = Slots::<T>::LEN - 1;
+
+    pub fn new(control: View<Control>, data: Words, capacity: u64) -> Self {
+        let slots = Slots::new(data.clone(), capacity);
+        Self { stamps: Stamps { control, data, capacity, stride: Slots::<T>::LEN }, slots }
     }
 
+    /// The next slot, to be filled in or read where it lies.
     #[inline(always)]
-    fn step(&self, s: &mut State) {
-        s.pos += 1;
-        s.offset += self.stride as u64;
-        if s.offset == self.words() {
-            s.offset = 0;
-        }
+    pub fn slot(&self, s: &State) -> Span<'_> {
+        self.slots.at(s.offset)
     }
 
-    /// The state of a sender that just took its seat: it goes on where the last committed message ends.
-    pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
-        let pos = self.end(self.checked_head(&mut s)?);
-        Ok(s.go_on(pos, self.offset_of(pos)).bring_news(&self.control, pos + 1))
-    }
-
-    /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
-    pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = receiver_begins(&self.control, holder);
-        let pos = self.checked_head(&mut s)?;
-        Ok(s.go_on(pos, self.offset_of(pos)))
-    }
-
-    /// The position of the first message that was not consumed, if the region says one that can be.
-    pub fn head(&self) -> Result<u64, Stop> {
-        self.checked_head(&mut State::new(0, 0, 0, 0))
-    }
-
-    fn checked_head(&self, s: &mut State) -> Result<u64, Stop> {
-        let head = self.control.consumed.head.load(Acquire);
-        if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
-    }
-
-    /// The position after the last published one, counted from `head`. Looks at `log2(capacity)`
-    /// stamps: the published slots have no gap.
-    pub fn end(&self, head: u64) -> u64 {
-        let (mut published, mut unpublished) = (0, self.capacity + 1);
-        while unpublished - published > 1 {
-            let middle = published + (unpublished - published) / 2;
-            let pos = head + middle - 1;
-            if mark::unmarked(self.stamp(self.offset_of(pos)).load(Acquire), pos + 1) == pos + 1 {
-                published = middle;
-            } else {
-                unpublished = middle;
-            }
-        }
-        head + published
-    }
-
-    /// What the stamp of `pos` holds before it is published: that of the lap before.
-    fn unpublished(&self, pos: u64) -> u64 {
-        if pos >= FIRST + self.capacity { pos + 1 - self.capacity } else { 0 }
-    }
-
-    /// Makes a copy of a ring, taken while it was in use, one that holds the messages from `head` to `end`:
-    /// those that lay in it all the while.
-    pub fn hold_only(&self, head: u64, end: u64) {
-        for pos in end..head + self.capacity {
-            self.stamp(self.offset_of(pos)).store(self.unpublished(pos), Relaxed);
-        }
-        self.control.consumed.head.store(head, Relaxed);
-    }
-
-    /// Makes sure the next slot is free; its payload may then be written at the returned byte.
-    #[inline(always)]
-    pub fn reserve(&self, s: &mut State) -> Result<usize, Stop> {
-        if s.pos >= s.limit {
-            self.look_for_space(s)?;
-        }
-        Ok(s.offset as usize * WORD)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn look_for_space(&self, s: &mut State) -> Result<(), Stop> {
-        s.check()?;
-        let receiver = &self.control.seats[RECEIVER];
-        let end = seat::ended_since(receiver, s.baseline);
-        if let Some(end) = end
-            && seat::left_since(receiver, s.baseline).is_some()
-        {
-            return Err(Stop::Ended(end));
-        }
-        let head = self.control.consumed.head.load(Acquire); // A2
-        if head < FIRST || head > s.pos || s.pos - head > self.capacity {
-            return Err(s.poison(Fault::Head, head));
-        }
-        let limit = head + self.capacity;
-        s.limit = limit;
-        if s.mark != 0 {
-            s.mark_only_first();
-        }
-        match end {
-            _ if s.pos < limit => Ok(()),
-            None => Err(Stop::Blocked),
-            Some(died) => Err(Stop::Ended(died)),
-        }
-    }
-
-    /// Whether [`SlotRing::reserve`] is no longer blocked, asked after up to `glances` at the head alone.
-    #[inline(always)]
-    pub fn watch_for_space(&self, s: &mut State, glances: u32) -> bool {
-        glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > s.pos);
-        self.reserve(s) != Err(Stop::Blocked)
-    }
-
-    /// Publishes the slot that [`SlotRing::reserve`] found free.
+    /// Publishes what was filled in.
     #[inline(always)]
     pub fn publish(&self, s: &mut State) {
-        self.stamp(s.offset).store((s.pos + 1) ^ s.mark, Release); // A1
-        self.step(s);
+        self.slot(s).word(Self::STAMP).store((s.pos + 1) ^ s.mark, Release); // A1
+        (s.pos, s.offset) = (s.pos + 1, self.slots.after(s.offset));
     }
 
-    /// Finds the next message; its payload may then be read from the returned byte.
+    /// Publishes `value` in the slot that is known to be free.
     #[inline(always)]
-    pub fn peek(&self, s: &mut State) -> Result<usize, Stop> {
-        let stamp = self.stamp(s.offset).load(Acquire); // A1
+    pub fn put(&self, s: &mut State, value: &T) {
+        let slot = self.slot(s);
+        let (end, next) = (s.pos + 1, self.slots.after(s.offset));
+        let stamp = end ^ s.mark;
+        slot.write(value);
+        slot.word(Self::STAMP).store(stamp, Release); // A1
+        (s.pos, s.offset) = (end, next);
+    }
+
+    /// Publishes as many of `values` as there is known to be space for in a row, up to [`BATCH`], and returns how many.
+    #[inline(always)]
+    pub fn put_some(&self, s: &mut State, values: &[T]) -> usize {
+        let space = s.limit.saturating_sub(s.pos) as usize;
+        let most = (BATCH / Slots::<T>::LEN).max(1);
+        let (slots, count) = self.slots.row(s.offset, values.len().min(space).min(most));
+        if count > 1 {
+            self.control.sent.batch.store(s.pos, Relaxed); // before the stamps: A1
+        }
+        s.pos += count as u64;
+        let (mut stamp, mut at) = (s.pos, count * Slots::<T>::LEN);
+        for value in values[..count].iter().rev() {
+            at -= Slots::<T>::LEN;
+            let slot = slots.part(at, Slots::<T>::LEN);
+            slot.write(value);
+            slot.word(Self::STAMP).store(stamp, Release); // A1
+            stamp -= 1;
+        }
+        s.offset = self.slots.after_row(s.offset, count);
+        count
+    }
+
+    /// Whether the next message is there, with no news of a death before it: its payload may then be read.
+    #[inline(always)]
+    pub fn has_message(&self, s: &State) -> bool {
+        let stamp = self.slot(s).word(Self::STAMP).load(Acquire); // A1
         // A forked child's state is all zero; a poisoned one says position 0.
-        if stamp != s.pos + 1 || s.pos == 0 {
-            self.look_for_message(s)?;
-        }
-        Ok(s.offset as usize * WORD)
+        stamp == s.pos + 1 && s.pos != 0
     }
 
-    #[cold]
-    #[inline(never)]
-    fn look_for_message(&self, s: &mut State) -> Result<(), Stop> {
-        s.check()?;
-        let end = seat::ended_since(&self.control.seats[SENDER], s.baseline);
-        // Loaded after the seat: what a sender published before its end is seen here.
-        let stamp = self.stamp(s.offset).load(Acquire); // A1
-        if mark::unmarked(stamp, s.pos + 1) == s.pos + 1 {
-            let death = mark::death(&self.control, stamp, s.baseline);
-            return death.map_or(Ok(()), |generation| Err(Stop::Ended(End::Died(generation))));
-        }
-        let unpublished = self.unpublished(s.pos);
-        if mark::unmarked(stamp, unpublished) != unpublished {
-            return Err(s.poison(Fault::Stamp, stamp));
-        }
-        Err(end.map_or(Stop::Blocked, Stop::Ended))
-    }
-
-    /// Whether [`SlotRing::peek`] is no longer blocked, asked after up to `glances` at the stamp alone.
-    #[inline(always)]
-    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> bool {
-        glance(glances, || self.stamp(s.offset).load(Relaxed) == s.pos + 1);
-        self.peek(s) != Err(Stop::Blocked)
-    }
-
-    /// Gives the slot that [`SlotRing::peek`] found back to the sender.
+    /// Gives the slot of the message that is there back to the sender.
     #[inline(always)]
     pub fn consume(&self, s: &mut State) {
-        self.step(s);
-        self.control.consumed.head.store(s.pos, Release); // A2
+        self.go_to(s, s.pos + 1, self.slots.after(s.offset));
     }
 
-    /// Messages published and not consumed, as the sender sees it.
-    pub fn len_for_sender(&self, s: &State) -> u64 {
-        let head = self.control.consumed.head.load(Relaxed);
-        s.pos.saturating_sub(head).min(self.capacity)
+    #[inline(always)]
+    fn go_to(&self, s: &mut State, pos: u64, offset: u64) {
+        (s.pos, s.offset) = (pos, offset);
+        self.control.consumed.head.store(pos, Release); // A2
     }
 
-    /// Messages published and not consumed, as the receiver sees it.
-    pub fn len_for_receiver(&self, s: &State) -> u64 {
-        if s.pos < FIRST { 0 } else { self.end(s.pos) - s.pos }
+    /// Takes the next message, if it is there with no news of a death before it.
+    #[inline(always)]
+    pub fn try_take(&self, s: &mut State) -> Option<T> {
+        let slot = self.slot(s);
+        let (pos, next) = (s.pos, self.slots.after(s.offset));
+        let stamp = slot.word(Self::STAMP).load(Acquire); // A1
+        // A forked child's state is all zero; a poisoned one says position 0.
+        if stamp != pos + 1 || pos == 0 {
+            return None;
+        }
+        let value = slot.read();
+        self.go_to(s, pos + 1, next);
+        Some(value)
+    }
+
+    /// Takes the message that is there.
+    #[inline(always)]
+    pub fn take(&self, s: &mut State) -> T {
+        let value = self.slot(s).read();
+        self.go_to(s, s.pos + 1, self.slots.after(s.offset));
+        value
+    }
+
+    /// Takes as many messages into `values` as are there in a row, and returns how many.
+    #[inline(always)]
+    pub fn take_some(&self, s: &mut State, values: &mut [T]) -> usize {
+        let began = s.pos;
+        let (slots, count) = self.slots.row(s.offset, values.len());
+        let mut taken = Taken { ring: self, pos: s.pos, offset: s.offset, state: s };
+        let mut at = 0;
+        for value in &mut values[..count] {
+            let slot = slots.part(at, Slots::<T>::LEN);
+            let stamp = slot.word(Self::STAMP).load(Acquire); // A1
+            if stamp != taken.pos + 1 {
+                break;
+            }
+            let message = slot.read();
+            at += Slots::<T>::LEN;
+            (taken.pos, taken.offset) = (stamp, self.slots.after(taken.offset));
+            *value = message;
+        }
+        (taken.pos - began) as usize
+    }
+}
+
+/// Messages that were taken: gives their slots back at the end, even if the drop of what lay in their place panics.
+struct Taken<'a, T: FromBytes + IntoBytes + Immutable> {
+    ring: &'a SlotRing<T>,
+    state: &'a mut State,
+    pos: u64,
+    offset: u64,
+}
+
+impl<T: FromBytes + IntoBytes + Immutable> Drop for Taken<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.ring.go_to(self.state, self.pos, self.offset);
     }
 }

@@ -180,7 +180,7 @@ impl Region {
             seat::copy_vacant(from, to);
         }
         // `told` stays 0: whoever receives from the copy is to hear where it ends.
-        to.latest.store(from.latest.load(Relaxed), Relaxed);
+        to.sent.latest.store(from.sent.latest.load(Relaxed), Relaxed);
         copy.data().copy_from(&self.data(), self.header.data_len as usize / WORD);
         Ok(copy)
     }

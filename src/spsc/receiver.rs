@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::Message;
 use crate::endpoint::Endpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::layout::WORD;
 use crate::protocol::slots::SlotRing;
-use crate::protocol::{Stop, after_consume, lend};
+use crate::protocol::{after_consume, lend};
 use crate::wait::{Patience, Wait};
 
 /// The receiving end: one at a time for all processes, usable from one thread at a time of the process
 /// that took it. Dropping it lets the sender see `Closed`; what it did not receive stays in the ring.
 pub struct Receiver<T> {
     pub(super) end: Endpoint,
-    pub(super) ring: SlotRing,
+    pub(super) ring: SlotRing<T>,
     pub(super) carries: PhantomData<fn() -> T>,
 }
 
@@ -27,13 +28,12 @@ impl<T: Message> Receiver<T> {
     /// receiver's, or the region is corrupt.
     #[inline]
     pub fn recv(&mut self) -> Result<T, RecvError> {
-        loop {
-            match self.recv_patiently(Some(Patience::Forever)) {
-                Ok(value) => return Ok(value),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Refused(error)) => return Err(error),
-            }
+        if let Some(value) = self.ring.try_take(&mut self.end.state) {
+            after_consume(&self.ring.control, self.end.fences);
+            return Ok(value);
         }
+        self.wait_for_ever()?;
+        Ok(self.take())
     }
 
     /// Receives the next message if there is one now.
@@ -43,7 +43,8 @@ impl<T: Message> Receiver<T> {
     /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.recv_patiently(None)
+        self.try_peek()?;
+        Ok(self.take())
     }
 
     /// Receives the next message, waiting for one for at most `timeout`.
@@ -52,41 +53,62 @@ impl<T: Message> Receiver<T> {
     ///
     /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        Ok(self.recv_patiently(Some(Patience::lasting(timeout)))?)
-    }
-
-    #[inline(always)]
-    fn recv_patiently(&mut self, patience: Option<Patience>) -> Result<T, TryRecvError> {
-        let at = self.peek(patience)?;
-        let value = self.ring.data.read_value(at);
-        self.consume();
-        Ok(value)
-    }
-
-    /// Finds the next message: its byte in the data area.
-    #[inline(always)]
-    fn peek(&mut self, patience: Option<Patience>) -> Result<usize, TryRecvError> {
-        match (self.ring.peek(&mut self.end.state), patience) {
-            (Err(Stop::Blocked), Some(patience)) => {
-                let ring = &self.ring;
-                loop {
-                    let settled =
-                        self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances));
-                    match ring.peek(&mut self.end.state) {
-                        // The peer left, and another came.
-                        Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
-                    }
-                }
-            }
-            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
+        if !self.ring.has_message(&self.end.state) {
+            self.wait(Patience::lasting(timeout))?;
         }
+        Ok(self.take())
+    }
+
+    /// Makes sure the next message is there; waits for it.
+    #[inline(always)]
+    fn peek(&mut self) -> Result<(), RecvError> {
+        if self.ring.has_message(&self.end.state) { Ok(()) } else { self.wait_for_ever() }
+    }
+
+    /// Makes sure the next message is there.
+    #[inline(always)]
+    fn try_peek(&mut self) -> Result<(), TryRecvError> {
+        if self.ring.has_message(&self.end.state) { Ok(()) } else { self.look() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self) -> Result<(), TryRecvError> {
+        Ok(self.ring.peek(&mut self.end.state).map_err(|stop| self.end.note_told(stop))?)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_for_ever(&mut self) -> Result<(), RecvError> {
+        if self.end.glance(|state| self.ring.has_message(state).then_some(())).is_some() {
+            return Ok(());
+        }
+        loop {
+            match self.wait(Patience::Forever) {
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Refused(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    fn wait(&mut self, patience: Patience) -> Result<(), TryRecvError> {
+        let ring = &self.ring;
+        Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_message(state, glances))?)
+    }
+
+    /// Takes the message that is there.
+    #[inline(always)]
+    fn take(&mut self) -> T {
+        let value = self.ring.take(&mut self.end.state);
+        after_consume(&self.ring.control, self.end.fences);
+        value
     }
 
     #[inline(always)]
     fn consume(&mut self) {
         self.ring.consume(&mut self.end.state);
-        after_consume(&self.end.control, self.end.fences);
+        after_consume(&self.ring.control, self.end.fences);
     }
 
     /// Receives the messages that are there into `values`, waiting until there is one, and returns how
@@ -99,13 +121,8 @@ impl<T: Message> Receiver<T> {
         if values.is_empty() {
             return Ok(0);
         }
-        loop {
-            match self.peek(Some(Patience::Forever)).and_then(|_| self.try_recv_slice(values)) {
-                Ok(received) => return Ok(received),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Refused(error)) => return Err(error),
-            }
-        }
+        self.peek()?;
+        Ok(self.take_slice(values))
     }
 
     /// Receives the messages that are there now into `values`, and returns how many.
@@ -116,23 +133,28 @@ impl<T: Message> Receiver<T> {
     /// [`recv`](Self::recv).
     #[inline]
     pub fn try_recv_slice(&mut self, values: &mut [T]) -> Result<usize, TryRecvError> {
-        let mut received = 0;
-        for value in values {
-            let at = match self.ring.peek(&mut self.end.state) {
-                Ok(at) => at,
-                Err(stop) if received == 0 => return Err(self.end.note_told(stop).into()),
-                Err(_) => break,
-            };
-            let message = self.ring.data.read_value(at);
-            self.ring.consume(&mut self.end.state);
-            // Last, because it may run the drop of the value that was there.
-            *value = message;
-            received += 1;
+        if values.is_empty() {
+            return Ok(0);
         }
-        if received > 0 {
-            after_consume(&self.end.control, self.end.fences);
+        self.try_peek()?;
+        Ok(self.take_slice(values))
+    }
+
+    /// Takes the message that is there, and those behind it.
+    #[inline(always)]
+    fn take_slice(&mut self, values: &mut [T]) -> usize {
+        let message = self.ring.take(&mut self.end.state);
+        values[0] = message;
+        let mut received = 1;
+        loop {
+            let more = self.ring.take_some(&mut self.end.state, &mut values[received..]);
+            received += more;
+            if more == 0 {
+                break;
+            }
         }
-        Ok(received)
+        after_consume(&self.ring.control, self.end.fences);
+        received
     }
 
     /// The next message where it lies; waits until there is one.
@@ -142,13 +164,8 @@ impl<T: Message> Receiver<T> {
     /// Those of [`recv`](Self::recv).
     #[inline]
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_, T>, RecvError> {
-        loop {
-            match self.peek(Some(Patience::Forever)) {
-                Ok(at) => return Ok(self.lend(at)),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Refused(error)) => return Err(error),
-            }
-        }
+        self.peek()?;
+        Ok(self.lend())
     }
 
     /// The next message where it lies, if there is one now.
@@ -158,13 +175,14 @@ impl<T: Message> Receiver<T> {
     /// Those of [`try_recv`](Self::try_recv).
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_, T>, TryRecvError> {
-        let at = self.peek(None)?;
-        Ok(self.lend(at))
+        self.try_peek()?;
+        Ok(self.lend())
     }
 
     /// Lends the message that was found. If this process ends before it is consumed, the next receiver is told.
     #[inline(always)]
-    fn lend(&mut self, at: usize) -> RecvRef<'_, T> {
+    fn lend(&mut self) -> RecvRef<'_, T> {
+        let at = self.end.state.offset as usize * WORD;
         let again = lend(&self.end.control, &mut self.end.state);
         RecvRef { at, again, receiver: self }
     }
@@ -232,7 +250,7 @@ impl<T: Message> RecvRef<'_, T> {
 
     /// A copy of the whole value.
     pub fn read(&self) -> T {
-        self.receiver.ring.data.read_value(self.at)
+        self.receiver.ring.data.span(self.at / WORD, size_of::<T>().div_ceil(WORD)).read()
     }
 
     /// Copies a part of the value, from byte `offset` on.

@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::Message;
 use crate::endpoint::Endpoint;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
+use crate::layout::WORD;
+use crate::protocol::after_publish;
 use crate::protocol::slots::SlotRing;
-use crate::protocol::{Stop, after_publish};
 use crate::wait::{Patience, Wait};
 
 /// The sending end: one at a time for all processes, usable from one thread at a time of the process that
 /// took it. Dropping it lets the receiver drain the ring and then see `Closed`.
 pub struct Sender<T> {
     pub(super) end: Endpoint,
-    pub(super) ring: SlotRing,
+    pub(super) ring: SlotRing<T>,
     pub(super) carries: PhantomData<fn(T)>,
 }
 
@@ -27,13 +28,9 @@ impl<T: Message> Sender<T> {
     /// sender's, or the region is corrupt.
     #[inline]
     pub fn send(&mut self, value: &T) -> Result<(), SendError> {
-        loop {
-            match self.send_patiently(value, Some(Patience::Forever)) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Full) => {}
-                Err(TrySendError::Refused(error)) => return Err(error),
-            }
-        }
+        self.reserve()?;
+        self.put(value);
+        Ok(())
     }
 
     /// Sends `value` if there is room now.
@@ -43,7 +40,9 @@ impl<T: Message> Sender<T> {
     /// [`TrySendError::Full`], and those of [`send`](Self::send).
     #[inline]
     pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
-        self.send_patiently(value, None)
+        self.try_reserve()?;
+        self.put(value);
+        Ok(())
     }
 
     /// Sends `value`, waiting for room for at most `timeout`.
@@ -52,40 +51,59 @@ impl<T: Message> Sender<T> {
     ///
     /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
     pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<(), SendTimeoutError> {
-        Ok(self.send_patiently(value, Some(Patience::lasting(timeout)))?)
-    }
-
-    #[inline(always)]
-    fn send_patiently(&mut self, value: &T, patience: Option<Patience>) -> Result<(), TrySendError> {
-        let at = self.reserve(patience)?;
-        self.ring.data.write_value(at, value);
-        self.publish();
+        if !self.ring.has_space(&self.end.state) {
+            self.wait(Patience::lasting(timeout))?;
+        }
+        self.put(value);
         Ok(())
     }
 
-    /// Finds the next slot free: its byte in the data area.
+    /// Makes sure the next slot is free; waits for it.
     #[inline(always)]
-    fn reserve(&mut self, patience: Option<Patience>) -> Result<usize, TrySendError> {
-        match (self.ring.reserve(&mut self.end.state), patience) {
-            (Err(Stop::Blocked), Some(patience)) => {
-                let ring = &self.ring;
-                loop {
-                    let settled = self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances));
-                    match ring.reserve(&mut self.end.state) {
-                        // The peer left, and another came.
-                        Err(Stop::Blocked) if settled => {}
-                        result => return result.map_err(|stop| self.end.note_told(stop).into()),
-                    }
-                }
+    fn reserve(&mut self) -> Result<(), SendError> {
+        if self.ring.has_space(&self.end.state) { Ok(()) } else { self.wait_for_ever() }
+    }
+
+    /// Makes sure the next slot is free.
+    #[inline(always)]
+    fn try_reserve(&mut self) -> Result<(), TrySendError> {
+        if self.ring.has_space(&self.end.state) { Ok(()) } else { self.look() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self) -> Result<(), TrySendError> {
+        Ok(self.ring.reserve(&mut self.end.state).map_err(|stop| self.end.note_told(stop))?)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_for_ever(&mut self) -> Result<(), SendError> {
+        loop {
+            match self.wait(Patience::Forever) {
+                Err(TrySendError::Full) => {}
+                Err(TrySendError::Refused(error)) => return Err(error),
+                Ok(()) => return Ok(()),
             }
-            (result, _) => result.map_err(|stop| self.end.note_told(stop).into()),
         }
+    }
+
+    fn wait(&mut self, patience: Patience) -> Result<(), TrySendError> {
+        let ring = &self.ring;
+        Ok(self.end.wait_until(patience, |state, glances| ring.watch_for_space(state, glances))?)
+    }
+
+    /// Sends `value` in the slot that is free.
+    #[inline(always)]
+    fn put(&mut self, value: &T) {
+        self.ring.put(&mut self.end.state, value);
+        after_publish(&self.ring.control, &mut self.end.state, self.end.fences);
     }
 
     #[inline(always)]
     fn publish(&mut self) {
         self.ring.publish(&mut self.end.state);
-        after_publish(&self.end.control, &mut self.end.state, self.end.fences);
+        after_publish(&self.ring.control, &mut self.end.state, self.end.fences);
     }
 
     /// Sends as many of `values` as there is room for, waiting until there is room for one, and returns
@@ -98,13 +116,8 @@ impl<T: Message> Sender<T> {
         if values.is_empty() {
             return Ok(0);
         }
-        loop {
-            match self.reserve(Some(Patience::Forever)).and_then(|_| self.try_send_slice(values)) {
-                Ok(sent) => return Ok(sent),
-                Err(TrySendError::Full) => {}
-                Err(TrySendError::Refused(error)) => return Err(error),
-            }
-        }
+        self.reserve()?;
+        Ok(self.put_slice(values))
     }
 
     /// Sends as many of `values` as there is room for now, and returns how many.
@@ -115,20 +128,28 @@ impl<T: Message> Sender<T> {
     /// [`send`](Self::send).
     #[inline]
     pub fn try_send_slice(&mut self, values: &[T]) -> Result<usize, TrySendError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        self.try_reserve()?;
+        Ok(self.put_slice(values))
+    }
+
+    /// Sends the first of `values` in the slot that is free, and of the others as many as there is room for.
+    #[inline(always)]
+    fn put_slice(&mut self, values: &[T]) -> usize {
         let mut sent = 0;
-        for value in values {
-            match self.ring.reserve(&mut self.end.state) {
-                Ok(at) => self.ring.data.write_value(at, value),
-                Err(stop) if sent == 0 => return Err(self.end.note_told(stop).into()),
-                Err(_) => break,
-            }
-            self.ring.publish(&mut self.end.state);
-            sent += 1;
+        if !self.ring.has_space(&self.end.state) {
+            // A successor's first message, which goes alone.
+            self.ring.put(&mut self.end.state, &values[0]);
+            sent = 1;
         }
-        if sent > 0 {
-            after_publish(&self.end.control, &mut self.end.state, self.end.fences);
+        while sent < values.len() && self.ring.reserve(&mut self.end.state).is_ok() {
+            sent += self.ring.put_some(&mut self.end.state, &values[sent..]);
         }
-        Ok(sent)
+        // What stopped it, if it was news, the next call tells.
+        after_publish(&self.ring.control, &mut self.end.state, self.end.fences);
+        sent
     }
 
     /// The next slot, to be filled in where it lies; waits while the ring is full.
@@ -137,13 +158,8 @@ impl<T: Message> Sender<T> {
     ///
     /// Those of [`send`](Self::send).
     pub fn send_ref(&mut self) -> Result<SendRef<'_, T>, SendError> {
-        loop {
-            match self.reserve(Some(Patience::Forever)) {
-                Ok(at) => return Ok(SendRef { at, sender: self }),
-                Err(TrySendError::Full) => {}
-                Err(TrySendError::Refused(error)) => return Err(error),
-            }
-        }
+        self.reserve()?;
+        Ok(self.lend())
     }
 
     /// The next slot, if it is free now.
@@ -152,8 +168,12 @@ impl<T: Message> Sender<T> {
     ///
     /// Those of [`try_send`](Self::try_send).
     pub fn try_send_ref(&mut self) -> Result<SendRef<'_, T>, TrySendError> {
-        let at = self.reserve(None)?;
-        Ok(SendRef { at, sender: self })
+        self.try_reserve()?;
+        Ok(self.lend())
+    }
+
+    fn lend(&mut self) -> SendRef<'_, T> {
+        SendRef { at: self.end.state.offset as usize * WORD, sender: self }
     }
 
     /// Messages sent and not yet received.

@@ -22,17 +22,14 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
         let mut s = ring.sender(claim);
         let (sending, victims) = (ring.clone(), kernel.clone());
         let victim = run.run(kernel, move || {
-            for n in 1..=2 {
-                if batch {
-                    sending.commit(&mut s, n).unwrap();
-                } else {
+            if batch {
+                sending.send_batch(&mut s);
+                (1..=2).for_each(|n| victims.returns(n));
+            } else {
+                for n in 1..=2 {
                     sending.send(&mut s, n).unwrap();
                     victims.returns(n);
                 }
-            }
-            if batch {
-                after_publish(sending.control(), &mut s, false);
-                (1..=2).for_each(|n| victims.returns(n));
             }
             leave(sending.control(), SENDER, claim);
         });
@@ -98,7 +95,7 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
 #[test]
 fn slots_sender_dies_anywhere() {
     for (batch, successor_first) in [(false, false), (false, true), (true, false), (true, true)] {
-        sender_dies::<SlotRing>(batch, successor_first);
+        sender_dies::<SlotRing<[u64; 2]>>(batch, successor_first);
     }
 }
 
@@ -176,8 +173,8 @@ fn receiver_dies<R: Ring>(lent: bool) {
 
 #[test]
 fn slots_receiver_dies_anywhere() {
-    receiver_dies::<SlotRing>(false);
-    receiver_dies::<SlotRing>(true);
+    receiver_dies::<SlotRing<[u64; 2]>>(false);
+    receiver_dies::<SlotRing<[u64; 2]>>(true);
 }
 
 #[test]
@@ -216,8 +213,8 @@ fn slots_death_is_told_last() {
         let (sending, kernels) = (ring.clone(), kernel.clone());
         let asker = thread::spawn(move || {
             // What the victim did lies before the kernel's word, and that before `died`.
-            let at = sending.reserve(&mut s).unwrap();
-            sending.data.write(at, zerocopy::IntoBytes::as_bytes(&[1u64, !1]));
+            sending.reserve(&mut s).unwrap();
+            sending.slot(&s).write(&[1u64, !1]);
             sending.publish(&mut s);
             kernels.0.victim_is_gone.store(true, Release);
             kernels.inquire(&sending.control, SENDER);

@@ -1,6 +1,7 @@
 //! Deaths while a peer sleeps, and in one's own sleep.
 
 use super::*;
+use crate::protocol::cell;
 
 struct Sleeper<'a, L> {
     look: L,
@@ -66,7 +67,7 @@ fn sleeping_receiver_survives<R: Ring>() {
 
 #[test]
 fn slots_sleeping_receiver_survives() {
-    sleeping_receiver_survives::<SlotRing>();
+    sleeping_receiver_survives::<SlotRing<[u64; 2]>>();
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn sleeping_sender_survives<R: Ring>() {
 
 #[test]
 fn slots_sleeping_sender_survives() {
-    sleeping_sender_survives::<SlotRing>();
+    sleeping_sender_survives::<SlotRing<[u64; 2]>>();
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn cell_sleeping_reader_survives() {
                 // The seat before the version, as a reader does.
                 let look = || {
                     let end = seat::ended_since(seat, 0);
-                    let version = reading.version().unwrap();
+                    let version = cell::version(&reading.control).unwrap();
                     (version != seen).then_some(Ok(version)).or(end.map(Err))
                 };
                 let inquire = || asking.inquire(&reading.control, SENDER);
@@ -164,7 +165,7 @@ fn cell_sleeping_reader_survives() {
         let (seen, end) = reader.join().unwrap();
         let left = seat::is_free(&cells.control.seats[SENDER]);
         assert_eq!(end, if left { End::Left(1) } else { End::Died(1) });
-        assert_eq!(cells.version(), Ok(seen), "told before its last value");
+        assert_eq!(cell::version(&cells.control), Ok(seen), "told before its last value");
     });
 }
 
@@ -200,8 +201,9 @@ fn cell_reader_dies_anywhere() {
         let mut s = cells.model_writer();
         let reading = cells.clone();
         let victim = run.run(kernel, move || {
-            let _ = reading.read::<[u64; 2]>();
-            let mut sleeper = Sleeper { look: || (reading.version() == Ok(1)).then_some(()), inquire: &|| {} };
+            let _ = reading.read();
+            let mut sleeper =
+                Sleeper { look: || (cell::version(&reading.control) == Ok(1)).then_some(()), inquire: &|| {} };
             let now = Some(std::time::Instant::now());
             wait_word::sleep_until(&reading.control.data_wait, false, now, &mut sleeper);
         });
@@ -209,6 +211,6 @@ fn cell_reader_dies_anywhere() {
         victim.wait();
         cells.model_write(&mut s, [2, 2]).unwrap();
         assert!(awake(cells.control.data_wait.load(Relaxed)));
-        assert_eq!(cells.read::<[u64; 2]>(), Ok(([2, 2], 2)));
+        assert_eq!(cells.read(), Ok(([2, 2], 2)));
     });
 }

@@ -1,0 +1,199 @@
+//! The stamps of a slot ring: what is published, what is free, and where to go on.
+//!
+//! All that an endpoint does when it is not simply sending or receiving, whatever the type of the messages; see
+//! [`super::slots`] for the protocol.
+
+use core::ops::Range;
+
+use super::seat::End;
+use super::{State, Stop, glance, mark, receiver_baseline, receiver_begins, seat};
+use crate::error::Fault;
+use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::words::{View, Words};
+
+/// A slot ring of messages of any type, and its private geometry.
+#[derive(Clone)]
+pub(crate) struct Stamps {
+    pub control: View<Control>,
+    pub data: Words,
+    /// Slots.
+    pub capacity: u64,
+    /// Words of a slot, the stamp included.
+    pub stride: usize,
+}
+
+impl Stamps {
+    fn offset_of(&self, pos: u64) -> u64 {
+        (pos - FIRST) % self.capacity * self.stride as u64
+    }
+
+    #[inline(always)]
+    fn stamp(&self, offset: u64) -> &AtomicU64 {
+        self.data.word(offset as usize + self.stride - 1)
+    }
+
+    /// The state of a sender that just took its seat: it goes on where the last committed message ends.
+    pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
+        let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
+        let head = self.checked_head(&mut s)?;
+        let pos = self.end(head);
+        if self.gap(head) == Some(pos) {
+            self.take_back(pos + 1..head + self.capacity);
+        }
+        Ok(s.go_on(pos, self.offset_of(pos)).bring_news(&self.control, pos + 1))
+    }
+
+    /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
+    pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
+        let mut s = receiver_begins(&self.control, holder);
+        let pos = self.checked_head(&mut s)?;
+        Ok(s.go_on(pos, self.offset_of(pos)))
+    }
+
+    /// The position of the first message that was not consumed, if the region says one that can be.
+    pub fn head(&self) -> Result<u64, Stop> {
+        self.checked_head(&mut State::new(0, 0, 0, 0))
+    }
+
+    fn checked_head(&self, s: &mut State) -> Result<u64, Stop> {
+        let head = self.control.consumed.head.load(Acquire);
+        if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
+    }
+
+    #[inline(always)]
+    fn is_published(&self, pos: u64) -> bool {
+        mark::unmarked(self.stamp(self.offset_of(pos)).load(Acquire), pos + 1) == pos + 1
+    }
+
+    /// The first position of a batch that is being published, or whose sender died over it.
+    fn gap(&self, head: u64) -> Option<u64> {
+        let batch = self.control.sent.batch.load(Relaxed);
+        ((head..head + self.capacity).contains(&batch) && !self.is_published(batch)).then_some(batch)
+    }
+
+    /// The position after the last published one, counted from `head`. Looks at `log2(capacity)` stamps: the
+    /// published slots have no gap.
+    pub fn end(&self, head: u64) -> u64 {
+        let gap = self.gap(head);
+        let mut published = head;
+        let mut unpublished = gap.unwrap_or(head + self.capacity) + 1;
+        while unpublished - published > 1 {
+            let middle = published + (unpublished - published) / 2;
+            if self.is_published(middle - 1) {
+                published = middle;
+            } else {
+                unpublished = middle;
+            }
+        }
+        // A stamp ahead of a gap that came meanwhile is no end, but all before the gap is published.
+        self.gap(head).map_or(published, |gap| gap.min(published))
+    }
+
+    /// Makes stamps that are ahead of a gap what they were before.
+    fn take_back(&self, positions: Range<u64>) {
+        for pos in positions {
+            if self.is_published(pos) {
+                self.stamp(self.offset_of(pos)).store(self.unpublished(pos), Relaxed);
+            }
+        }
+    }
+
+    /// What the stamp of `pos` holds before it is published: that of the lap before.
+    fn unpublished(&self, pos: u64) -> u64 {
+        if pos >= FIRST + self.capacity { pos + 1 - self.capacity } else { 0 }
+    }
+
+    /// Makes a copy of a ring, taken while it was in use, one that holds the messages from `head` to `end`:
+    /// those that lay in it all the while.
+    pub fn hold_only(&self, head: u64, end: u64) {
+        for pos in end..head + self.capacity {
+            self.stamp(self.offset_of(pos)).store(self.unpublished(pos), Relaxed);
+        }
+        self.control.consumed.head.store(head, Relaxed);
+    }
+
+    /// Whether the next slot is known to be free: its payload may then be written.
+    #[inline(always)]
+    pub fn has_space(&self, s: &State) -> bool {
+        s.pos < s.limit
+    }
+
+    /// Makes sure the next slot is free.
+    #[inline(always)]
+    pub fn reserve(&self, s: &mut State) -> Result<(), Stop> {
+        if self.has_space(s) { Ok(()) } else { self.look_for_space(s) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_for_space(&self, s: &mut State) -> Result<(), Stop> {
+        s.check()?;
+        let receiver = &self.control.seats[RECEIVER];
+        let end = seat::ended_since(receiver, s.baseline);
+        if let Some(end) = end
+            && seat::left_since(receiver, s.baseline).is_some()
+        {
+            return Err(Stop::Ended(end));
+        }
+        let head = self.control.consumed.head.load(Acquire); // A2
+        if head < FIRST || head > s.pos || s.pos - head > self.capacity {
+            return Err(s.poison(Fault::Head, head));
+        }
+        let limit = head + self.capacity;
+        s.limit = limit;
+        if s.mark != 0 {
+            s.mark_only_first();
+        }
+        match end {
+            _ if s.pos < limit => Ok(()),
+            None => Err(Stop::Blocked),
+            Some(died) => Err(Stop::Ended(died)),
+        }
+    }
+
+    /// [`Stamps::reserve`] after up to `glances` at the head alone.
+    #[inline(always)]
+    pub fn watch_for_space(&self, s: &mut State, glances: u32) -> Result<(), Stop> {
+        glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > s.pos);
+        self.reserve(s)
+    }
+
+    /// Makes sure the next message is there, and that there is no news to be told before it.
+    #[cold]
+    #[inline(never)]
+    pub fn peek(&self, s: &mut State) -> Result<(), Stop> {
+        s.check()?;
+        let end = seat::ended_since(&self.control.seats[SENDER], s.baseline);
+        // Loaded after the seat: what a sender published before its end is seen here.
+        let stamp = self.stamp(s.offset).load(Acquire); // A1
+        if mark::unmarked(stamp, s.pos + 1) == s.pos + 1 {
+            let death = mark::death(&self.control, stamp, s.baseline);
+            return death.map_or(Ok(()), |generation| Err(Stop::Ended(End::Died(generation))));
+        }
+        let unpublished = self.unpublished(s.pos);
+        if mark::unmarked(stamp, unpublished) != unpublished {
+            return Err(s.poison(Fault::Stamp, stamp));
+        }
+        Err(end.map_or(Stop::Blocked, Stop::Ended))
+    }
+
+    /// [`Stamps::peek`] after up to `glances` at the stamp alone.
+    #[inline(always)]
+    pub fn watch_for_message(&self, s: &mut State, glances: u32) -> Result<(), Stop> {
+        glance(glances, || self.stamp(s.offset).load(Relaxed) == s.pos + 1);
+        self.peek(s)
+    }
+
+    /// Messages published and not consumed, as the sender sees it.
+    pub fn len_for_sender(&self, s: &State) -> u64 {
+        let head = self.control.consumed.head.load(Relaxed);
+        s.pos.saturating_sub(head).min(self.capacity)
+    }
+
+    /// Messages published and not consumed, as the receiver sees it.
+    pub fn len_for_receiver(&self, s: &State) -> u64 {
+        if s.pos < FIRST { 0 } else { self.end(s.pos) - s.pos }
+    }
+}
