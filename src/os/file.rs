@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -69,10 +69,9 @@ impl Unnamed {
     pub fn link(self, path: &Path) -> Result<File, Reason> {
         match self {
             Unnamed::Tmpfile(file) => {
-                let own = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
                 match nix::unistd::linkat(
                     nix::fcntl::AT_FDCWD,
-                    Path::new(&own),
+                    own_path(file.as_raw_fd(), &mut [0; 40]),
                     nix::fcntl::AT_FDCWD,
                     path,
                     AtFlags::AT_SYMLINK_FOLLOW,
@@ -175,14 +174,24 @@ pub(crate) fn id_of(file: &File) -> io::Result<(u64, u64)> {
     file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
+/// What a descriptor of this thread's is called, without an allocation: who waits asks after its peer with it.
+fn own_path(fd: i32, path: &mut [u8; 40]) -> &[u8] {
+    let mut rest = &mut path[..];
+    // It is long enough for any number.
+    let _ = write!(rest, "/proc/thread-self/fd/{fd}");
+    let unused = rest.len();
+    &path[..path.len() - unused]
+}
+
 /// The same file, opened anew: an open file of its own. Needs `/proc`, and not its `self`, which has no
 /// descriptors once the process's first thread has ended. If somebody closed the descriptor, another
 /// file may have its number, even one that to open means to wait for.
 pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
-    let own = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
+    let (mut path, fd) = ([0; 40], file.as_raw_fd());
+    let path = own_path(fd, &mut path);
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let fd = open(own.as_str(), flags, Mode::empty());
+    let fd = open(path, flags, Mode::empty());
     fd.map(File::from).map_err(|e| OsError::new("open(/proc/thread-self/fd)", e))
 }
 
