@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Nothing here crosses from one processor to another: it is the instructions that are measured. What it
-//! costs between two processes is `ratios`.
+//! costs between two processes, the laboratory in `benches/peers` measures.
 
 #![allow(missing_docs, reason = "`criterion_group!` makes a public function without any")]
 

@@ -100,8 +100,7 @@ impl Endpoint {
         if self.index == RECEIVER { &self.control.space_wait } else { &self.control.data_wait }
     }
 
-    /// Looks a few times, if it is to spin at all. What waits for an awake peer is answered here, with little to be
-    /// done between the answer and the caller.
+    /// Looks a few times, if it is to spin at all.
     #[inline(always)]
     pub fn glance<R>(&self, mut look: impl FnMut(&State) -> Option<R>) -> Option<R> {
         if self.wait == Wait::Sleep {

@@ -221,7 +221,7 @@ impl<T: Message> Writer<T> {
     /// # Errors
     ///
     /// This process is a forked child of the writer's, or the region is corrupt.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, value: &T) -> Result<(), WriteError> {
         match self.cells.write(&mut self.end.state, value, self.end.fences) {
             Ok(()) => Ok(()),
@@ -267,7 +267,7 @@ impl<T: Message> Reader<T> {
     ///
     /// [`ReadError::Overtaken`] if a writer that never pauses is faster than this reader again and again;
     /// the region is corrupt.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self) -> Result<T, ReadError> {
         match self.cells.read() {
             Ok((value, version)) => {

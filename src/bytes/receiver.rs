@@ -59,7 +59,17 @@ impl Receiver {
     /// The length of the next record; waits for it.
     #[inline(always)]
     fn peek(&mut self) -> Result<usize, RecvError> {
-        self.ring.message(&self.end.state).map_or_else(|| self.wait_for_ever(), Ok)
+        match self.ring.message(&self.end.state).or_else(|| self.glance()) {
+            Some(len) => Ok(len),
+            None => self.wait_for_ever(),
+        }
+    }
+
+    /// Looks a few times: an awake sender is waited for here, with little to do between its record and the caller.
+    #[cold]
+    #[inline(never)]
+    fn glance(&self) -> Option<usize> {
+        self.end.glance(|state| self.ring.message(state))
     }
 
     /// The length of the next record.
@@ -77,9 +87,6 @@ impl Receiver {
     #[cold]
     #[inline(never)]
     fn wait_for_ever(&mut self) -> Result<usize, RecvError> {
-        if let Some(len) = self.end.glance(|state| self.ring.message(state)) {
-            return Ok(len);
-        }
         loop {
             match self.wait(Patience::Forever) {
                 Err(TryRecvError::Empty) => {}

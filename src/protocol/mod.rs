@@ -64,6 +64,7 @@ pub(crate) struct State {
     /// A peer of this generation or an earlier one is none whose end is news.
     pub baseline: u64,
     /// Sender: what marks the stamp or header of its first message with the news of a death, or 0 (see [`mark`]).
+    /// Receiver of slots: what marks the stamp of the next message, if that news was told, or 0.
     mark: u64,
     /// Where this endpoint went on when it took its seat.
     began: u64,

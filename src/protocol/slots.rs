@@ -119,7 +119,7 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
     pub fn has_message(&self, s: &State) -> bool {
         let stamp = self.slot(s).word(Self::STAMP).load(Acquire); // A1
         // A forked child's state is all zero; a poisoned one says position 0.
-        stamp == s.pos + 1 && s.pos != 0
+        stamp ^ s.mark == s.pos + 1 && s.pos != 0
     }
 
     /// Gives the slot of the message that is there back to the sender.
@@ -141,7 +141,7 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
         let (pos, next) = (s.pos, self.slots.after(s.offset));
         let stamp = slot.word(Self::STAMP).load(Acquire); // A1
         // A forked child's state is all zero; a poisoned one says position 0.
-        if stamp != pos + 1 || pos == 0 {
+        if stamp ^ s.mark != pos + 1 || pos == 0 {
             return None;
         }
         let value = slot.read();

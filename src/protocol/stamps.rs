@@ -169,8 +169,12 @@ impl Stamps {
         // Loaded after the seat: what a sender published before its end is seen here.
         let stamp = self.stamp(s.offset).load(Acquire); // A1
         if mark::unmarked(stamp, s.pos + 1) == s.pos + 1 {
-            let death = mark::death(&self.control, stamp, s.baseline);
-            return death.map_or(Ok(()), |generation| Err(Stop::Ended(End::Died(generation))));
+            if let Some(generation) = mark::death(&self.control, stamp, s.baseline) {
+                return Err(Stop::Ended(End::Died(generation)));
+            }
+            // The news is told: from here on, this is the stamp that is looked for.
+            s.mark = stamp ^ (s.pos + 1);
+            return Ok(());
         }
         let unpublished = self.unpublished(s.pos);
         if mark::unmarked(stamp, unpublished) != unpublished {

@@ -26,14 +26,16 @@ impl<T: Message> Receiver<T> {
     ///
     /// [`RecvError::Closed`] or [`RecvError::PeerDied`] once the ring is empty; this process is a forked child of the
     /// receiver's, or the region is corrupt.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Result<T, RecvError> {
-        if let Some(value) = self.ring.try_take(&mut self.end.state) {
-            after_consume(&self.ring.control, self.end.fences);
-            return Ok(value);
+        loop {
+            if let Some(value) = self.take_now() {
+                return Ok(value);
+            }
+            if !self.glance() {
+                self.wait_for_ever()?;
+            }
         }
-        self.wait_for_ever()?;
-        Ok(self.take())
     }
 
     /// Receives the next message if there is one now.
@@ -41,10 +43,15 @@ impl<T: Message> Receiver<T> {
     /// # Errors
     ///
     /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.try_peek()?;
-        Ok(self.take())
+        for _ in 0..2 {
+            if let Some(value) = self.take_now() {
+                return Ok(value);
+            }
+            self.look()?;
+        }
+        Err(TryRecvError::Empty)
     }
 
     /// Receives the next message, waiting for one for at most `timeout`.
@@ -59,10 +66,17 @@ impl<T: Message> Receiver<T> {
         Ok(self.take())
     }
 
+    #[inline(always)]
+    fn take_now(&mut self) -> Option<T> {
+        let value = self.ring.try_take(&mut self.end.state)?;
+        after_consume(&self.ring.control, self.end.fences);
+        Some(value)
+    }
+
     /// Makes sure the next message is there; waits for it.
     #[inline(always)]
     fn peek(&mut self) -> Result<(), RecvError> {
-        if self.ring.has_message(&self.end.state) { Ok(()) } else { self.wait_for_ever() }
+        if self.ring.has_message(&self.end.state) || self.glance() { Ok(()) } else { self.wait_for_ever() }
     }
 
     /// Makes sure the next message is there.
@@ -77,12 +91,16 @@ impl<T: Message> Receiver<T> {
         Ok(self.ring.peek(&mut self.end.state).map_err(|stop| self.end.note_told(stop))?)
     }
 
+    /// Looks a few times: an awake sender is waited for here, with little to do between its message and the caller.
+    #[cold]
+    #[inline(never)]
+    fn glance(&self) -> bool {
+        self.end.glance(|state| self.ring.has_message(state).then_some(())).is_some()
+    }
+
     #[cold]
     #[inline(never)]
     fn wait_for_ever(&mut self) -> Result<(), RecvError> {
-        if self.end.glance(|state| self.ring.has_message(state).then_some(())).is_some() {
-            return Ok(());
-        }
         loop {
             match self.wait(Patience::Forever) {
                 Err(TryRecvError::Empty) => {}

@@ -26,7 +26,7 @@ impl<T: Message> Sender<T> {
     ///
     /// [`SendError::Closed`], or [`SendError::PeerDied`] if the ring is full; this process is a forked child of the
     /// sender's, or the region is corrupt.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, value: &T) -> Result<(), SendError> {
         self.reserve()?;
         self.put(value);
@@ -38,7 +38,7 @@ impl<T: Message> Sender<T> {
     /// # Errors
     ///
     /// [`TrySendError::Full`], and those of [`send`](Self::send).
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
         self.try_reserve()?;
         self.put(value);
