@@ -24,7 +24,7 @@
 //! | `told` | the receiver | the next receiver, the next sender | generation of the last sender whose end was reported |
 //! | `handed` | the receiver, when it lends a message in place | the next receiver | position of the last message that was lent |
 //! | `latest` | the seqlock's writer | readers | version of the newest whole value, 0 = none yet |
-//! | `batch` | a slot ring's sender, before each batch | the next sender, who counts the messages | first position of the newest batch, which is published from its end on: see [`crate::protocol::slots`] |
+//! | `batch` | a slot ring's sender, before each batch; its successor | the next sender, who counts the messages | first position of the newest batch, which is published from its end on (see [`crate::protocol::slots`]); with bit 63, of one that died half-way and was taken back |
 //! | `data_wait` | the receiver or readers, when they sleep or leave; whoever wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
 //! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
 //!

@@ -113,7 +113,12 @@ pub(crate) fn until<R>(
         Wait::Sleep => Duration::ZERO,
     };
     let mut asked = None;
-    if spin > Duration::ZERO {
+    if spin == Duration::ZERO {
+        // Not to bed before a look: it may be that there is nothing to wait for, or nobody to.
+        if let Some(result) = poll(0) {
+            return Some(result);
+        }
+    } else {
         let mut start = None;
         loop {
             for _ in 0..LOOKS {

@@ -6,10 +6,12 @@ mod support;
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -21,11 +23,12 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, fstat, umask};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getppid};
+use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{
     Advice, ChangedError, ClaimError, Flush, ReadError, Reason, RecvError, RecvTimeoutError, Region, SendError,
-    SendTimeoutError, TryRecvError, TrySendError, WriteError, bytes, page_faults, seqlock, spsc,
+    SendTimeoutError, TryRecvError, TrySendError, Wait, WriteError, bytes, page_faults, seqlock, spsc,
 };
-use support::{Child, Map, alone, end, fork, mapped_by, maps, skip, split, status_number};
+use support::{Child, Map, Raw, alone, end, fork, mapped_by, maps, skip, split, status_number};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -1209,10 +1212,93 @@ fn marked(mut work: impl FnMut()) {
     getppid();
 }
 
+/// A call that is refused in a forked child does not take back what the parent announced before it went to sleep.
+#[test]
+fn a_refused_call_in_a_child_leaves_the_parent_announced() {
+    alone(|| {
+        for wait in [Wait::Spin, Wait::default(), Wait::Sleep] {
+            let ring = Spsc::options().capacity(1).memfd().unwrap();
+            let records = bytes::Channel::options().capacity_bytes(4096).memfd().unwrap();
+            let (mut tx, mut rx) = (ring.sender().unwrap(), ring.receiver().unwrap());
+            tx.send(&1).unwrap();
+            tx.set_wait(wait);
+            rx.set_wait(wait);
+            let raw = Raw::new(ring.region().fd().unwrap());
+            let (mut record_tx, mut record_rx) = (records.sender().unwrap(), records.receiver().unwrap());
+            record_tx.set_wait(wait);
+            record_rx.set_wait(wait);
+            let raw_records = Raw::new(records.region().fd().unwrap());
+            let words = [raw.data_wait(), raw.space_wait(), raw_records.data_wait(), raw_records.space_wait()];
+            let before = words.map(|word| word.fetch_or(1, Relaxed) | 1);
+            fork(|| {
+                assert_eq!(rx.recv(), Err(RecvError::Forked));
+                assert_eq!(tx.send(&2), Err(SendError::Forked));
+                assert_eq!(record_rx.recv(), Err(RecvError::Forked));
+                assert_eq!(record_tx.send(&[]), Err(SendError::Forked));
+            })
+            .ok();
+            assert_eq!(words.map(|word| word.load(Relaxed)), before, "{wait:?}");
+        }
+    });
+}
+
+/// How many more values are dropped before one forks.
+static FORK_IN: AtomicI32 = AtomicI32::new(i32::MAX);
+
+#[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
+#[zerocopy(crate = "ringway::zerocopy")]
+#[repr(C)]
+struct Forks(u64);
+
+impl Drop for Forks {
+    fn drop(&mut self) {
+        if FORK_IN.fetch_sub(1, Relaxed) == 0 {
+            IN_CHILD.with(|child| match split() {
+                Some(parents) => parents.ok(),
+                None => child.set(true),
+            });
+        }
+    }
+}
+
+thread_local! {
+    static IN_CHILD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A batch is received over values whose drop forks: the child takes nothing, and the parent everything.
+#[test]
+fn a_drop_that_forks_between_two_messages_of_a_batch_does_no_harm() {
+    alone(|| {
+        for at in 0..3 {
+            let channel = spsc::Channel::<Forks>::options().capacity(8).anonymous().unwrap();
+            let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+            for n in 1..=6 {
+                let value = ManuallyDrop::new(Forks(n));
+                tx.send(&value).unwrap();
+            }
+            let mut values: Vec<Forks> = (0..4).map(|_| Forks(0)).collect();
+            FORK_IN.store(at, Relaxed);
+            let received = rx.try_recv_slice(&mut values);
+            if IN_CHILD.get() {
+                end(|| {
+                    assert_eq!(received, Ok(at as usize + 1), "what the parent had taken by then");
+                    assert_eq!(rx.try_recv(), Err(TryRecvError::Refused(RecvError::Forked)));
+                });
+            }
+            FORK_IN.store(i32::MAX, Relaxed);
+            assert_eq!(received, Ok(4));
+            assert_eq!(values, [1, 2, 3, 4].map(Forks));
+            assert_eq!(rx.try_recv(), Ok(Forks(5)));
+            assert_eq!(tx.try_send(&Forks(7)), Ok(()));
+            assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(Forks(6)), Ok(Forks(7))));
+        }
+    });
+}
+
 #[test]
 fn those_who_are_awake_make_no_system_calls() {
     const TRACED: &str = "RINGWAY_TEST_TRACED";
-    const MARKS: usize = 8;
+    const MARKS: usize = 12;
     alone(|| {
         if std::env::var_os(TRACED).is_some() {
             let dir = tempfile::tempdir().unwrap();
@@ -1222,12 +1308,16 @@ fn those_who_are_awake_make_no_system_calls() {
             let latest = Latest::options().memfd().unwrap();
             for channel in [&ring, &records] {
                 let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
-                marked(|| {
-                    for i in 0..100_000 {
-                        tx.send(&i).unwrap();
-                        assert_eq!(rx.recv(), Ok(i));
-                    }
-                });
+                for wait in [Wait::default(), Wait::Sleep] {
+                    tx.set_wait(wait);
+                    rx.set_wait(wait);
+                    marked(|| {
+                        for i in 0..100_000 {
+                            tx.send(&i).unwrap();
+                            assert_eq!(rx.recv(), Ok(i));
+                        }
+                    });
+                }
             }
             let (mut tx, mut rx) = (bytes.sender().unwrap(), bytes.receiver().unwrap());
             let mut buffer = [0; 100];

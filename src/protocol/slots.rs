@@ -14,15 +14,16 @@
 //!
 //! | pair | release | acquire | model that fails without it |
 //! |---|---|---|---|
-//! | A1 | [`SlotRing::publish`] stores the stamp | [`SlotRing::peek`] loads it: the payload is whole | `slots_publication` |
-//! | A2 | [`SlotRing::consume`] stores the head | `look_for_space` loads it: the receiver has done with the slot | `slots_reuse` |
+//! | A1 | [`SlotRing::put`] and its like store the stamp | [`SlotRing::try_take`] and its like load it: the payload is whole | `slots_publication` |
+//! | A2 | [`SlotRing::consume`] and its like store the head | `look_for_space` loads it: the receiver has done with the slot | `slots_reuse` |
+//! | A3 | [`SlotRing::put_some`] stores `batch`, and a successor that took stamps back | [`Stamps::end`] loads it: all before that batch is published | `slots_end_between_batches` |
 //!
-//!
-//! A stamp ahead of a gap is stored, and read, after `batch`: A1 orders both (`slots_end_in_batches`).
+//! A stamp ahead of a gap is stored, and read, after `batch`: A1 orders these too (`slots_end_in_batches`).
 //!
 //! What can never happen: a stamp that runs ahead of its payload; a gap in the published slots from the head on
-//! other than the one that `batch` names (so that [`SlotRing::end`] can halve).
+//! other than the one that `batch` names (so that [`Stamps::end`] can halve).
 
+use core::mem::needs_drop;
 use core::ops::Deref;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -31,7 +32,7 @@ use super::State;
 use super::stamps::Stamps;
 use crate::layout::Control;
 use crate::span::{Slots, Span};
-use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::Ordering::{Acquire, Release};
 use crate::words::{View, Words};
 
 /// Words of slots that become visible at once, as a batch, at most: enough for the receiver to stay clear of the
@@ -99,7 +100,7 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
         let most = (BATCH / Slots::<T>::LEN).max(1);
         let (slots, count) = self.slots.row(s.offset, values.len().min(space).min(most));
         if count > 1 {
-            self.control.sent.batch.store(s.pos, Relaxed); // before the stamps: A1
+            self.control.sent.batch.store(s.pos, Release); // A3
         }
         s.pos += count as u64;
         let (mut stamp, mut at) = (s.pos, count * Slots::<T>::LEN);
@@ -160,36 +161,29 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
     /// Takes as many messages into `values` as are there in a row, and returns how many.
     #[inline(always)]
     pub fn take_some(&self, s: &mut State, values: &mut [T]) -> usize {
-        let began = s.pos;
+        if needs_drop::<T>() {
+            // What is dropped may fork, and the state is then another: one at a time.
+            let Some(value) = values.first_mut() else { return 0 };
+            let Some(message) = self.try_take(s) else { return 0 };
+            *value = message;
+            return 1;
+        }
         let (slots, count) = self.slots.row(s.offset, values.len());
-        let mut taken = Taken { ring: self, pos: s.pos, offset: s.offset, state: s };
-        let mut at = 0;
+        let (mut pos, mut at) = (s.pos, 0);
         for value in &mut values[..count] {
             let slot = slots.part(at, Slots::<T>::LEN);
             let stamp = slot.word(Self::STAMP).load(Acquire); // A1
-            if stamp != taken.pos + 1 {
+            // Position 0 is that of a forked child or of one that is poisoned.
+            if stamp != pos + 1 || pos == 0 {
                 break;
             }
-            let message = slot.read();
-            at += Slots::<T>::LEN;
-            (taken.pos, taken.offset) = (stamp, self.slots.after(taken.offset));
-            *value = message;
+            *value = slot.read();
+            (pos, at) = (stamp, at + Slots::<T>::LEN);
         }
-        (taken.pos - began) as usize
-    }
-}
-
-/// Messages that were taken: gives their slots back at the end, even if the drop of what lay in their place panics.
-struct Taken<'a, T: FromBytes + IntoBytes + Immutable> {
-    ring: &'a SlotRing<T>,
-    state: &'a mut State,
-    pos: u64,
-    offset: u64,
-}
-
-impl<T: FromBytes + IntoBytes + Immutable> Drop for Taken<'_, T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.ring.go_to(self.state, self.pos, self.offset);
+        let taken = (pos - s.pos) as usize;
+        if taken > 0 {
+            self.go_to(s, pos, self.slots.after_row(s.offset, taken));
+        }
+        taken
     }
 }

@@ -10,8 +10,14 @@ use super::{State, Stop, glance, mark, receiver_baseline, receiver_begins, seat}
 use crate::error::Fault;
 use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER};
 use crate::sync::AtomicU64;
-use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::words::{View, Words};
+
+/// How often messages are counted at most, while batches are published all the time.
+const COUNTS: u32 = 4;
+
+/// In `batch`: the stamps that were ahead of that gap are no more.
+const TAKEN_BACK: u64 = 1 << 63;
 
 /// A slot ring of messages of any type, and its private geometry.
 #[derive(Clone)]
@@ -39,8 +45,9 @@ impl Stamps {
         let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
         let head = self.checked_head(&mut s)?;
         let pos = self.end(head);
-        if self.gap(head) == Some(pos) {
+        if self.gap(head).1 == Some(pos) {
             self.take_back(pos + 1..head + self.capacity);
+            self.control.sent.batch.store(pos | TAKEN_BACK, Release); // A3
         }
         Ok(s.go_on(pos, self.offset_of(pos)).bring_news(&self.control, pos + 1))
     }
@@ -67,28 +74,39 @@ impl Stamps {
         mark::unmarked(self.stamp(self.offset_of(pos)).load(Acquire), pos + 1) == pos + 1
     }
 
-    /// The first position of a batch that is being published, or whose sender died over it.
-    fn gap(&self, head: u64) -> Option<u64> {
-        let batch = self.control.sent.batch.load(Relaxed);
-        ((head..head + self.capacity).contains(&batch) && !self.is_published(batch)).then_some(batch)
+    /// `batch`, and the gap there if it is being published or its sender died over it.
+    fn gap(&self, head: u64) -> (u64, Option<u64>) {
+        let batch = self.control.sent.batch.load(Acquire); // A3
+        let is_gap = (head..head + self.capacity).contains(&batch) && !self.is_published(batch);
+        (batch, is_gap.then_some(batch))
     }
 
     /// The position after the last published one, counted from `head`. Looks at `log2(capacity)` stamps: the
     /// published slots have no gap.
     pub fn end(&self, head: u64) -> u64 {
-        let gap = self.gap(head);
-        let mut published = head;
-        let mut unpublished = gap.unwrap_or(head + self.capacity) + 1;
-        while unpublished - published > 1 {
-            let middle = published + (unpublished - published) / 2;
-            if self.is_published(middle - 1) {
-                published = middle;
-            } else {
-                unpublished = middle;
+        let mut end = head;
+        let (mut batch, mut gap) = self.gap(head);
+        for _ in 0..COUNTS {
+            let mut published = head;
+            let mut unpublished = gap.unwrap_or(head + self.capacity) + 1;
+            while unpublished - published > 1 {
+                let middle = published + (unpublished - published) / 2;
+                if self.is_published(middle - 1) {
+                    published = middle;
+                } else {
+                    unpublished = middle;
+                }
+            }
+            // A stamp that was seen may be ahead of a gap that came meanwhile, and that may even be filled by now,
+            // by a successor that took the stamp back. Then `batch` says something else.
+            let before = batch;
+            (batch, gap) = self.gap(head);
+            end = gap.map_or(published, |gap| gap.min(published));
+            if batch == before {
+                break;
             }
         }
-        // A stamp ahead of a gap that came meanwhile is no end, but all before the gap is published.
-        self.gap(head).map_or(published, |gap| gap.min(published))
+        end
     }
 
     /// Makes stamps that are ahead of a gap what they were before.
@@ -106,8 +124,10 @@ impl Stamps {
     }
 
     /// Makes a copy of a ring, taken while it was in use, one that holds the messages from `head` to `end`:
-    /// those that lay in it all the while.
+    /// those that lay in it all the while. Of these it holds those before the first that is not there: `end` may be
+    /// older than the copy.
     pub fn hold_only(&self, head: u64, end: u64) {
+        let end = (head..end).find(|pos| !self.is_published(*pos)).unwrap_or(end);
         for pos in end..head + self.capacity {
             self.stamp(self.offset_of(pos)).store(self.unpublished(pos), Relaxed);
         }

@@ -1,6 +1,7 @@
 //! Deaths of a ring's sender and receiver, awake.
 
 use super::*;
+use crate::layout::FIRST;
 
 /// Hears of an end as an endpoint does: told once.
 fn hear(control: &Control, s: &mut State, end: End) {
@@ -227,5 +228,28 @@ fn slots_death_is_told_last() {
             assert_eq!(ring.recv(&mut r), Ok(1));
         }
         assert_eq!(ring.recv(&mut r), Err(Stop::Ended(End::Died(1))));
+    });
+}
+
+/// Who counts while a sender dies over a batch, and its successor fills the gap alone, counts none that was taken back.
+#[test]
+fn slots_end_across_a_succession() {
+    at_every_step("spsc: send a batch of two, counted all the while", |kernel, run| {
+        let ring = slot_ring(3);
+        let claim = kernel.claim(&ring.control, SENDER, VICTIM);
+        let mut s = ring.sender(claim);
+        let sending = ring.clone();
+        let victim = run.run(kernel, move || {
+            sending.send_batch(&mut s);
+            leave(&sending.control, SENDER, claim);
+        });
+        let counting = ring.clone();
+        let counter = thread::spawn(move || counting.end(FIRST) - FIRST);
+        victim.wait();
+        let mut s = ring.sender(kernel.claim(&ring.control, SENDER, SUCCESSOR));
+        let committed = s.pos - FIRST;
+        ring.send(&mut s, 9).unwrap();
+        let counted = counter.join().unwrap();
+        assert!(counted <= committed + 1, "{counted} messages, of which {committed} and one were ever there");
     });
 }
