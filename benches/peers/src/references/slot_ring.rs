@@ -1,0 +1,133 @@
+//! The least of a ring of values: a slot holds the payload and, after it, the stamp that publishes it; the head is
+//! on a line of its own, stored at every message and looked at only when the ring seems full.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use ringway::zerocopy::FromZeros;
+
+use crate::line::{Line, Pair, Receiver, Result, Sender, number_of};
+use crate::shared::{Padded, share_one, spin_until};
+
+#[derive(FromZeros)]
+#[zerocopy(crate = "ringway::zerocopy")]
+#[repr(C)]
+pub struct SlotRing<const N: usize, const CAPACITY: usize> {
+    slots: [Slot<N>; CAPACITY],
+    head: Padded,
+}
+
+#[derive(FromZeros)]
+#[zerocopy(crate = "ringway::zerocopy")]
+#[repr(C)]
+struct Slot<const N: usize> {
+    payload: [AtomicU64; N],
+    /// The position after this one's, once the message of that position is there.
+    stamp: AtomicU64,
+}
+
+impl<const N: usize> Slot<N> {
+    #[inline(always)]
+    fn payload(&self) -> *mut [u64; N] {
+        self.payload.as_ptr().cast_mut().cast()
+    }
+}
+
+/// A ring of values of `N` words.
+pub fn slot_ring<const N: usize, const CAPACITY: usize>() -> Result<&'static SlotRing<N, CAPACITY>> {
+    share_one()
+}
+
+/// A slot ring, known to one of its sides.
+pub struct SlotEnd<const N: usize, const CAPACITY: usize> {
+    ring: &'static SlotRing<N, CAPACITY>,
+    pos: u64,
+    /// The head as the sender last saw it, and the capacity.
+    limit: u64,
+    value: Box<[u64; N]>,
+}
+
+impl<const N: usize, const CAPACITY: usize> SlotEnd<N, CAPACITY> {
+    fn new(ring: &'static SlotRing<N, CAPACITY>) -> Self {
+        Self { ring, pos: 0, limit: CAPACITY as u64, value: Box::new([0; N]) }
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> &'static Slot<N> {
+        &self.ring.slots[self.pos as usize % CAPACITY]
+    }
+
+    #[inline(always)]
+    fn send(&mut self, value: *const [u64; N]) {
+        if self.pos == self.limit {
+            self.wait_for_space();
+        }
+        let slot = self.slot();
+        // SAFETY: the value is the caller's; the receiver has done with the slot, and looks at it next after the
+        // stamp.
+        unsafe { slot.payload().copy_from_nonoverlapping(value, 1) };
+        self.pos += 1;
+        slot.stamp.store(self.pos, Release);
+    }
+
+    #[cold]
+    fn wait_for_space(&mut self) {
+        spin_until(|| {
+            self.limit = self.ring.head.0.load(Acquire) + CAPACITY as u64;
+            self.pos < self.limit
+        });
+    }
+
+    #[inline(always)]
+    fn receive(&mut self) -> [u64; N] {
+        let slot = self.slot();
+        self.pos += 1;
+        spin_until(|| slot.stamp.load(Acquire) == self.pos);
+        // SAFETY: the stamp says that the payload is there, and the sender waits for the head.
+        unsafe { slot.payload().read() }
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Line for &'static SlotRing<N, CAPACITY> {
+    type Sender = SlotEnd<N, CAPACITY>;
+    type Receiver = SlotEnd<N, CAPACITY>;
+
+    fn sender(&self) -> Result<Self::Sender> {
+        Ok(SlotEnd::new(self))
+    }
+
+    fn receiver(&self) -> Result<Self::Receiver> {
+        Ok(SlotEnd::new(self))
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Pair for &'static SlotRing<N, CAPACITY> {
+    type Sender = SlotEnd<N, CAPACITY>;
+    type Receiver = SlotEnd<N, CAPACITY>;
+
+    fn pair(&self) -> Result<(Self::Sender, Self::Receiver)> {
+        Ok((SlotEnd::new(self), SlotEnd::new(self)))
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Sender for SlotEnd<N, CAPACITY> {
+    #[inline(always)]
+    fn put(&mut self, number: u64) -> Result {
+        if N <= 8 {
+            self.send(&[number; N]);
+        } else {
+            self.value[N - 1] = number;
+            self.send(&raw const *self.value);
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Receiver for SlotEnd<N, CAPACITY> {
+    #[inline(always)]
+    fn get(&mut self) -> Result<u64> {
+        let value = self.receive();
+        self.ring.head.0.store(self.pos, Release);
+        Ok(number_of(&value))
+    }
+}

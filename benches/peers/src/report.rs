@@ -1,0 +1,78 @@
+//! A run as a table, in Markdown.
+
+use std::fmt::Write;
+
+use crate::cases::{CACHE_LINE, REFERENCES, RINGWAY};
+use crate::costs::Costs;
+use crate::made::Made;
+use crate::names::{Job, Name, name};
+use crate::run::{Case, Comparison, Figure, Run};
+use crate::targets::{target, verdict};
+use crate::text::{columns, time};
+
+/// The whole report. No time stands without its reference's.
+pub fn table(run: &Run) -> String {
+    let mut text = String::from("# What ringway costs, beside what does the same\n\n");
+    for line in run.machine.lines().lines().map(str::to_owned).chain(made(run)) {
+        let _ = writeln!(text, "- {line}");
+    }
+    let _ = writeln!(
+        text,
+        "- {} slices in {} sittings; in a slice every case has its turn; ratios are medians over the slices, with \
+         quartiles, of the ratio to the neighbour in the same slice",
+        run.slices, run.sittings
+    );
+    let Costs { page_faults, allocations } = run.costs();
+    let _ = writeln!(text, "- in ringway's cases: {page_faults} page faults, {allocations} allocations\n");
+    let titles = ["case", "", "time", "reference", "its time", "ratio", "quartiles", "at most", ""];
+    let table = |beside_others: bool| {
+        let wanted = run.comparisons.iter().filter(|comparison| is_other(&comparison.reference) == beside_others);
+        columns(&titles, wanted.filter_map(|comparison| row(run, comparison)).collect())
+    };
+    format!("{text}## Beside bare references and itself\n\n{}\n## Beside others\n\n{}", table(false), table(true))
+}
+
+fn is_other(name: &Name) -> bool {
+    !REFERENCES.contains(&&*name.line) && !RINGWAY.contains(&&*name.line)
+}
+
+/// When, in which state of the machine, and of what.
+fn made(run: &Run) -> Vec<String> {
+    let Made { date, build, peers } = &run.made;
+    let mut lines = vec![date.clone(), format!("built for {build}")];
+    if !peers.is_empty() {
+        lines.push(format!("others: {}", peers.join(", ")));
+    }
+    if let Some(Case { typical: [low, median, high], .. }) = run.case(&name(CACHE_LINE, Job::RoundTrip(64))) {
+        let [low, median, high] = [low, median, high].map(|&at| time(at));
+        lines.push(format!("a cache line there and back: {median} (quartiles {low} - {high})"));
+    }
+    lines
+}
+
+/// A ratio: as many digits as it needs.
+fn digits(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") }
+}
+
+fn row(run: &Run, comparison: &Comparison) -> Option<Vec<String>> {
+    let Comparison { case, reference, figure, ratio: [low, ratio, high] } = comparison;
+    let of = |case: &Case| match figure {
+        Figure::Typical => case.typical[1],
+        Figure::Tail => case.tail.map_or(f64::NAN, |tail| tail[1]),
+    };
+    let (mine, its) = (of(run.case(case)?), of(run.case(reference)?));
+    let limit = target(case, reference, *figure).map(|target| target.limit);
+    let verdict = limit.map_or("", |limit| verdict(*ratio, limit));
+    Some(vec![
+        case.to_string(),
+        figure.to_string(),
+        time(mine),
+        reference.to_string(),
+        time(its),
+        digits(*ratio),
+        format!("{} - {}", digits(*low), digits(*high)),
+        limit.map_or(String::new(), |limit| format!("{limit:.2}")),
+        verdict.to_owned(),
+    ])
+}
