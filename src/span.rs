@@ -14,7 +14,6 @@ use crate::words::Words;
 /// Words in a row.
 #[derive(Clone, Copy)]
 pub(crate) struct Span<'a> {
-    #[cfg_attr(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)), allow(dead_code))]
     words: &'a Words,
     first: usize,
     count: usize,
