@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{
     ClaimError, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -103,7 +104,7 @@ impl Endpoint {
     /// Looks a few times, if it is to spin at all.
     #[inline(always)]
     pub fn glance<R>(&self, mut look: impl FnMut(&State) -> Option<R>) -> Option<R> {
-        if self.wait == Wait::Sleep {
+        if self.wait.spins() == Duration::ZERO {
             return None;
         }
         (0..wait::GLANCES).find_map(|_| {

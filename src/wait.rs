@@ -25,6 +25,17 @@ impl Default for Wait {
     }
 }
 
+impl Wait {
+    /// How long it spins.
+    pub(crate) fn spins(self) -> Duration {
+        match self {
+            Wait::Spin => Duration::MAX,
+            Wait::SpinThenSleep(time) => time,
+            Wait::Sleep => Duration::ZERO,
+        }
+    }
+}
+
 /// How long one call is willing to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -107,11 +118,7 @@ pub(crate) fn until<R>(
     mut ask: impl FnMut(),
 ) -> Option<R> {
     let deadline = patience.deadline();
-    let spin = match wait {
-        Wait::Spin => Duration::MAX,
-        Wait::SpinThenSleep(time) => time,
-        Wait::Sleep => Duration::ZERO,
-    };
+    let spin = wait.spins();
     let mut asked = None;
     if spin == Duration::ZERO {
         // Not to bed before a look: it may be that there is nothing to wait for, or nobody to.

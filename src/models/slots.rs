@@ -152,3 +152,24 @@ fn slots_close() {
         assert_eq!(ring.model_recv(&mut r), Err(Stop::Ended(End::Left(1))));
     });
 }
+
+/// A copy of a ring in use may hold a stamp behind a slot that was copied before it was published. No message behind
+/// that gap is delivered, now or once a sender has filled it.
+#[test]
+fn a_copy_holds_no_message_behind_a_gap() {
+    explore(|| {
+        let ring = slot_ring(4);
+        let mut s = ring.model_sender();
+        (1..=3).for_each(|n| ring.model_send(&mut s, message(n)).unwrap());
+        let second = 2 * ring.stride - 1;
+        ring.data.word(second).store(0, crate::sync::Ordering::Relaxed);
+        ring.hold_only(FIRST, FIRST + 3);
+        assert_eq!(ring.end(FIRST), FIRST + 1);
+        let mut r = ring.model_receiver();
+        assert_eq!(ring.model_recv(&mut r), Ok(message(1)));
+        assert_eq!(ring.model_recv(&mut r), Err(Stop::Blocked));
+        ring.model_send(&mut ring.model_sender(), message(9)).unwrap();
+        assert_eq!(ring.model_recv(&mut r), Ok(message(9)));
+        assert_eq!(ring.model_recv(&mut r), Err(Stop::Blocked));
+    });
+}

@@ -85,6 +85,7 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
     /// Publishes `value` in the slot that is known to be free.
     #[inline(always)]
     pub fn put(&self, s: &mut State, value: &T) {
+        // All is read before the copy, which the compiler takes to change any memory: so not by `publish`.
         let slot = self.slot(s);
         let (end, next) = (s.pos + 1, self.slots.after(s.offset));
         let stamp = end ^ s.mark;
