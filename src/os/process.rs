@@ -169,12 +169,12 @@ impl Pidfd {
         }
     }
 
-    /// Ends the process with `SIGKILL`.
+    /// Ends the process with `SIGKILL`. One that another ended first, and whose parent has waited for it, is no error.
     pub fn kill(&self) -> Result<(), OsError> {
         let info = core::ptr::null::<libc::siginfo_t>();
         // SAFETY: a null `info` is allowed, and nothing else is memory.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, info, 0) };
-        if sent == 0 { Ok(()) } else { Err(OsError::last("pidfd_send_signal")) }
+        if sent == 0 || Errno::last() == Errno::ESRCH { Ok(()) } else { Err(OsError::last("pidfd_send_signal")) }
     }
 }
 
@@ -212,6 +212,19 @@ mod tests {
     #[test]
     fn nobody_has_the_largest_id() {
         assert_eq!(fate((1 << 22) - 1, 5), Fate::Gone);
+    }
+
+    #[test]
+    fn a_process_that_was_reaped_meanwhile_is_no_error_to_end() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let process = Pidfd::open(child.id()).unwrap();
+        assert_eq!(process.ended(Duration::ZERO), Ok(false));
+        child.kill().unwrap();
+        assert_eq!(process.ended(Duration::from_secs(60)), Ok(true));
+        process.kill().unwrap();
+        child.wait().unwrap();
+        process.kill().unwrap();
+        assert_eq!(process.ended(Duration::ZERO), Ok(true));
     }
 
     #[test]
