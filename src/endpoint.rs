@@ -101,10 +101,15 @@ impl Endpoint {
         if self.index == RECEIVER { &self.control.space_wait } else { &self.control.data_wait }
     }
 
+    /// Whether its waits spin at all.
+    pub fn spins(&self) -> bool {
+        self.wait.spins() != Duration::ZERO
+    }
+
     /// Looks a few times, if it is to spin at all.
     #[inline(always)]
     pub fn glance<R>(&self, mut look: impl FnMut(&State) -> Option<R>) -> Option<R> {
-        if self.wait.spins() == Duration::ZERO {
+        if !self.spins() {
             return None;
         }
         (0..wait::GLANCES).find_map(|_| {

@@ -173,3 +173,25 @@ fn a_copy_holds_no_message_behind_a_gap() {
         assert_eq!(ring.model_recv(&mut r), Err(Stop::Blocked));
     });
 }
+
+/// A receiver lets the sender run ahead if it took many messages in a row, and knows when it is, wherever in the ring.
+#[cfg(not(loom))]
+#[test]
+fn a_receiver_in_full_flow_lets_the_sender_run_ahead() {
+    let ring = slot_ring(33);
+    let (mut s, mut r) = (ring.model_sender(), ring.model_receiver());
+    assert_eq!(ring.wants_ahead(&mut r), None, "nothing taken yet");
+    for n in 0..40 {
+        for sent in 1..=4 {
+            ring.model_send(&mut s, message(n)).unwrap();
+            assert_eq!(ring.is_ahead(&r, 2), sent > 2);
+        }
+        let taken = if n % 2 == 0 { 4 } else { 1 };
+        (0..taken).for_each(|_| _ = ring.model_recv(&mut r).unwrap());
+        assert_eq!(ring.wants_ahead(&mut r), (taken > 1).then_some(2));
+        assert_eq!(ring.wants_ahead(&mut r), None, "just waited");
+        (taken..4).for_each(|_| _ = ring.model_recv(&mut r).unwrap());
+        ring.let_run_ahead(&mut r);
+    }
+    assert_eq!(slot_ring(16).wants_ahead(&mut r), None, "a small ring");
+}

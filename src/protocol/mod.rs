@@ -14,7 +14,7 @@ pub(crate) mod slots;
 pub(crate) mod stamps;
 pub(crate) mod wait_word;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::error::{Corrupt, Fault};
 use crate::layout::{Control, RECEIVER, SENDER};
@@ -70,6 +70,8 @@ pub(crate) struct State {
     began: u64,
     /// Receiver: the position of the last message that was lent in place, by this one or its predecessor.
     pub handed: u64,
+    /// Receiver of slots: the position it waited at last.
+    waited: u64,
     /// What was found to be wrong: [`Fault`] as a number, 0 = nothing.
     fault: u64,
     found: u64,
@@ -78,7 +80,7 @@ pub(crate) struct State {
 
 impl State {
     pub fn new(holder: u64, pos: u64, offset: u64, baseline: u64) -> Self {
-        Self { pos, limit: pos, offset, holder, baseline, mark: 0, began: pos, handed: 0, fault: 0, found: 0, at: 0 }
+        Self { pos, limit: pos, offset, holder, baseline, began: pos, ..Self::new_zeroed() }
     }
 
     /// Where the region says that this endpoint goes on.

@@ -16,6 +16,14 @@ use crate::words::{View, Words};
 /// How often messages are counted at most, while batches are published all the time.
 const COUNTS: u32 = 4;
 
+/// How far a receiver lets a sender in full flow run ahead, in words of slots: the lines of these are not pulled out
+/// of the sender's cache while it fills them.
+const AHEAD: u64 = 128;
+
+/// Glances, at most, that it takes the receiver: about as long as a line takes from one processor to the other and
+/// back. The last messages of a burst wait no longer.
+const AHEAD_GLANCES: u32 = 4;
+
 /// In `batch`: the stamps that were ahead of that gap are no more.
 const TAKEN_BACK: u64 = 1 << 63;
 
@@ -178,6 +186,30 @@ impl Stamps {
     pub fn watch_for_space(&self, s: &mut State, glances: u32) -> Result<(), Stop> {
         glance(glances, || self.control.consumed.head.load(Relaxed).wrapping_add(self.capacity) > s.pos);
         self.reserve(s)
+    }
+
+    /// For a receiver that found no message: if it took many since it did so last, it has run into a sender that is
+    /// sending. At its heels, it would take each line from it several times: so it lets it run ahead a little.
+    pub fn let_run_ahead(&self, s: &mut State) {
+        if let Some(ahead) = self.wants_ahead(s) {
+            glance(AHEAD_GLANCES, || self.is_ahead(s, ahead));
+        }
+    }
+
+    /// How many messages the sender is to be ahead of a receiver that waits; not so many that it would soon wait for
+    /// space.
+    pub fn wants_ahead(&self, s: &mut State) -> Option<u64> {
+        let ahead = (AHEAD / self.stride as u64).min(self.capacity / 16);
+        let taken = s.pos.wrapping_sub(s.waited);
+        s.waited = s.pos;
+        (ahead > 1 && taken > ahead / 2).then_some(ahead)
+    }
+
+    /// Whether the message `ahead` ones after the next is there.
+    pub fn is_ahead(&self, s: &State, ahead: u64) -> bool {
+        let words = self.capacity * self.stride as u64;
+        let offset = (s.offset + ahead * self.stride as u64) % words;
+        self.stamp(offset).load(Relaxed) == s.pos.wrapping_add(ahead + 1)
     }
 
     /// Makes sure the next message is there, and that there is no news to be told before it.

@@ -94,7 +94,10 @@ impl<T: Message> Receiver<T> {
     /// Looks a few times: an awake sender is waited for here, with little to do between its message and the caller.
     #[cold]
     #[inline(never)]
-    fn glance(&self) -> bool {
+    fn glance(&mut self) -> bool {
+        if self.end.spins() {
+            self.ring.let_run_ahead(&mut self.end.state);
+        }
         self.end.glance(|state| self.ring.has_message(state).then_some(())).is_some()
     }
 
