@@ -28,6 +28,7 @@ use crate::layout::{Kind, RECEIVER, SENDER, WORD};
 use crate::life::Witness;
 use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed};
+use crate::protocol::head_of;
 use crate::protocol::records::RecordRing;
 use crate::region::Region;
 use crate::region::header::Spec;
@@ -81,10 +82,10 @@ impl sealed::Channel for Channel {
     fn copy(&self) -> Result<Self, OpenError> {
         let corrupt = |stop| OpenError::new(self.region.place(), Reason::from(stop));
         for _ in 0..COPIES {
-            let end = self.ring.walk(self.ring.head().map_err(corrupt)?).end;
+            let end = self.ring.walk(head_of(&self.ring.control).map_err(corrupt)?).end;
             let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
             fence(Acquire);
-            let head = self.ring.head().map_err(corrupt)?;
+            let head = head_of(&self.ring.control).map_err(corrupt)?;
             if copy.ring.hold_only(head, end.max(head)) {
                 return Ok(copy);
             }

@@ -12,7 +12,7 @@ use crate::open_error::{OpenError, TypeFingerprint};
 use crate::protocol::cell;
 use crate::protocol::records::RecordRing;
 use crate::protocol::stamps::Stamps;
-use crate::protocol::{Stop, seat};
+use crate::protocol::{Stop, head_of, seat};
 use crate::region::{Region, in_use};
 use crate::sync::Ordering::Acquire;
 
@@ -171,7 +171,7 @@ fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Conten
         }
         Kind::Spsc => {
             let ring = Stamps { control: control.clone(), data, capacity, stride: header.stride as usize };
-            let head = ring.head().map_err(corrupt)?;
+            let head = head_of(&ring.control).map_err(corrupt)?;
             let end = ring.end(head);
             (head, end, end - head)
         }

@@ -30,6 +30,7 @@ use crate::layout::{Kind, RECEIVER, SENDER, slot_words};
 use crate::life::Witness;
 use crate::open_error::{OpenError, Reason, TypeFingerprint};
 use crate::options::{Options, sealed, short_type_name};
+use crate::protocol::head_of;
 use crate::protocol::slots::SlotRing;
 use crate::region::Region;
 use crate::region::header::Spec;
@@ -94,10 +95,10 @@ impl<T: Message> sealed::Channel for Channel<T> {
 
     fn copy(&self) -> Result<Self, OpenError> {
         let corrupt = |stop| OpenError::new(self.region.place(), Reason::from(stop));
-        let end = self.ring.end(self.ring.head().map_err(corrupt)?);
+        let end = self.ring.end(head_of(&self.ring.control).map_err(corrupt)?);
         let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
         fence(Acquire);
-        let head = self.ring.head().map_err(corrupt)?;
+        let head = head_of(&self.ring.control).map_err(corrupt)?;
         copy.ring.hold_only(head, end.max(head).min(head + self.ring.capacity));
         Ok(copy)
     }

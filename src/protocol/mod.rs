@@ -17,8 +17,8 @@ pub(crate) mod wait_word;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::error::{Corrupt, Fault};
-use crate::layout::{Control, RECEIVER, SENDER};
-use crate::sync::Ordering::Relaxed;
+use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER};
+use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::light_barrier;
 use seat::End;
 
@@ -141,6 +141,12 @@ impl State {
         (self.pos, self.limit) = (0, 0);
         Stop::Corrupt(corrupt)
     }
+}
+
+/// The position of the first message that was not consumed, if the region says one that can be.
+pub(crate) fn head_of(control: &Control) -> Result<u64, Stop> {
+    let head = control.consumed.head.load(Acquire);
+    if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(State::new_zeroed().poison(Fault::Head, head)) }
 }
 
 /// A receiver's private state after it took its seat, but for where it goes on.

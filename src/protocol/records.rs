@@ -21,9 +21,9 @@
 //! and is then read again.
 
 use super::seat::End;
-use super::{State, Stop, glance, mark, receiver_baseline, receiver_begins, seat};
+use super::{State, Stop, glance, head_of, mark, receiver_baseline, receiver_begins, seat};
 use crate::error::Fault;
-use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER, WORD};
+use crate::layout::{Control, FIRST, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::words::{View, Words};
 
@@ -113,7 +113,7 @@ impl RecordRing {
     /// The state of a sender that just took its seat: it goes on where the last committed record ends.
     pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
         let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
-        let head = self.checked_head(&mut s)?;
+        let head = head_of(&self.control)?;
         let walk = self.walk(head);
         match walk.stopped_by {
             Some(found) => Err(s.poison(Fault::RecordHeader, found)),
@@ -123,19 +123,9 @@ impl RecordRing {
 
     /// The state of a receiver that just took its seat: it goes on at the first unconsumed record.
     pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = receiver_begins(&self.control, holder);
-        let pos = self.checked_head(&mut s)?;
+        let s = receiver_begins(&self.control, holder);
+        let pos = head_of(&self.control)?;
         Ok(s.go_on(pos, self.offset_of(pos)))
-    }
-
-    /// The position of the first record that was not consumed, if the region says one that can be.
-    pub fn head(&self) -> Result<u64, Stop> {
-        self.checked_head(&mut State::new(0, 0, 0, 0))
-    }
-
-    fn checked_head(&self, s: &mut State) -> Result<u64, Stop> {
-        let head = self.control.consumed.head.load(Acquire);
-        if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
     }
 
     /// Walks the published records from `head` on. In a ring in use, the walk may come to one that was
@@ -161,12 +151,12 @@ impl RecordRing {
     pub fn extent(&self) -> Result<(u64, Walk), Stop> {
         let mut last = None;
         for _ in 0..64 {
-            let head = self.head()?;
+            let head = head_of(&self.control)?;
             let walk = self.walk(head);
             match walk.stopped_by {
                 None => return Ok((head, walk)),
                 // Unless the receiver went on meanwhile, and the sender behind it.
-                Some(found) if self.head()? == head => {
+                Some(found) if head_of(&self.control)? == head => {
                     return Err(State::new(1, head, 0, 0).poison(Fault::RecordHeader, found));
                 }
                 Some(_) => last = Some((head, walk)),
@@ -311,8 +301,7 @@ impl RecordRing {
 
     /// Records published and not consumed, as the sender sees it.
     pub fn len_for_sender(&self) -> u64 {
-        let head = self.control.consumed.head.load(Relaxed);
-        if (FIRST..POSITION_LIMIT).contains(&head) { self.walk(head).records } else { 0 }
+        head_of(&self.control).map_or(0, |head| self.walk(head).records)
     }
 
     /// Records published and not consumed, as the receiver sees it.

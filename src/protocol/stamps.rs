@@ -6,9 +6,9 @@
 use core::ops::Range;
 
 use super::seat::End;
-use super::{State, Stop, glance, mark, receiver_baseline, receiver_begins, seat};
+use super::{State, Stop, glance, head_of, mark, receiver_baseline, receiver_begins, seat};
 use crate::error::Fault;
-use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER};
+use crate::layout::{Control, FIRST, RECEIVER, SENDER};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::words::{View, Words};
@@ -50,8 +50,8 @@ impl Stamps {
 
     /// The state of a sender that just took its seat: it goes on where the last committed message ends.
     pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
-        let head = self.checked_head(&mut s)?;
+        let s = State::new(holder, 0, 0, receiver_baseline(&self.control));
+        let head = head_of(&self.control)?;
         let pos = self.end(head);
         if self.gap(head).1 == Some(pos) {
             self.take_back(pos + 1..head + self.capacity);
@@ -62,19 +62,9 @@ impl Stamps {
 
     /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
     pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = receiver_begins(&self.control, holder);
-        let pos = self.checked_head(&mut s)?;
+        let s = receiver_begins(&self.control, holder);
+        let pos = head_of(&self.control)?;
         Ok(s.go_on(pos, self.offset_of(pos)))
-    }
-
-    /// The position of the first message that was not consumed, if the region says one that can be.
-    pub fn head(&self) -> Result<u64, Stop> {
-        self.checked_head(&mut State::new(0, 0, 0, 0))
-    }
-
-    fn checked_head(&self, s: &mut State) -> Result<u64, Stop> {
-        let head = self.control.consumed.head.load(Acquire);
-        if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(s.poison(Fault::Head, head)) }
     }
 
     #[inline(always)]
