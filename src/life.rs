@@ -9,6 +9,7 @@
 //! swapped out, or whose `/proc` cannot be read.
 #![forbid(unsafe_code)]
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::layout::Process;
 use crate::os::file;
 use crate::os::lifeline::Lifeline;
 use crate::os::process::{self, Fate, Pidfd};
-use crate::protocol::seat::{self, Status, holder_of, lock_byte, trial_byte};
+use crate::protocol::seat::{self, Status, TRIALS, holder_of, lock_byte, trial_byte};
 use crate::region::Region;
 
 /// Asks the kernel about those who sit at a region. Good for one process: the parent's is not the child's.
@@ -87,20 +88,30 @@ impl Witness {
     /// Some file systems have no locks, and on some (overlayfs) the mapping refers to another file than the one that
     /// was opened and locked. So it is tried, on a byte that is this thread's alone.
     fn try_locks(&self, identity: u32) -> Result<(), OsError> {
-        let file = self.region.reopen()?;
-        let byte = trial_byte(nix::unistd::gettid().as_raw() as u32, identity);
-        if !file::is_overlaid(&file)? {
-            let mut trial = Lifeline::new(file, self.region.page_size() as usize)?;
-            trial.lock(byte)?;
-            trial.let_go();
-            let lasted = self.region.is_locked(byte, false);
-            drop(trial);
-            // If another holds on to it, a child that was forked meanwhile, the trial proves nothing.
-            if (lasted, self.region.is_locked(byte, false)) == (Some(true), Some(false)) {
-                return Ok(());
+        let thread = nix::unistd::gettid().as_raw() as u32;
+        for trial in 0..TRIALS {
+            let file = self.region.reopen()?;
+            if file::is_overlaid(&file)? {
+                break;
+            }
+            match self.try_lock(file, trial_byte(thread, identity, trial))? {
+                (Some(true), Some(false)) => return Ok(()),
+                // A child that another thread forked meanwhile holds on to it, for who knows how long.
+                (Some(true), Some(true)) => {}
+                _ => break,
             }
         }
         Err(OsError::new("keep a lock by a mapping", Errno::EOPNOTSUPP))
+    }
+
+    /// Locks a byte by a mapping alone. Says whether it is locked then, and after the mapping has gone.
+    fn try_lock(&self, file: File, byte: u64) -> Result<(Option<bool>, Option<bool>), OsError> {
+        let mut trial = Lifeline::new(file, self.region.page_size() as usize)?;
+        trial.lock(byte)?;
+        trial.let_go();
+        let lasted = self.region.is_locked(byte, false);
+        drop(trial);
+        Ok((lasted, self.region.is_locked(byte, false)))
     }
 
     /// Ends the process that sits there, and waits until the kernel says that it is gone.
@@ -130,8 +141,8 @@ impl Witness {
             Fate::Gone => return Ok(()),
             Fate::Unknown => return Err(EvictError::OutOfReach { pid }),
         }
-        // It may have left meanwhile: then there is nobody to evict.
-        if seat::status(&control.seats[seat]).is_ok_and(|status| status.word != word) {
+        // It may have left meanwhile, or become another program: then there is nobody to evict.
+        if seat::status(&control.seats[seat]).is_ok_and(|status| status.word != word) || self.is_gone(seat, word) {
             return Ok(());
         }
         process.kill()?;

@@ -341,7 +341,7 @@ fn prefork_says_what_is_wrong_with_its_file() {
 fn prefork_forks_a_worker_that_was_killed_again() {
     let dir = scratch();
     let path = dir.path().join("large");
-    File::create(&path).and_then(|file| file.set_len(48 << 20)).expect("a sparse file");
+    File::create(&path).and_then(|file| file.set_len(128 << 20)).expect("a sparse file");
     let expected = stdout(&succeeds(run(example("prefork").arg(&path).args(["--workers", "2"]))));
     let mut running = start(example("prefork").arg(&path).args(["--workers", "2"]));
     let workers = running.until("it has two children", |running| Some(running.children()).filter(|all| all.len() == 2));

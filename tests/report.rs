@@ -3,6 +3,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -137,5 +138,26 @@ fn what_is_no_region_is_refused_and_garbage_is_called_so() {
         fs::write(&path, &garbage).unwrap();
         let report = Report::open(&path).unwrap();
         assert!(matches!(report.content, Content::Corrupt(_)), "{report}");
+    });
+}
+
+#[test]
+fn who_leaves_while_it_is_asked_after_is_not_dead() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let channel = spsc::Channel::<u64>::create(&path, 4).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(Relaxed) {
+                drop(channel.sender().unwrap());
+            }
+        });
+        let dead = (0..4000).find_map(|_| match Report::open(&path).unwrap().seats[0].holder {
+            Holder::Dead { pid } => Some(pid),
+            _ => None,
+        });
+        done.store(true, Relaxed);
+        assert_eq!(dead, None, "this process is {}", std::process::id());
     });
 }

@@ -163,18 +163,25 @@ impl Pidfd {
                 Ok(0) if start.elapsed() < timeout => {}
                 result => {
                     result?;
-                    return Ok(fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)));
+                    let events = fds[0].revents().unwrap_or(PollFlags::empty());
+                    // Somebody closed the descriptor: that says nothing of the process.
+                    if events.contains(PollFlags::POLLNVAL) {
+                        return Err(Errno::EBADF);
+                    }
+                    return Ok(events.contains(PollFlags::POLLIN));
                 }
             }
         }
     }
 
-    /// Ends the process with `SIGKILL`. One that another ended first, and whose parent has waited for it, is no error.
+    /// Ends the process with `SIGKILL`. That it has ended already, whatever the kernel says of the signal then, is no
+    /// error.
     pub fn kill(&self) -> Result<(), OsError> {
         let info = core::ptr::null::<libc::siginfo_t>();
         // SAFETY: a null `info` is allowed, and nothing else is memory.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, info, 0) };
-        if sent == 0 || Errno::last() == Errno::ESRCH { Ok(()) } else { Err(OsError::last("pidfd_send_signal")) }
+        let refused = OsError::last("pidfd_send_signal");
+        if sent == 0 || self.ended(Duration::ZERO) == Ok(true) { Ok(()) } else { Err(refused) }
     }
 }
 

@@ -85,7 +85,7 @@ impl State {
 
     /// Where the region says that this endpoint goes on.
     fn go_on(mut self, pos: u64, offset: u64) -> Self {
-        (self.pos, self.limit, self.began, self.offset) = (pos, pos, pos, offset);
+        (self.pos, self.limit, self.began, self.waited, self.offset) = (pos, pos, pos, pos, offset);
         self
     }
 

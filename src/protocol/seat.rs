@@ -109,10 +109,13 @@ pub(crate) fn lock_byte(seat: usize, word: u64) -> u64 {
 
 const _: () = assert!(crate::layout::SENDER < 7 && crate::layout::RECEIVER < 7);
 
-/// A byte on which a thread of a process with this identity may try locks: no claim's, as long as seat 7 is not
-/// used.
-pub(crate) fn trial_byte(thread: u32, identity: u32) -> u64 {
-    u64::from(thread) | u64::from(identity) << PID_BITS | 7 << 54
+/// How many bytes a thread has to try locks on.
+pub(crate) const TRIALS: u64 = 64;
+
+/// A byte on which a thread of a process with this identity may try locks, one of [`TRIALS`]: no claim's, as long as
+/// seat 7 is not used.
+pub(crate) fn trial_byte(thread: u32, identity: u32, trial: u64) -> u64 {
+    u64::from(thread) | u64::from(identity) << PID_BITS | 7 << 54 | (trial % TRIALS) << 57
 }
 
 /// The full generation of a seat whose holder word is `word`; `None` if the two words contradict.

@@ -17,6 +17,10 @@ use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, PATIENCE, PAUSE};
 use crate::os::lock::{self, Lock, try_lock};
 
+/// How often one looks, a [`PAUSE`] apart, until a file is in use indeed. The memory of a process that has ended, and
+/// was waited for, lingers while another looks into it, as `ps` does.
+const LINGERING: u32 = 5;
+
 /// Opens a file and attaches to it; not to one that is being removed.
 pub(super) fn enter(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
     for _ in 0..PATIENCE {
@@ -44,6 +48,9 @@ fn open_region(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> 
 
 /// Whether any process, in any PID namespace, is attached to the region in the file `path`, or has a
 /// descriptor from which it was attached, or is removing it.
+///
+/// A process is attached as long as its memory is there. That may be a moment longer than itself, while another looks
+/// into it by `/proc`, as `ps` and `top` do.
 ///
 /// # Errors
 ///
@@ -74,12 +81,8 @@ pub(super) fn remove(path: &Path, owner: u32) -> Result<(), OpenError> {
         let file = open_region(path, true, owner)?;
         let mut tries = 0;
         while !try_lock(&file, Lock::Exclusive, ATTACHED)? {
-            // Another remover is no user: it will be done in a moment.
-            if !lock::is_barred(&file, Lock::Shared, ATTACHED)? && lock::is_locked(&file, ATTACHED)? {
-                return Err(Reason::InUse);
-            }
-            if tries == PATIENCE {
-                return Err(Reason::BeingRemoved);
+            if let Some(reason) = why_not(path, &file, tries)? {
+                return Err(reason);
             }
             tries += 1;
             std::thread::sleep(PAUSE);
@@ -90,4 +93,35 @@ pub(super) fn remove(path: &Path, owner: u32) -> Result<(), OpenError> {
         })
     };
     file::at(&path.display().to_string(), remove())
+}
+
+/// Why a file that is locked by somebody else cannot be removed; `None` if that may change in a moment.
+fn why_not(path: &Path, file: &File, tries: u32) -> Result<Option<Reason>, Reason> {
+    // Another remover is no user: it will be done in a moment.
+    if lock::is_barred(file, Lock::Shared, ATTACHED)? || !lock::is_locked(file, ATTACHED)? {
+        return Ok((tries == PATIENCE).then_some(Reason::BeingRemoved));
+    }
+    // One that another removed is in use only by those who have not noticed yet.
+    if !file::names(path, file).map_err(|source| OsError { call: "lstat", source })? {
+        return Ok(Some(Reason::Missing));
+    }
+    Ok((tries >= LINGERING).then_some(Reason::InUse))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_is_not_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        drop(crate::spsc::Channel::<u64>::create(&path, 4).unwrap());
+        let (file, user) = (File::open(&path).unwrap(), File::open(&path).unwrap());
+        assert!(try_lock(&user, Lock::Shared, ATTACHED).unwrap());
+        assert!(why_not(&path, &file, 0).unwrap().is_none());
+        assert!(matches!(why_not(&path, &file, LINGERING), Ok(Some(Reason::InUse))));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(why_not(&path, &file, 0), Ok(Some(Reason::Missing))));
+    }
 }

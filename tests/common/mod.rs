@@ -27,10 +27,10 @@ use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 /// The variable in which a re-executed test binary finds its role.
 pub const ROLE: &str = "RINGWAY_TEST_ROLE";
 
-/// How long a child may live: `RINGWAY_TEST_DEADLINE` seconds, or 120.
+/// How long a child may live: `RINGWAY_TEST_DEADLINE` seconds, or 300.
 pub fn deadline() -> Duration {
     let seconds = std::env::var("RINGWAY_TEST_DEADLINE").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(120))
+    Duration::from_secs(seconds.unwrap_or(300))
 }
 
 /// A child process: reaped by its test, killed when it is late or the test fails.
