@@ -6,19 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Corrupt, Seat};
-use crate::layout::{self, Header, Kind, RECEIVER, SENDER, WORD};
+use crate::layout::{Header, Kind, RECEIVER, SENDER, WORD};
 use crate::life::Witness;
 use crate::open_error::{OpenError, TypeFingerprint};
 use crate::protocol::cell;
 use crate::protocol::records::RecordRing;
-use crate::protocol::seat::{self, Status};
 use crate::protocol::stamps::Stamps;
-use crate::protocol::{Stop, head_of};
+use crate::protocol::{Stop, head_of, seat};
 use crate::region::{Region, in_use};
 use crate::sync::Ordering::Acquire;
-
-/// How often a seat is looked at, at most, that changes all the time.
-const LOOKS: u32 = 16;
 
 /// What a region in a file says of itself. Made without writing into it, of one in use or of one that its
 /// processes died in; [`open_snapshot`](crate::Options::open_snapshot) has the messages themselves.
@@ -148,12 +144,14 @@ impl Report {
 fn report_seat(region: &Region, witness: &Witness, index: usize) -> SeatReport {
     let control = region.control();
     let words = &control.seats[index];
-    let (holder, generation) = match look_at(words, |word| witness.is_gone(index, word)) {
+    // The dead first: nothing changes a seat that one of them has, but a claim.
+    let dead = witness.inquire(index);
+    let (holder, generation) = match seat::status(words) {
         Err(found) => (Holder::Corrupt { found }, 0),
-        Ok((status, gone)) => {
+        Ok(status) => {
             let holder = match status.holder {
                 None => Holder::Nobody,
-                Some(process) if gone => Holder::Dead { pid: process.pid },
+                Some(process) if dead == Some(status.generation) => Holder::Dead { pid: process.pid },
                 Some(process) => Holder::Alive { pid: process.pid },
             };
             (holder, status.generation)
@@ -165,23 +163,6 @@ fn report_seat(region: &Region, witness: &Witness, index: usize) -> SeatReport {
         holder,
         died: seat::died(words),
     }
-}
-
-/// Who sits there, and whether the kernel says that it is gone. One that left while it was asked after is not dead;
-/// where somebody else sits at every look, somebody is alive.
-fn look_at(seat: &layout::Seat, is_gone: impl Fn(u64) -> bool) -> Result<(Status, bool), u64> {
-    let mut status = seat::status(seat)?;
-    for _ in 0..LOOKS {
-        if status.holder.is_none() || !is_gone(status.word) {
-            break;
-        }
-        let gone = status.word;
-        status = seat::status(seat)?;
-        if status.word == gone {
-            return Ok((status, true));
-        }
-    }
-    Ok((status, false))
 }
 
 fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Content, Corrupt> {

@@ -201,9 +201,13 @@ impl Lane {
         assert_eq!(self.rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout), "told once");
     }
 
+    /// Waits until the memory of a dead holder is gone, where its lock is all that can be asked: others may look into it.
+    fn let_go(&self, by_lock: bool) {
+        until(|| !by_lock || !self.rx.has_sender());
+    }
+
     fn dead(&mut self) {
-        // Where its memory decides, that may linger.
-        until(|| !self.rx.has_sender());
+        assert!(!self.rx.has_sender());
         assert!(self.rx.is_closed());
         self.told();
         match self.channel.sender() {
@@ -251,6 +255,13 @@ struct Oddity {
     lame: bool,
 }
 
+impl Oddity {
+    /// Whether the lock may be all that one of these can ask after, or be asked after by.
+    fn by_lock(&self) -> bool {
+        self.flags & libc::CLONE_NEWPID != 0 || self.lame
+    }
+}
+
 const ORDINARY: Oddity = Oddity { flags: 0, before: nothing, after: nothing, lame: false };
 const ELSEWHERE: Oddity = Oddity { flags: libc::CLONE_NEWPID, ..ORDINARY };
 const CLOSED: Oddity = Oddity { after: close_all, ..ORDINARY };
@@ -280,10 +291,12 @@ fn observe(kind: &Oddity) {
         // Half of them are still zombies when they are asked after.
         if round % 2 == 0 {
             kill_unreaped(pid);
+            lane.let_go(kind.by_lock());
             lane.dead();
             child.killed_by(Signal::SIGKILL);
         } else {
             child.kill();
+            lane.let_go(kind.by_lock());
             lane.dead();
         }
     }
@@ -308,6 +321,7 @@ fn be_observed(kind: &Oddity) {
                 lane.alive();
                 say(turn, 4 * round + 2);
                 hear(turn, 4 * round + 3);
+                lane.let_go(kind.by_lock());
                 lane.dead();
                 say(turn, 4 * round + 4);
             }
@@ -402,7 +416,7 @@ fn a_holder_that_became_another_program_has_lost_its_seat() {
                 nix::unistd::execv(c"/bin/sleep", &[c"sleep", c"1000"]).unwrap();
             });
             lane.meet(pid);
-            until(|| !lane.rx.has_sender());
+            lane.let_go(true);
             lane.dead();
             let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
             assert_ne!(program, std::env::current_exe().unwrap());
@@ -545,6 +559,7 @@ fn in_a_region_of_another_boot_the_locks_decide() {
             assert!(matches!(refused, EvictError::OutOfReach { pid: named } if named == pid), "{refused:?}");
             lane.alive();
             child.kill();
+            lane.let_go(true);
             lane.dead();
             reap(heir);
         }
@@ -638,6 +653,7 @@ fn eviction_spares_who_is_out_of_reach() {
             assert!(matches!(lane.channel.evict_sender(LONG), Err(EvictError::OutOfReach { pid: 1 })));
             lane.alive();
             child.kill();
+            lane.let_go(true);
             lane.dead();
 
             let (pid, child) = holder(0, &lane.channel);
