@@ -25,11 +25,10 @@ use std::time::Duration;
 use crate::endpoint::Endpoint;
 use crate::error::{ClaimError, EvictError};
 use crate::layout::{Kind, RECEIVER, SENDER, WORD};
-use crate::life::Witness;
 use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed};
-use crate::protocol::head_of;
 use crate::protocol::records::RecordRing;
+use crate::protocol::{head_of, seat};
 use crate::region::Region;
 use crate::region::header::Spec;
 use crate::sync::Ordering::Acquire;
@@ -91,6 +90,11 @@ impl sealed::Channel for Channel {
             }
         }
         Err(OpenError::new(self.region.place(), Reason::Busy))
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn salvage(&self) -> Result<(), Reason> {
+        Ok(self.ring.salvage()?)
     }
 }
 
@@ -171,8 +175,10 @@ impl Channel {
     /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
     /// from it then.
     pub fn evict_sender(&self, timeout: Duration) -> Result<Sender, EvictError> {
-        Witness::new(&self.region).evict(SENDER, timeout)?;
-        Ok(self.sender()?)
+        let ring = self.ring.clone();
+        let state = |claim: seat::Claim| ring.sender_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, SENDER, timeout, state)?;
+        Ok(Sender { end, ring })
     }
 
     /// Ends the process that holds the receiver's seat, as [`evict_sender`](Self::evict_sender) does.
@@ -181,8 +187,10 @@ impl Channel {
     ///
     /// See there.
     pub fn evict_receiver(&self, timeout: Duration) -> Result<Receiver, EvictError> {
-        Witness::new(&self.region).evict(RECEIVER, timeout)?;
-        Ok(self.receiver()?)
+        let ring = self.ring.clone();
+        let state = |claim: seat::Claim| ring.receiver_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, RECEIVER, timeout, state)?;
+        Ok(Receiver { end, ring })
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`].

@@ -1,13 +1,14 @@
 //! What every endpoint has, whatever its channel: a seat, private state, and a way to wait.
 #![forbid(unsafe_code)]
 
+use core::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{
-    ClaimError, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    ClaimError, EvictError, RecvError, RecvTimeoutError, Seat, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
-use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, RECEIVER, SENDER, opposite};
+use crate::layout::{BARRIER_FENCES, BARRIER_REGISTERED, Control, Process, RECEIVER, SENDER, opposite};
 use crate::life::Witness;
 use crate::open_error::Reason;
 use crate::os::lifeline::Lifeline;
@@ -38,6 +39,28 @@ pub(crate) struct Endpoint {
     lifeline: Option<Lifeline>,
 }
 
+/// What a claim needs: all that can fail for want of something, had before others can see anything of it.
+struct Prepared {
+    witness: Witness,
+    me: Process,
+    lifeline: Option<Lifeline>,
+    private: Wiped<State>,
+    fences: bool,
+}
+
+impl Prepared {
+    fn new(region: &Arc<Region>) -> Result<Self, ClaimError> {
+        if region.read_only() {
+            return Err(ClaimError::ReadOnly);
+        }
+        region.prefault_here()?;
+        let witness = Witness::new(region);
+        let (me, lifeline) = witness.introduce_self()?;
+        let private = Wiped::new(State::new(0, 0, 0, 0))?;
+        Ok(Self { witness, me, lifeline, private, fences: !membarrier::register() })
+    }
+}
+
 impl Endpoint {
     /// Takes the seat at `index`; `state` is asked where to go on, given what was claimed.
     pub fn claim(
@@ -45,17 +68,30 @@ impl Endpoint {
         index: usize,
         state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
     ) -> Result<Self, ClaimError> {
-        if region.read_only() {
-            return Err(ClaimError::ReadOnly);
-        }
-        let control = region.control();
+        Self::take(Prepared::new(region)?, index, state)
+    }
+
+    /// [`claim`](Self::claim), after the end of the process that holds the seat. It is ended only when all else that
+    /// can fail has been done.
+    pub fn evict_and_claim(
+        region: &Arc<Region>,
+        index: usize,
+        timeout: Duration,
+        state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
+    ) -> Result<Self, EvictError> {
+        let prepared = Prepared::new(region)?;
+        prepared.witness.evict(index, timeout)?;
+        Ok(Self::take(prepared, index, state)?)
+    }
+
+    fn take(
+        prepared: Prepared,
+        index: usize,
+        state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
+    ) -> Result<Self, ClaimError> {
+        let Prepared { witness, me, mut lifeline, mut private, fences } = prepared;
+        let control = witness.region().control();
         let name = if index == SENDER { Seat::Sender } else { Seat::Receiver };
-        // All that can fail for want of something comes before the claim, which others can see.
-        region.prefault_here()?;
-        let witness = Witness::new(region);
-        let (me, mut lifeline) = witness.introduce_self()?;
-        let mut private = Wiped::new(State::new(0, 0, 0, 0))?;
-        let fences = !membarrier::register();
         let gone = |word| witness.is_gone(index, word);
         let vouch = |word| lifeline.as_ref().map_or(Ok(()), |line| line.lock(lock_byte(index, word)));
         let claim = seat::claim(&control.seats[index], me, gone, vouch).map_err(|refused| match refused {
@@ -130,12 +166,14 @@ impl Endpoint {
     ) -> Result<R, Stop> {
         let word = if self.index == RECEIVER { &self.control.data_wait } else { &self.control.space_wait };
         let (peer, witness, state) = (self.peer(), &self.witness, &mut *self.state);
+        let lost = Cell::new(false);
         let poll = |glances| match watch(state, glances) {
-            Err(Stop::Blocked) => None,
+            Err(Stop::Blocked) => lost.get().then_some(Err(Stop::FileLost)),
             result => Some(result),
         };
         let ask = || {
             witness.inquire(peer);
+            lost.set(witness.region().is_lost());
         };
         let result = wait::until(self.wait, patience, Bed::Own(word), poll, ask);
         result.unwrap_or(Err(Stop::Blocked)).map_err(|stop| self.note_told(stop))
@@ -146,6 +184,10 @@ impl Endpoint {
     #[cold]
     pub fn note_told(&mut self, stop: Stop) -> Stop {
         let Stop::Ended(end) = stop else { return stop };
+        // Nobody will come to this file any more: that says more than that somebody left.
+        if matches!(end, End::Left(_)) && self.witness.region().is_lost() {
+            return Stop::FileLost;
+        }
         let (End::Left(generation) | End::Died(generation)) = end;
         if self.index == RECEIVER {
             self.control.consumed.told.fetch_max(generation, Relaxed);
@@ -218,6 +260,7 @@ impl From<Stop> for TrySendError {
             Stop::Ended(End::Left(_)) => TrySendError::Refused(SendError::Closed),
             Stop::Ended(End::Died(generation)) => TrySendError::Refused(SendError::PeerDied { generation }),
             Stop::Forked => TrySendError::Refused(SendError::Forked),
+            Stop::FileLost => TrySendError::Refused(SendError::FileLost),
             Stop::Corrupt(corrupt) => TrySendError::Refused(SendError::Corrupt(corrupt)),
         }
     }
@@ -239,6 +282,7 @@ impl From<Stop> for TryRecvError {
             Stop::Ended(End::Left(_)) => TryRecvError::Refused(RecvError::Closed),
             Stop::Ended(End::Died(generation)) => TryRecvError::Refused(RecvError::PeerDied { generation }),
             Stop::Forked => TryRecvError::Refused(RecvError::Forked),
+            Stop::FileLost => TryRecvError::Refused(RecvError::FileLost),
             Stop::Corrupt(corrupt) => TryRecvError::Refused(RecvError::Corrupt(corrupt)),
         }
     }

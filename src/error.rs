@@ -85,6 +85,9 @@ pub enum SendError {
     },
     /// This endpoint belongs to the process that forked this one.
     Forked,
+    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
+    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    FileLost,
     /// The record is longer than the channel takes. Nothing was sent; the channel goes on.
     TooLong(TooLong),
     /// The region holds what cannot be.
@@ -126,6 +129,9 @@ pub enum RecvError {
     },
     /// This endpoint belongs to the process that forked this one.
     Forked,
+    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
+    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    FileLost,
     /// The buffer is shorter than the record, which stays where it is.
     BufferTooShort {
         /// The record's length in bytes.
@@ -194,6 +200,9 @@ pub enum ChangedError {
         /// How often the writer's seat had been taken, the dead one's turn included.
         generation: u64,
     },
+    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
+    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    FileLost,
     /// Nothing changed in time.
     Timeout,
     /// The region holds what cannot be.
@@ -202,6 +211,8 @@ pub enum ChangedError {
 
 const FORKED: &str = "this endpoint belongs to the process that forked this one; claim one of your own \
                       from the channel, which crosses a fork";
+const FILE_LOST: &str = "the region's file was removed or replaced: whoever comes now is elsewhere; drop this end and its \
+                         channel, and call open_or_create again, on both sides";
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -213,6 +224,7 @@ impl fmt::Display for SendError {
                  again to wait for that"
             ),
             SendError::Forked => f.write_str(FORKED),
+            SendError::FileLost => f.write_str(FILE_LOST),
             SendError::TooLong(TooLong { found, most }) => write!(
                 f,
                 "a record of {found} bytes, expected at most {most}; split it, or create the channel with a \
@@ -251,6 +263,7 @@ impl fmt::Display for RecvError {
                  wait for its successor"
             ),
             RecvError::Forked => f.write_str(FORKED),
+            RecvError::FileLost => f.write_str(FILE_LOST),
             RecvError::BufferTooShort { found, buffer } => write!(
                 f,
                 "a record of {found} bytes for a buffer of {buffer}; it stays in the channel: receive it \
@@ -308,6 +321,7 @@ impl fmt::Display for ChangedError {
                 "the writer (generation {generation}) died, and the latest value was seen; wait again for its \
                  successor's next"
             ),
+            ChangedError::FileLost => f.write_str(FILE_LOST),
             ChangedError::Timeout => f.write_str("nothing changed for all of the time given"),
             ChangedError::Corrupt(corrupt) => corrupt.fmt(f),
         }
@@ -410,11 +424,12 @@ impl fmt::Display for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClaimError::Taken { seat, pid, generation } => {
-                write!(
-                    f,
-                    "the {seat} seat is taken by process {pid} (generation {generation}), which is alive; it must \
-                     leave first, or be evicted"
-                )
+                write!(f, "the {seat} seat is taken by process {pid} (generation {generation}), which is ")?;
+                f.write_str(if *pid == std::process::id() {
+                    "this very process, or has its id in another PID namespace; use the end that it has, or drop that first"
+                } else {
+                    "alive; it must leave first, or be evicted"
+                })
             }
             ClaimError::ReadOnly => f.write_str("the region is attached read-only; open it for writing to take a seat"),
             ClaimError::Corrupt(corrupt) => corrupt.fmt(f),

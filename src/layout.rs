@@ -15,7 +15,7 @@
 //!
 //! | word | written by | read by | holds |
 //! |---|---|---|---|
-//! | `Header` | the creator, before the region can be found | everyone, once, by copy | geometry, checksum |
+//! | `Header` | the creator, before the region can be found | everyone, once, by copy | geometry, the file it was made in, checksum |
 //! | `Seat::holder` | whoever claims (CAS from free, or from the dead), the holder (to free) | everyone | [`crate::protocol::seat`]'s packing of pid, identity, generation |
 //! | `Seat::generation` | claimants (`fetch_max`) | everyone | how often the seat was taken; may lag `holder` by one |
 //! | `Seat::died` | whoever has the kernel's word for it (`fetch_max`) | everyone | the newest generation that ended without leaving, 0 = none |
@@ -27,6 +27,7 @@
 //! | `batch` | a slot ring's sender, before each batch; its successor | the next sender, who counts the messages | first position of the newest batch, which is published from its end on (see [`crate::protocol::slots`]); with bit 63, of one that died half-way and was taken back |
 //! | `data_wait` | the receiver or readers, when they sleep or leave; whoever wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
 //! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
+//! | `flags` | whoever takes the file's name away on purpose (`fetch_or`) | who asks whether its file still has its name | [`UNLINKED`] |
 //!
 //! # Data
 //!
@@ -64,7 +65,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 /// First eight bytes of every region.
 pub(crate) const MAGIC: [u8; 8] = *b"ringway\n";
 /// Raised whenever anything in this file changes meaning.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 /// Reads as `0x04030201` on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
 /// Bits of a machine word.
@@ -104,6 +105,9 @@ pub(crate) fn opposite(seat: usize) -> usize {
 pub(crate) const BARRIER_REGISTERED: u64 = 1;
 /// `Seat::barrier`: the holder could not register and pays a fence at every message.
 pub(crate) const BARRIER_FENCES: u64 = 2;
+
+/// `Control::flags`: a user of the region took the file's name away on purpose.
+pub(crate) const UNLINKED: u64 = 1;
 
 /// What a region is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,9 +161,28 @@ pub(crate) struct Header {
     pub type_name: [u8; NAME_LEN],
     /// Boot, PID and time namespace in which the region was made, as one number; 0: not known.
     pub home: u64,
-    pub reserved: [u64; 11],
+    /// The boot alone in which the region was made, as a number; 0: not known.
+    pub boot: u64,
+    /// Random: tells two regions apart, also a copy that was adopted from its original.
+    pub id: [u64; 2],
+    /// The file in which the region was made: what contradicts it is a copy.
+    pub file: FileIdentity,
+    pub reserved: [u64; 5],
     /// FNV-1a over every byte before it.
     pub checksum: u64,
+}
+
+/// What tells a file from every other, also after a remount, a reboot or a move within its file system. A copy has
+/// another one. See ARCHITECTURE.md, "Copies".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct FileIdentity {
+    /// 0: there is no file.
+    pub inode: u64,
+    /// When the file was made, in nanoseconds since the epoch; 0: the kernel does not say.
+    pub born: u64,
+    /// The btrfs subvolume that it lies in; 0: none, or the kernel does not say.
+    pub subvolume: u64,
 }
 
 /// A process, as a seat names it.
@@ -206,6 +229,7 @@ pub(crate) struct Control {
     pub sent: CachePadded<SentLine>,
     pub data_wait: CachePadded<AtomicU32>,
     pub space_wait: CachePadded<AtomicU32>,
+    pub flags: CachePadded<AtomicU64>,
 }
 
 /// Words of a slot for a payload of `size` bytes: payload and stamp, a power of two of words where
@@ -255,7 +279,14 @@ const _: () = {
     assert!(offset_of!(Header, type_align) == 80);
     assert!(offset_of!(Header, type_name) == 88);
     assert!(offset_of!(Header, home) == 152);
-    assert!(offset_of!(Header, reserved) == 160);
+    assert!(offset_of!(Header, boot) == 160);
+    assert!(offset_of!(Header, id) == 168);
+    assert!(offset_of!(Header, file) == 184);
+    assert!(offset_of!(FileIdentity, inode) == 0);
+    assert!(offset_of!(FileIdentity, born) == 8);
+    assert!(offset_of!(FileIdentity, subvolume) == 16);
+    assert!(size_of::<FileIdentity>() == 24);
+    assert!(offset_of!(Header, reserved) == 208);
     assert!(offset_of!(Header, checksum) == 248);
     assert!(size_of::<Header>() == 256);
     assert!(offset_of!(Control, seats) == 0);
@@ -263,7 +294,8 @@ const _: () = {
     assert!(offset_of!(Control, sent) == (SEATS + 1) * LINE);
     assert!(offset_of!(Control, data_wait) == (SEATS + 2) * LINE);
     assert!(offset_of!(Control, space_wait) == (SEATS + 3) * LINE);
-    assert!(size_of::<Control>() == (SEATS + 4) * LINE);
+    assert!(offset_of!(Control, flags) == (SEATS + 4) * LINE);
+    assert!(size_of::<Control>() == (SEATS + 5) * LINE);
     assert!(size_of::<Control>() <= 4096);
     assert!(offset_of!(Seat, holder) == 0);
     assert!(offset_of!(Seat, generation) == 8);

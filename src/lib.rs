@@ -42,7 +42,7 @@ pub use options::Options;
 #[cfg(not(loom))]
 pub use os::usage::{PageFaults, page_faults};
 #[cfg(not(loom))]
-pub use region::{Advice, Flush, Region, in_use, remove_unused};
+pub use region::{Advice, FileState, Flush, Region, in_use, remove_unused};
 #[cfg(not(loom))]
 pub use report::{Content, Holder, Report, SeatReport};
 #[cfg(not(loom))]

@@ -53,6 +53,21 @@ pub enum Reason {
         /// The one expected: the caller's, or the one given to [`owner`](crate::Options::owner).
         expected: u32,
     },
+    /// The kernel does not let this process open the file.
+    Permission {
+        /// The file's permissions and its owner's user id, where the kernel lets this process see them.
+        found: Option<(u32, u32)>,
+        /// Whether it was to be written too: `open` needs that.
+        writing: bool,
+    },
+    /// The file is a copy of a region: made from another file, or left by another boot of the machine. What lies in it
+    /// may be of different moments, and whoever its seats name is not here.
+    Copy {
+        /// What shows it.
+        sign: CopySign,
+    },
+    /// `open_read_only`: parts of the file have no memory, and this process may not give them some.
+    Holes,
     /// The file ends before what it must hold.
     Short {
         /// Its length in bytes.
@@ -194,6 +209,33 @@ pub enum Reason {
     Os(OsError),
 }
 
+/// What shows that a region was copied to where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CopySign {
+    /// The region was made in another file: this one has another inode number, birth time or subvolume.
+    OtherFile,
+    /// The region was made in another boot of the machine. A crash may have left it with a part of what was written.
+    OtherBoot,
+    /// The file lies on a disk, and `/proc` did not say which boot this is, now or when the region was made.
+    UnknownBoot,
+}
+
+impl fmt::Display for CopySign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CopySign::OtherFile => "the region was made in another file, and was copied here",
+            CopySign::OtherBoot => {
+                "the region was made in another boot of the machine, which may have left it half written"
+            }
+            CopySign::UnknownBoot => {
+                "the file lies on a disk, and /proc/sys/kernel/random/boot_id could not be read to tell whether the \
+                 region is of this boot"
+            }
+        })
+    }
+}
+
 /// The type that a channel carries, as the region remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeFingerprint {
@@ -227,17 +269,42 @@ impl fmt::Display for Reason {
             }
             Reason::Missing => f.write_str("there is no such file; create it first, or use open_or_create"),
             Reason::NotAFile { found } => write!(f, "found {found}, expected a regular file; use another path"),
+            Reason::Permission { found, writing } => {
+                let access = if *writing { "read and written" } else { "read" };
+                write!(f, "open failed: Permission denied, expected a file that may be {access}; ")?;
+                match found {
+                    Some((mode, uid)) => write!(
+                        f,
+                        "its mode is {mode:04o} and its owner user {uid}: have its creator give it another with mode(0o660) or \
+                         the like (the default is 0600), or run as that user"
+                    ),
+                    None => f.write_str("a directory of the path may not be entered: give this process that permission"),
+                }
+            }
+            Reason::Copy { sign } => write!(
+                f,
+                "found a copy of a region, expected a region: {sign}; read it with open_snapshot, or make it a region of \
+                 its own with adopt"
+            ),
+            Reason::Holes => f.write_str(
+                "parts of the file have no memory, expected all of it reserved; open it for writing, which reserves it, or read \
+                 it with open_snapshot",
+            ),
             Reason::Owner { found, expected } => write!(
                 f,
                 "it belongs to user {found}, expected {expected}; if that user is to be trusted, say so with \
-                 owner({found})"
+                 options().owner({found})"
             ),
             Reason::Short { found, expected } => write!(
                 f,
-                "found {found} bytes, expected at least {expected}; it is no region, or was truncated: remove it"
+                "found {found} bytes, expected at least {expected}; it is no region, or one that was truncated: use another path"
             ),
             Reason::Length { found, expected } => {
-                write!(f, "found {found} bytes, expected {expected}; it was truncated or extended: remove it")
+                write!(
+                    f,
+                    "found {found} bytes, expected {expected}; the region was truncated or extended: let its users end, and \
+                     make it anew with recreate"
+                )
             }
             Reason::NotARegion { found } => write!(
                 f,
@@ -246,34 +313,48 @@ impl fmt::Display for Reason {
                 String::from_utf8_lossy(&crate::layout::MAGIC)
             ),
             Reason::Endianness => {
-                f.write_str("it was made on a machine of the other byte order; remove it and create it here")
+                f.write_str("it was made on a machine of the other byte order; use another path, or make it anew with recreate")
             }
             Reason::Version { found, expected } => write!(
                 f,
                 "found layout version {found}, expected {expected}; link both programs with the same version of \
-                 ringway"
+                 ringway, or, where both have it and the file is an older one, make it anew with recreate"
             ),
             Reason::Checksum { found, expected } => {
-                write!(f, "found header checksum {found:#x}, expected {expected:#x}; the header was altered: remove it")
+                write!(
+                    f,
+                    "found header checksum {found:#x}, expected {expected:#x}; the header was altered: make the region anew \
+                     with recreate"
+                )
             }
             Reason::Field { field, found, expected } => write!(
                 f,
                 "the header's {field} is {found}, expected {expected}; it is from another machine, or forged: \
-                 remove it"
+                 use another path, or make it anew with recreate"
             ),
             Reason::Kind { found, expected } => {
                 write!(f, "found a {found} channel, expected {expected}; open it as what it is")
             }
             Reason::Type { found, expected } => {
-                write!(f, "it carries {found}, expected {expected}; use the same type on both sides, or set type_name")
+                write!(
+                    f,
+                    "it carries {found}, expected {expected}; use the same type on both sides, or set type_name; if the file \
+                     is an older one, make it anew with recreate"
+                )
             }
             Reason::OtherCapacity { found, expected } => write!(
                 f,
                 "it exists with capacity {found}, expected {expected}; leave the capacity to the region with open, \
-                 or remove it"
+                 or make it anew with recreate"
             ),
-            Reason::Capacity { found, expected } => write!(f, "a capacity of {found}, expected {expected}"),
-            Reason::UnsupportedType { found, expected } => write!(f, "the type is {found}, expected {expected}"),
+            Reason::Capacity { found, expected } => write!(
+                f,
+                "a capacity of {found}, expected {expected}; give one with capacity(slots), or capacity_bytes(bytes) for \
+                 records"
+            ),
+            Reason::UnsupportedType { found, expected } => {
+                write!(f, "the type is {found}, expected {expected}; use another type")
+            }
             Reason::TypeName { found, expected } => {
                 write!(f, "a type name of {found} bytes, expected at most {expected}; shorten it with type_name")
             }

@@ -3,12 +3,14 @@
 
 use core::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::error::OsError;
 use crate::open_error::{OpenError, Reason};
+use crate::os::file;
 use crate::os::mapping::Access;
 use crate::region::header::Spec;
-use crate::region::{Region, Settings};
+use crate::region::{Region, Settings, unused};
 
 pub(crate) mod sealed {
     use super::{Reason, Region, Spec};
@@ -19,7 +21,11 @@ pub(crate) mod sealed {
         fn spec(capacity: Option<u64>, type_name: Option<&str>) -> Result<Spec, Reason>;
         #[allow(private_interfaces, reason = "the trait is sealed")]
         fn from_region(region: Region, spec: Spec) -> Self;
+        /// A private copy of a channel in use, with the messages that lay in it all the while.
         fn copy(&self) -> Result<Self, super::OpenError>;
+        /// Makes a channel that was read from a file hold what is whole in it, in place. Nobody else may have it.
+        #[allow(private_interfaces, reason = "the trait is sealed")]
+        fn salvage(&self) -> Result<(), Reason>;
     }
 }
 
@@ -55,6 +61,10 @@ impl<C> Options<C> {
         Self { settings: Settings::default(), capacity: None, type_name: None, channel: PhantomData }
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(crate) fn with_capacity(mut self, capacity: u64) -> Self {
         self.capacity = Some(capacity);
         self
@@ -66,7 +76,8 @@ impl<C> Options<C> {
         self
     }
 
-    /// The user id that a file to be opened must belong to. Default: the caller's.
+    /// A user whose files may be opened, besides the caller's own. That user can truncate the file under those who have
+    /// mapped it. Default: nobody.
     pub fn owner(mut self, uid: u32) -> Self {
         self.settings.owner = Some(uid);
         self
@@ -92,6 +103,55 @@ impl<C> Options<C> {
         self
     }
 
+    /// Lets blocked calls find out that the file has lost its name: they then fail with `FileLost`, for whoever comes
+    /// now cannot come to this region. Not told is what a user of the region did on purpose, by
+    /// [`unlink`](crate::Region::unlink). See [`file_state`](crate::Region::file_state) for what to do then. A blocked
+    /// call asks the kernel after 4 ms, and then every 20 ms. Where the peer has left, every call asks, and says
+    /// `FileLost` instead of `Closed`. Default: no.
+    ///
+    /// ```
+    /// use ringway::{RecvError, spsc};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// let options = spsc::Channel::<u64>::options().capacity(64).watch_file(true);
+    /// let mut rx = options.open_or_create(&path)?.receiver()?;
+    /// # std::fs::remove_file(&path)?;
+    /// // A cleaner of temporary files removed it, and the sender was started anew.
+    /// let mut tx = options.open_or_create(&path)?.sender()?;
+    /// tx.send(&7)?;
+    /// let tick = loop {
+    ///     match rx.recv() {
+    ///         Err(RecvError::FileLost) => rx = options.open_or_create(&path)?.receiver()?,
+    ///         other => break other?,
+    ///     }
+    /// };
+    /// assert_eq!(tick, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watch_file(mut self, yes: bool) -> Self {
+        self.settings.watch_file = yes;
+        self
+    }
+
+    /// [`in_use`](crate::in_use), with these options: of them, [`owner`](Self::owner) counts, and without it any owner
+    /// will do.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn in_use(&self, path: impl AsRef<Path>) -> Result<bool, OpenError> {
+        unused::ask(&absolute(path.as_ref())?, self.settings.owner_to_read())
+    }
+
+    /// [`remove_unused`](crate::remove_unused), with these options: of them, [`owner`](Self::owner) counts.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn remove_unused(&self, path: impl AsRef<Path>) -> Result<(), OpenError> {
+        unused::remove(&absolute(path.as_ref())?, self.settings.owner())
+    }
+
     /// The name by which both sides know the type, of at most 64 bytes. Default: the type's own without
     /// its path, so that the same struct written in two programs matches. Give it a version when you
     /// change what the fields mean.
@@ -101,7 +161,23 @@ impl<C> Options<C> {
     }
 }
 
+/// Where a path leads now, so that it leads there too when this process has changed its directory.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    std::path::absolute(path)
+        .map_err(|source| OpenError::new(path.display().to_string(), OsError { call: "getcwd", source }))
+}
+
 impl<C: sealed::Channel> Options<C> {
+    /// What `make` makes of the path.
+    fn make_at(
+        &self,
+        path: &Path,
+        make: impl FnOnce(&Path, &Spec, &Settings) -> Result<Region, OpenError>,
+    ) -> Result<C, OpenError> {
+        let path = absolute(path)?;
+        self.make(&path.display().to_string(), |spec, settings| make(&path, spec, settings))
+    }
+
     fn make(
         &self,
         place: &str,
@@ -121,19 +197,18 @@ impl<C: sealed::Channel> Options<C> {
     /// The path exists, in whatever form; there is no room; a limit of the process; a capacity or type
     /// that cannot be.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
-        let path = path.as_ref();
-        self.make(&path.display().to_string(), |spec, settings| Region::create(path, spec, settings))
+        self.make_at(path.as_ref(), Region::create)
     }
 
     /// Opens the region in an existing file. A capacity that was given must be the region's.
     ///
     /// # Errors
     ///
-    /// The path is missing, or is no regular file of the expected owner; the file is no region of this
-    /// kind, type, machine and version, or was altered or truncated.
+    /// The path is missing, or is no regular file of an accepted owner; the file is no region of this
+    /// kind, type, machine and version, or was altered or truncated; it is a copy of a region, or was last made in
+    /// another boot of the machine ([`Reason::Copy`]).
     pub fn open(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
-        let path = path.as_ref();
-        self.make(&path.display().to_string(), |spec, settings| Region::open(path, spec, settings, Access::Shared))
+        self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::Shared))
     }
 
     /// Opens the region in a file, or makes it where there is none. Any number of processes may do so at
@@ -143,8 +218,7 @@ impl<C: sealed::Channel> Options<C> {
     ///
     /// Those of [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
-        let path = path.as_ref();
-        self.make(&path.display().to_string(), |spec, settings| Region::open_or_create(path, spec, settings))
+        self.make_at(path.as_ref(), Region::open_or_create)
     }
 
     /// Makes the region in a new file, in the place of one that nobody is attached to: what lay in that is
@@ -152,10 +226,10 @@ impl<C: sealed::Channel> Options<C> {
     ///
     /// # Errors
     ///
-    /// [`Reason::InUse`], and those of [`create`](Self::create) and [`remove_unused`](crate::remove_unused).
+    /// [`Reason::InUse`], and those of [`create`](Self::create) and [`remove_unused`](crate::remove_unused). The old
+    /// file is removed last: after an error it is still there. So there must be room for both.
     pub fn recreate(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
-        let path = path.as_ref();
-        self.make(&path.display().to_string(), |spec, settings| Region::recreate(path, spec, settings))
+        self.make_at(path.as_ref(), Region::recreate)
     }
 
     /// Makes the region in memory without a name, for this process and those it forks.
@@ -181,25 +255,72 @@ impl<C: sealed::Channel> Options<C> {
     ///
     /// # Errors
     ///
-    /// It is no sealed memfd, or holds no region of this kind, type, machine and version.
+    /// It is no sealed memfd, or holds no region of this kind, type, machine and version, or a copy of one.
     pub fn from_fd(&self, fd: OwnedFd) -> Result<C, OpenError> {
         self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::Shared))
     }
 
     /// Copies the region in a file, as it is now, into private memory: a channel of its own, whose seats
-    /// are free and from which the messages can be received without the region noticing.
+    /// are free and from which the messages can be received without the region noticing. The path may be one of `/proc`
+    /// that leads to a memfd, `/proc/PID/fd/N`.
     ///
     /// A copy of a ring in use holds the messages that lay in it from the beginning of the copying to its
     /// end; one of a seqlock, its latest value.
     ///
+    /// A file that is itself a copy of a region ([`Reason::Copy`]), that has holes, or that belongs to a user who is not
+    /// named by [`owner`](Self::owner) is read through the file, and nothing is mapped. Of such a file the messages are kept
+    /// up to the first place that contradicts what came before, and without the last one before such a place. If the
+    /// region was in use while the file was copied, or the machine crashed, one of these may even so be part one message,
+    /// part another: no word in the file tells. Copy a region in use with this call and not with `cp`.
+    ///
     /// # Errors
     ///
-    /// Those of [`open`](Self::open), but the file need only be readable; there is no memory.
+    /// Those of [`open`](Self::open), but the file need only be readable, and may belong to anyone; there is no memory;
+    /// of a seqlock that was copied in use no value is whole ([`Reason::Busy`]).
     pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
-        let path = path.as_ref();
+        let path = absolute(path.as_ref())?;
+        let mut is_image = false;
+        let opened = self.make(&path.display().to_string(), |spec, settings| {
+            let reading = Region::read(&path, spec, settings)?;
+            is_image = reading.is_image;
+            Ok(reading.region)
+        })?;
+        if !is_image {
+            return opened.copy();
+        }
+        file::at(&path.display().to_string(), opened.salvage())?;
+        Ok(opened)
+    }
+
+    /// Makes a copy a region of its own, in the file's place, and opens it; opens a region that is no copy. To be
+    /// called where [`open`](Self::open) says [`Reason::Copy`] and what lies in the file is to go on: after a reboot,
+    /// with a restored backup, with a region that came in a container's image.
+    ///
+    /// The new region has the file's permissions and owner, and a number of its own. Its seats are free. It holds what
+    /// [`open_snapshot`](Self::open_snapshot) of a copy would hold: read there what can be told of its messages. The file
+    /// is replaced in one step, when all that can fail has been done. Any number of processes may do so at once: one
+    /// makes the region and the others open it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Self::create), [`open`](Self::open) and [`open_snapshot`](Self::open_snapshot).
+    pub fn adopt(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
+        let path = absolute(path.as_ref())?;
         let place = path.display().to_string();
-        let original = self.make(&place, |spec, settings| Region::open(path, spec, settings, Access::ReadOnly))?;
-        original.copy()
+        let spec = C::spec(self.capacity, self.type_name.as_deref());
+        let spec = spec.map_err(|reason| OpenError::new(place.as_str(), reason))?;
+        // Each turn but the last means that another put a file in its place meanwhile.
+        for _ in 0..1000 {
+            let Some((region, adoption)) = Region::begin_adoption(&path, &spec, &self.settings)? else {
+                return self.open(&path);
+            };
+            let channel = C::from_region(region, spec.clone());
+            file::at(&place, channel.salvage())?;
+            if adoption.finish()? {
+                return Ok(channel);
+            }
+        }
+        self.open(&path)
     }
 }
 
@@ -213,8 +334,7 @@ where
     ///
     /// Those of [`open`](Self::open); the file need only be readable.
     pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<crate::seqlock::Channel<T>, OpenError> {
-        let path = path.as_ref();
-        self.make(&path.display().to_string(), |spec, settings| Region::open(path, spec, settings, Access::ReadOnly))
+        self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::ReadOnly))
     }
 
     /// Opens a descriptor for its readers only: the mapping cannot be written.

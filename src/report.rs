@@ -8,12 +8,13 @@ use std::sync::Arc;
 use crate::error::{Corrupt, Seat};
 use crate::layout::{Header, Kind, RECEIVER, SENDER, WORD};
 use crate::life::Witness;
-use crate::open_error::{OpenError, TypeFingerprint};
+use crate::open_error::{CopySign, OpenError, TypeFingerprint};
+use crate::options::{Options, absolute};
 use crate::protocol::cell;
 use crate::protocol::records::RecordRing;
 use crate::protocol::stamps::Stamps;
 use crate::protocol::{Stop, head_of, seat};
-use crate::region::{Region, in_use};
+use crate::region::{Reading, Region, Settings, unused};
 use crate::sync::Ordering::Acquire;
 
 /// What a region in a file says of itself. Made without writing into it, of one in use or of one that its
@@ -32,8 +33,13 @@ use crate::sync::Ordering::Acquire;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The path, as it was given.
+    /// The path, made absolute.
     pub place: String,
+    /// What shows that the file is a copy of a region, if it is one. Its seats then name processes that use the
+    /// original, or did.
+    pub copied: Option<CopySign>,
+    /// The number of the region: see [`Region::id`](crate::Region::id).
+    pub id: u128,
     /// `spsc`, `bytes` or `seqlock`.
     pub kind: &'static str,
     /// What it carries; of a record ring, bytes.
@@ -80,6 +86,11 @@ pub enum Holder {
         /// The id it had.
         pid: u32,
     },
+    /// In a copy: a process that held the original's seat when the copy was made. Nobody is asked after it.
+    Copied {
+        /// Its id.
+        pid: u32,
+    },
     /// The seat's words contradict each other.
     Corrupt {
         /// What its word holds.
@@ -114,43 +125,84 @@ pub enum Content {
 }
 
 impl Report {
-    /// Opens the region in the file `path` for reading, whatever it carries, and looks.
+    /// Opens the region in the file `path` for reading, whatever it carries and whoever owns it, and looks. The path may
+    /// be one of `/proc` that leads to a memfd, `/proc/PID/fd/N`.
     ///
     /// # Errors
     ///
-    /// Those of [`open`](crate::Options::open); the file need only be readable.
+    /// Those of [`open`](crate::Options::open), but the file need only be readable, and may be a copy or belong to
+    /// anyone.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        // Asked first: from then on, this process is attached.
-        let in_use = in_use(path).ok();
-        let (region, kind) = Region::inspect(path)?;
-        let region = Arc::new(region);
-        let header = region.header();
-        let seats = if kind == Kind::Seqlock { &[SENDER][..] } else { &[SENDER, RECEIVER] };
-        let witness = Witness::new(&region);
-        Ok(Self {
-            place: path.display().to_string(),
-            kind: kind.name(),
-            carries: header.fingerprint(),
-            capacity: header.capacity * if kind == Kind::Bytes { WORD as u64 } else { 1 },
-            size: header.region_len,
-            in_use,
-            seats: seats.iter().map(|seat| report_seat(&region, &witness, *seat)).collect(),
-            content: report_content(&region, kind, header).unwrap_or_else(Content::Corrupt),
-        })
+        Self::options().open(path)
+    }
+
+    /// How to look: of the options, [`owner`](Options::owner) counts here. They also tell and remove what is not
+    /// used: see [`in_use`](Options::in_use), [`remove_unused`](Options::remove_unused).
+    pub fn options() -> Options<Self> {
+        Options::new()
     }
 }
 
-fn report_seat(region: &Region, witness: &Witness, index: usize) -> SeatReport {
+impl Options<Report> {
+    /// [`Report::open`] with these options. A file of a user who is not named by [`owner`](Self::owner) is read and not
+    /// mapped, which takes as long as to read all of it.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Report, OpenError> {
+        let path = absolute(path.as_ref())?;
+        let mut report = look(&path, self.settings())?;
+        for _ in 1..LOOKS {
+            match report {
+                (Report { content: Content::Corrupt(_), .. }, true) => report = look(&path, self.settings())?,
+                _ => break,
+            }
+        }
+        Ok(report.0)
+    }
+}
+
+/// How often a region in use is read until what was read does not contradict itself.
+const LOOKS: u32 = 5;
+
+/// Looks, and says whether the region may have changed while it was read.
+fn look(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
+    // Asked first: from then on, this process is attached.
+    let in_use = unused::ask(path, settings.owner_to_read()).ok();
+    let reading = Region::inspect(path, settings)?;
+    let may_have_changed = reading.may_have_changed();
+    let Reading { region, kind, copied, .. } = reading;
+    let region = Arc::new(region);
+    let header = region.header();
+    let seats = if kind == Kind::Seqlock { &[SENDER][..] } else { &[SENDER, RECEIVER] };
+    let witness = copied.is_none().then(|| Witness::new(&region));
+    let report = Report {
+        place: path.display().to_string(),
+        copied,
+        id: region.id(),
+        kind: kind.name(),
+        carries: header.fingerprint(),
+        capacity: header.capacity * if kind == Kind::Bytes { WORD as u64 } else { 1 },
+        size: header.region_len,
+        in_use,
+        seats: seats.iter().map(|seat| report_seat(&region, witness.as_ref(), *seat)).collect(),
+        content: report_content(&region, kind, header).unwrap_or_else(Content::Corrupt),
+    };
+    Ok((report, may_have_changed))
+}
+
+fn report_seat(region: &Region, witness: Option<&Witness>, index: usize) -> SeatReport {
     let control = region.control();
     let words = &control.seats[index];
     // The dead first: nothing changes a seat that one of them has, but a claim.
-    let dead = witness.inquire(index);
+    let dead = witness.and_then(|witness| witness.inquire(index));
     let (holder, generation) = match seat::status(words) {
         Err(found) => (Holder::Corrupt { found }, 0),
         Ok(status) => {
             let holder = match status.holder {
                 None => Holder::Nobody,
+                Some(process) if witness.is_none() => Holder::Copied { pid: process.pid },
                 Some(process) if dead == Some(status.generation) => Holder::Dead { pid: process.pid },
                 Some(process) => Holder::Alive { pid: process.pid },
             };
@@ -198,8 +250,11 @@ fn corrupt(stop: Stop) -> Corrupt {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { place, kind, carries, capacity, size, in_use, seats, content } = self;
+        let Report { place, copied, kind, carries, capacity, size, in_use, seats, content, id: _ } = self;
         writeln!(f, "{place}: a {kind} channel of {carries}, capacity {capacity}, {size} bytes")?;
+        if let Some(sign) = copied {
+            writeln!(f, "  a copy: {sign}")?;
+        }
         match in_use {
             Some(true) => writeln!(f, "  in use")?,
             Some(false) => writeln!(f, "  nobody is attached")?,
@@ -221,6 +276,9 @@ impl fmt::Display for SeatReport {
             Holder::Alive { pid } => write!(f, "the {seat} seat is held by process {pid}, generation {generation}"),
             Holder::Dead { pid } => {
                 write!(f, "the {seat} seat is free to take: process {pid}, generation {generation}, died in it")
+            }
+            Holder::Copied { pid } => {
+                write!(f, "the {seat} seat was held by process {pid}, generation {generation}, when the copy was made")
             }
             Holder::Corrupt { found } => write!(f, "the {seat} seat is corrupt: it holds {found:#x}"),
         }

@@ -96,6 +96,11 @@ impl<T: Message> sealed::Channel for Channel<T> {
         copy.cells.hold_only(version, &value);
         Ok(copy)
     }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn salvage(&self) -> Result<(), Reason> {
+        Ok(self.cells.salvage()?)
+    }
 }
 
 fn garbage(found: u64, position: u64) -> Corrupt {
@@ -165,8 +170,10 @@ impl<T: Message> Channel<T> {
     /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
     /// from it then.
     pub fn evict_writer(&self, timeout: Duration) -> Result<Writer<T>, EvictError> {
-        Witness::new(&self.region).evict(SENDER, timeout)?;
-        Ok(self.writer()?)
+        let (cells, region) = (self.cells.clone(), &self.region);
+        let state = |claim: seat::Claim| cells.writer_state(claim.word);
+        let end = Endpoint::evict_and_claim(region, SENDER, timeout, state)?;
+        Ok(Writer { end, cells, carries: PhantomData })
     }
 
     /// A reader. There may be any number, in any process that has the channel; it holds no seat.
@@ -344,14 +351,21 @@ impl<T: Message> Reader<T> {
                 End::Died(generation) => Err(ChangedError::PeerDied { generation }),
             })
         };
-        let ask = || died.set(Witness::new(&self.region).inquire(SENDER).unwrap_or(0));
+        let lost = Cell::new(false);
+        let poll = || poll().or_else(|| lost.get().then_some(Err(ChangedError::FileLost)));
+        let ask = || {
+            died.set(Witness::new(&self.region).inquire(SENDER).unwrap_or(0));
+            lost.set(self.region.is_lost());
+        };
         let bed = if self.region.read_only() { Bed::None } else { Bed::Shared(&self.cells.control.data_wait) };
         let result = match poll() {
             Some(result) => result,
             None => wait::until(self.wait, patience, bed, |_| poll(), ask).unwrap_or(Err(ChangedError::Timeout)),
         };
-        if let Err(ChangedError::PeerDied { generation }) = result {
-            self.told = generation;
+        match result {
+            Err(ChangedError::PeerDied { generation }) => self.told = generation,
+            Err(ChangedError::Closed) if self.region.is_lost() => return Err(ChangedError::FileLost),
+            _ => {}
         }
         result
     }

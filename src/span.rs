@@ -181,6 +181,11 @@ impl<T> Spans<T> {
         unsafe { Span::new(&self.words, (index as usize & self.mask) * Self::LEN, Self::LEN) }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.mask as u64 + 1
+    }
+
     #[cfg(all(test, not(loom)))]
     pub fn fewer(self, count: u64) -> Self {
         Self::new(self.words, count)

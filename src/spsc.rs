@@ -27,11 +27,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use crate::endpoint::Endpoint;
 use crate::error::{ClaimError, EvictError};
 use crate::layout::{Kind, RECEIVER, SENDER, slot_words};
-use crate::life::Witness;
 use crate::open_error::{OpenError, Reason, TypeFingerprint};
 use crate::options::{Options, sealed, short_type_name};
-use crate::protocol::head_of;
 use crate::protocol::slots::SlotRing;
+use crate::protocol::{head_of, seat};
 use crate::region::Region;
 use crate::region::header::Spec;
 use crate::sync::Ordering::Acquire;
@@ -101,6 +100,11 @@ impl<T: Message> sealed::Channel for Channel<T> {
         let head = head_of(&self.ring.control).map_err(corrupt)?;
         copy.ring.hold_only(head, end.max(head).min(head + self.ring.capacity));
         Ok(copy)
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn salvage(&self) -> Result<(), Reason> {
+        Ok(self.ring.salvage()?)
     }
 }
 
@@ -192,8 +196,10 @@ impl<T: Message> Channel<T> {
     /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
     /// from it then.
     pub fn evict_sender(&self, timeout: Duration) -> Result<Sender<T>, EvictError> {
-        Witness::new(&self.region).evict(SENDER, timeout)?;
-        Ok(self.sender()?)
+        let ring = self.ring.clone();
+        let state = |claim: seat::Claim| ring.sender_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, SENDER, timeout, state)?;
+        Ok(Sender { end, ring, carries: PhantomData })
     }
 
     /// Ends the process that holds the receiver's seat, as [`evict_sender`](Self::evict_sender) does.
@@ -202,8 +208,10 @@ impl<T: Message> Channel<T> {
     ///
     /// See there.
     pub fn evict_receiver(&self, timeout: Duration) -> Result<Receiver<T>, EvictError> {
-        Witness::new(&self.region).evict(RECEIVER, timeout)?;
-        Ok(self.receiver()?)
+        let ring = self.ring.clone();
+        let state = |claim: seat::Claim| ring.receiver_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, RECEIVER, timeout, state)?;
+        Ok(Receiver { end, ring, carries: PhantomData })
     }
 
     /// How many messages the ring holds.

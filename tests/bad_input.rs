@@ -23,8 +23,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chown, mkfifo, setgid, setuid};
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{
-    ChangedError, ClaimError, Corrupt, Fault, OpenError, ReadError, Reason, RecvError, RecvTimeoutError, Seat,
-    SendError, SendTimeoutError, TooLong, TryRecvError, TrySendError, WriteError, bytes, seqlock, spsc,
+    ChangedError, ClaimError, CopySign, Corrupt, Fault, OpenError, ReadError, Reason, RecvError, RecvTimeoutError,
+    Seat, SendError, SendTimeoutError, TooLong, TryRecvError, TrySendError, WriteError, bytes, seqlock, spsc,
 };
 use support::{Footprint, Raw, alone, checksum, end, fork, root, seal_header, skip};
 use tempfile::TempDir;
@@ -340,8 +340,8 @@ fn a_file_of_another_user_is_refused() {
             assert_reason!(error, Reason::Owner { found: 12345, expected: 0 }, 12345, "expected 0", "owner(12345)");
         };
         is_foreign(refused(Some(dir.path()), || Spsc::open(&path)));
-        is_foreign(refused(Some(dir.path()), || Spsc::options().open_snapshot(&path)));
         is_foreign(refused(Some(dir.path()), || Spsc::options().capacity(100).open_or_create(&path)));
+        is_foreign(refused(Some(dir.path()), || Spsc::options().adopt(&path)));
         Spsc::options().owner(12345).open(&path).unwrap();
         let error = refused(None, || Spsc::options().owner(54321).open(&path));
         assert_reason!(error, Reason::Owner { found: 12345, expected: 54321 }, 54321);
@@ -356,7 +356,14 @@ fn a_file_of_another_user_is_refused() {
             assert_reason!(error, Reason::Owner { found: 0, expected: NOBODY }, "user 0", NOBODY);
             Latest::options().owner(0).open_read_only(&path).unwrap();
             let error = refused(None, || Latest::options().owner(0).open(&path));
-            assert_reason!(error, Reason::Os(e) if e.call == "open", "Permission denied");
+            assert_reason!(
+                error,
+                Reason::Permission { found: Some((0o644, 0)), writing: true },
+                "Permission denied",
+                "0644",
+                "user 0",
+                "mode("
+            );
         });
         child.ok();
     });
@@ -547,7 +554,7 @@ fn every_flipped_bit_of_the_header_is_refused() {
             let right = match (bit / 8, error.reason()) {
                 (0..8, Reason::NotARegion { found }) => found == &flipped[..8],
                 (8..12, Reason::Field { field: "byte order mark", expected: 0x0102_0304, .. }) => true,
-                (12..16, Reason::Version { expected: 3, .. }) => true,
+                (12..16, Reason::Version { expected: 4, .. }) => true,
                 (16.., Reason::Checksum { expected, .. }) => *expected == checksum(&flipped),
                 _ => false,
             };
@@ -1079,7 +1086,7 @@ fn descriptors_that_hold_no_region() {
 
         // One that may not be written can only be read.
         let frozen = || memfd(&contents, SEALS | SealFlag::F_SEAL_WRITE);
-        assert_reason!(from(&frozen), Reason::Os(e) if e.call == "mmap", "mmap");
+        assert_reason!(from(&frozen), Reason::Copy { sign: CopySign::OtherFile }, "copy", "open_snapshot", "adopt");
         let latest = Latest::options().memfd().unwrap();
         let number = latest.region().fd().unwrap().as_raw_fd();
         let for_reading = || -> OwnedFd { File::open(format!("/proc/self/fd/{number}")).unwrap().into() };
@@ -1088,7 +1095,7 @@ fn descriptors_that_hold_no_region() {
         latest.writer().unwrap().write(&[5; 4]).unwrap();
         assert_eq!(read_only.reader().read(), Ok([5; 4]));
 
-        Spsc::from_fd(memfd(&contents, SEALS)).unwrap();
+        assert_reason!(from(&|| memfd(&contents, SEALS)), Reason::Copy { .. }, "made in another file");
         let anonymous = Spsc::options().capacity(1).anonymous().unwrap();
         assert_reason!(anonymous.region().inheritable_fd().expect_err("no file"), Reason::Anonymous, "memfd");
     });

@@ -9,16 +9,14 @@ use std::io::ErrorKind;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, fstat, umask};
 use nix::sys::wait::WaitStatus;
@@ -28,7 +26,7 @@ use ringway::{
     Advice, ChangedError, ClaimError, Flush, ReadError, Reason, RecvError, RecvTimeoutError, Region, SendError,
     SendTimeoutError, TryRecvError, TrySendError, Wait, WriteError, bytes, page_faults, seqlock, spsc,
 };
-use support::{Child, Map, Raw, alone, end, fork, mapped_by, maps, skip, split, status_number};
+use support::{Child, Map, Raw, alone, end, fork, mapped_by, maps, overlay, skip, split, status_number};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -643,20 +641,20 @@ fn messages_cause_no_page_faults() {
     });
 }
 
-/// A copy that left out the zeroes has no memory behind them; opening it gives it some, or says that it cannot.
+/// Somebody punched out what was zero; opening the file gives it its memory again, or says that it cannot.
 #[test]
-fn a_sparse_copy_gets_its_memory_when_it_is_opened() {
+fn a_sparse_file_gets_its_memory_when_it_is_opened() {
     alone(|| {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let path = dir.path().join("copy");
-        let original = bytes::Channel::options().capacity_bytes(1 << 20).create(dir.path().join("original")).unwrap();
-        let copy = File::create(&path).unwrap();
-        copy.set_len(original.region().size()).unwrap();
-        copy.write_all_at(&contents(original.region())[..2 * 4096], 0).unwrap();
-        let allocated = || fstat(&copy).unwrap().st_blocks as u64 * 512;
-        assert!(allocated() < original.region().size());
+        let path = dir.path().join("region");
+        let size = bytes::Channel::options().capacity_bytes(1 << 20).create(&path).unwrap().region().size();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        fallocate(&file, punch, 2 * 4096, size as i64 - 2 * 4096).unwrap();
+        let allocated = || fstat(&file).unwrap().st_blocks as u64 * 512;
+        assert!(allocated() < size);
         let _opened = bytes::Channel::open(&path).unwrap();
-        assert!(allocated() >= original.region().size());
+        assert!(allocated() >= size);
     });
 }
 
@@ -1366,28 +1364,13 @@ fn check_trace(trace: &Path, marks: usize) {
     assert!(lines.iter().any(|line| line.contains("memfd_create")), "it traces");
 }
 
-/// Mounts an overlay, whose files' mappings refer to other files than were opened: a place for files in it.
-fn overlay(dir: &Path) -> Result<PathBuf, Errno> {
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
-    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none)?;
-    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
-    for made in [&lower, &upper, &work, &merged] {
-        fs::create_dir(made).unwrap();
-    }
-    let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
-    mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
-    Ok(merged)
-}
-
 /// A mapping of a file on overlayfs holds no lock that was taken on the file.
 #[test]
 fn on_an_overlay_the_living_live_and_the_dead_are_dead() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
         let merged = match overlay(dir.path()) {
-            Ok(merged) => merged,
+            Ok(overlay) => overlay.merged,
             Err(errno) => return skip(&format!("overlayfs: {errno}")),
         };
         let channel = Spsc::create(merged.join("region"), 4).unwrap();

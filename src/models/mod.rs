@@ -172,6 +172,7 @@ mod world {
             sent: CachePadded::new(SentLine { latest: AtomicU64::new(0), batch: AtomicU64::new(0) }),
             data_wait: CachePadded::new(AtomicU32::new(0)),
             space_wait: CachePadded::new(AtomicU32::new(0)),
+            flags: CachePadded::new(AtomicU64::new(0)),
         })
     }
 

@@ -15,7 +15,9 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
+use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC};
 
+use super::identity;
 use super::lock::{Lock, try_lock};
 use super::usage::limit;
 use crate::error::OsError;
@@ -24,6 +26,9 @@ use crate::open_error::{OpenError, Reason};
 
 /// The seals a region's memfd has: nobody can change its size under its users.
 pub(crate) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
+
+/// `RAMFS_MAGIC` of `linux/magic.h`.
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 /// How long one waits for who is removing a file: a few system calls, if it is not stopped.
 pub(crate) const PATIENCE: u32 = 1000;
@@ -65,28 +70,53 @@ impl Unnamed {
         }
     }
 
-    /// Gives it its name, unless that name is taken: then [`Reason::Exists`].
-    pub fn link(self, path: &Path) -> Result<File, Reason> {
+    /// Gives it its name. If that name is taken, [`Reason::Exists`] and the file, to be tried again.
+    pub fn link(self, path: &Path) -> Result<File, (Self, Reason)> {
+        match self {
+            Unnamed::Tmpfile(file) => match link(&file, path) {
+                Ok(()) => Ok(file),
+                Err(reason) => Err((Unnamed::Tmpfile(file), reason)),
+            },
+            Unnamed::Named(file) => file.persist_noclobber(path).map_err(|error| {
+                let reason = match error.error.kind() {
+                    io::ErrorKind::AlreadyExists => Reason::Exists,
+                    _ => OsError { call: "rename", source: error.error }.into(),
+                };
+                (Unnamed::Named(error.file), reason)
+            }),
+        }
+    }
+
+    /// Gives it the name of another file, whose name is gone then, in one step. A kill in between may leave it behind
+    /// under a random name beside that one.
+    pub fn replace(self, path: &Path) -> Result<(), Reason> {
+        let failed = |source| OsError { call: "rename", source };
         match self {
             Unnamed::Tmpfile(file) => {
-                match nix::unistd::linkat(
-                    nix::fcntl::AT_FDCWD,
-                    own_path(file.as_raw_fd(), &mut [0; 40]),
-                    nix::fcntl::AT_FDCWD,
-                    path,
-                    AtFlags::AT_SYMLINK_FOLLOW,
-                ) {
-                    Ok(()) => Ok(file),
-                    Err(Errno::EEXIST) => Err(Reason::Exists),
-                    Err(errno) => Err(OsError::new("linkat", errno).into()),
-                }
+                let [random, _] = identity::random_id()?;
+                let between = path.with_file_name(format!(".ringway-{random:016x}"));
+                link(&file, &between)?;
+                fs::rename(&between, path).map_err(|error| {
+                    let _ = fs::remove_file(&between);
+                    failed(error).into()
+                })
             }
-            Unnamed::Named(file) => match file.persist_noclobber(path) {
-                Ok(file) => Ok(file),
-                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(Reason::Exists),
-                Err(error) => Err(OsError { call: "rename", source: error.error }.into()),
-            },
+            Unnamed::Named(file) => {
+                file.persist(path).map_err(|error| failed(error.error))?;
+                Ok(())
+            }
         }
+    }
+}
+
+/// Gives an unnamed file a name that nothing has.
+fn link(file: &File, path: &Path) -> Result<(), Reason> {
+    let (here, mut own) = (nix::fcntl::AT_FDCWD, [0; 40]);
+    let own = own_path(file.as_raw_fd(), &mut own);
+    match nix::unistd::linkat(here, own, here, path, AtFlags::AT_SYMLINK_FOLLOW) {
+        Ok(()) => Ok(()),
+        Err(Errno::EEXIST) => Err(Reason::Exists),
+        Err(errno) => Err(OsError::new("linkat", errno).into()),
     }
 }
 
@@ -141,12 +171,54 @@ pub(crate) fn huge_page() -> Result<usize, Reason> {
     meminfo(&info, "Hugepagesize:").map(|size| size as usize).ok_or(Reason::HugePagesUnsupported)
 }
 
-/// Opens `path` if it is a regular file, of `owner` if one is given; follows no symbolic link and waits for no fifo.
-pub(crate) fn open_checked(path: &Path, writable: bool, owner: Option<u32>) -> Result<File, Reason> {
+/// Whose file may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Whatever the kernel lets this process open: for who only reads, and maps nothing.
+    Anyone,
+    /// This process's user's.
+    Own,
+    /// This process's user's, or this one's.
+    OwnOr(u32),
+}
+
+impl Owner {
+    pub fn accepts(self, uid: u32) -> bool {
+        match self {
+            Owner::Anyone => true,
+            Owner::Own => uid == own_user(),
+            Owner::OwnOr(other) => uid == other || uid == own_user(),
+        }
+    }
+
+    /// The user that an error names as expected.
+    fn expected(self) -> u32 {
+        if let Owner::OwnOr(other) = self { other } else { own_user() }
+    }
+}
+
+fn own_user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// Whether `path` is one of `/proc`'s links to an open file, which lead where no symbolic link can.
+pub(crate) fn is_link_to_open_file(path: &Path) -> bool {
+    let Some(dir) = path.parent() else { return false };
+    let is_link = fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink());
+    is_link && nix::sys::statfs::statfs(dir).is_ok_and(|system| system.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
+/// Opens `path` if it is a regular file of an accepted owner. Follows no symbolic link, but for those of `/proc` to
+/// open files if it is only to be read; waits for no fifo.
+pub(crate) fn open_checked(path: &Path, writable: bool, owner: Owner) -> Result<File, Reason> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-    let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    if !writable && is_link_to_open_file(path) {
+        flags.remove(OFlag::O_NOFOLLOW);
+    }
     let file: File = match open(path, flags, Mode::empty()) {
         Ok(fd) => fd.into(),
+        Err(Errno::EACCES) => return Err(permission(path, writable)),
         Err(Errno::ELOOP) => return Err(Reason::NotAFile { found: "a symbolic link" }),
         Err(Errno::EISDIR) => return Err(Reason::NotAFile { found: "a directory" }),
         Err(Errno::ENXIO) => return Err(Reason::NotAFile { found: "a socket, or a fifo nobody reads" }),
@@ -163,10 +235,40 @@ pub(crate) fn open_checked(path: &Path, writable: bool, owner: Option<u32>) -> R
         };
         return Err(Reason::NotAFile { found });
     }
-    match owner {
-        Some(expected) if metadata.uid() != expected => Err(Reason::Owner { found: metadata.uid(), expected }),
-        _ => Ok(file),
+    match metadata.uid() {
+        found if owner.accepts(found) => Ok(file),
+        found => Err(Reason::Owner { found, expected: owner.expected() }),
     }
+}
+
+/// Why the kernel did not let this process open a file, as far as it lets this process look.
+fn permission(path: &Path, writing: bool) -> Reason {
+    let there = fs::symlink_metadata(path).ok();
+    Reason::Permission { found: there.map(|there| (there.mode() & 0o7777, there.uid())), writing }
+}
+
+/// Whether parts of the first `len` bytes have no memory yet: on tmpfs, to read such a part through a mapping needs
+/// some. Blocks that hold the file system's own records of the file count too, so that on a disk a small hole may go unseen;
+/// there, reading one needs none.
+pub(crate) fn has_holes(file: &File, len: u64) -> Result<bool, OsError> {
+    let there = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
+    Ok(there.blocks().saturating_mul(512) < len)
+}
+
+/// Gives a new file to a user and group, if it is not theirs.
+pub(crate) fn give_to(file: &File, user: u32, group: u32) -> Result<(), OsError> {
+    let there = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
+    if (there.uid(), there.gid()) == (user, group) {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(user), Some(group)).map_err(|source| OsError { call: "fchown", source })
+}
+
+/// Whether what lies in the file is in memory alone, so that it cannot be of another boot.
+pub(crate) fn is_in_memory(file: &File) -> Result<bool, OsError> {
+    use nix::sys::statfs::{HUGETLBFS_MAGIC, TMPFS_MAGIC, fstatfs};
+    let system = fstatfs(file.as_fd()).map_err(|e| OsError::new("fstatfs", e))?;
+    Ok([HUGETLBFS_MAGIC, TMPFS_MAGIC, RAMFS_MAGIC].contains(&system.filesystem_type()))
 }
 
 /// Device and inode number: what tells a file from every other that exists.

@@ -2,6 +2,7 @@
 
 pub(crate) mod file;
 pub(crate) mod futex;
+pub(crate) mod identity;
 pub(crate) mod lifeline;
 pub(crate) mod lock;
 pub(crate) mod mapping;

@@ -56,8 +56,8 @@ pub(crate) fn home() -> Option<u64> {
     Some((boot()? ^ pids ^ time.rotate_left(32)).max(1))
 }
 
-/// This boot, as a number.
-fn boot() -> Option<u64> {
+/// This boot, as a number, never 0; `None` where `/proc` does not say.
+pub(crate) fn boot() -> Option<u64> {
     // No lock, which a child forked meanwhile would find held for ever.
     static KNOWN: AtomicU64 = AtomicU64::new(0);
     let known = KNOWN.load(Relaxed);
@@ -66,7 +66,7 @@ fn boot() -> Option<u64> {
     }
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let id = u128::from_str_radix(&id.trim().replace('-', ""), 16).ok()?;
-    let boot = (id >> 64) as u64 ^ id as u64;
+    let boot = ((id >> 64) as u64 ^ id as u64).max(1);
     KNOWN.store(boot, Relaxed);
     Some(boot)
 }

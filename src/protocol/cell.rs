@@ -119,6 +119,17 @@ impl<T: FromBytes + IntoBytes + Immutable> Cells<T> {
         self.control.sent.latest.store(version, Relaxed);
     }
 
+    /// Makes cells that were read from a file hold the newest value that is whole in them. A cell's mark changes before
+    /// its payload and lies behind it: a copy that reads a payload in part reads another mark.
+    pub fn salvage(&self) -> Result<(), Stop> {
+        let latest = version(&self.control)?;
+        let is_whole = |version: &u64| self.data.at(*version).word(Self::MARK).load(Relaxed) == *version;
+        let oldest = latest.saturating_sub(self.data.count() - 1);
+        let whole = (oldest..=latest).rev().find(is_whole).ok_or(Stop::Blocked)?;
+        self.control.sent.latest.store(whole, Relaxed);
+        Ok(())
+    }
+
     /// The newest whole value and its version; version 0 is all zeroes, and not yet written.
     #[inline(always)]
     pub fn read(&self) -> Result<(T, u64), Unread> {

@@ -174,6 +174,31 @@ impl RecordRing {
         walk.end == end && walk.stopped_by.is_none()
     }
 
+    /// Makes a ring that was read from a file hold what is whole in it: the records up to the first that was not
+    /// published. Where something else stands there, others wrote while the file was copied; then the record before it
+    /// may be part another one, and is left out too.
+    pub fn salvage(&self) -> Result<(), Stop> {
+        let head = head_of(&self.control)?;
+        let (mut end, mut last) = (head, head);
+        loop {
+            let header = self.data.word(self.offset_of(end) as usize).load(Relaxed);
+            match self.decode(mark::unmarked(header, tag_of(end)), end) {
+                Ok(None) => break,
+                // A sender leaves a word free.
+                Ok(Some(len)) if end + words_of(len) - head < self.capacity => {
+                    last = end;
+                    end += words_of(len);
+                }
+                _ => {
+                    end = last;
+                    break;
+                }
+            }
+        }
+        self.hold_only(head, end);
+        Ok(())
+    }
+
     /// The byte at which the payload of the next record begins.
     #[inline(always)]
     pub fn payload(&self, s: &State) -> usize {

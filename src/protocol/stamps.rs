@@ -132,6 +132,22 @@ impl Stamps {
         self.control.consumed.head.store(head, Relaxed);
     }
 
+    /// Makes a ring that was read from a file hold what is whole in it: the messages up to the first slot that was not
+    /// published. Where that slot is none of the lap before either, others wrote while the file was copied; then the
+    /// message before it may be part another one, and is left out too.
+    pub fn salvage(&self) -> Result<(), Stop> {
+        let head = head_of(&self.control)?;
+        let all = head + self.capacity;
+        let end = (head..all).find(|pos| !self.is_published(*pos)).unwrap_or(all);
+        let is_free = |pos| {
+            mark::unmarked(self.stamp(self.offset_of(pos)).load(Relaxed), self.unpublished(pos))
+                == self.unpublished(pos)
+        };
+        let torn = end > head && end < all && !is_free(end);
+        self.hold_only(head, if torn { end - 1 } else { end });
+        Ok(())
+    }
+
     /// Whether the next slot is known to be free: its payload may then be written.
     #[inline(always)]
     pub fn has_space(&self, s: &State) -> bool {

@@ -9,7 +9,8 @@ use nix::errno::Errno;
 
 use super::{Backing, Region};
 use crate::error::OsError;
-use crate::os::{file, lock};
+use crate::os::file::{self, Owner};
+use crate::os::lock;
 use crate::sync::Ordering::Relaxed;
 
 impl Region {
@@ -36,7 +37,7 @@ impl Region {
             file::reopen(own, false)?
         } else {
             let path = self.path().ok_or_else(gone)?;
-            file::open_checked(path, false, None).map_err(|_| gone())?
+            file::open_checked(path, false, Owner::Anyone).map_err(|_| gone())?
         };
         if self.has_locks(&file) { Ok(file) } else { Err(gone()) }
     }
@@ -47,6 +48,10 @@ impl Region {
     /// can be opened.
     pub(crate) fn is_locked(&self, byte: u64, by_another: bool) -> Option<bool> {
         let ask = |file: &File| {
+            // Overlayfs has locks of its own: who holds one on the file below is not seen here.
+            if file::is_overlaid(file).unwrap_or(true) {
+                return None;
+            }
             let locked = lock::is_locked(file, byte).ok()?;
             self.has_locks(file).then_some(locked)
         };

@@ -12,9 +12,10 @@ use nix::sys::resource::Resource;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::header::Spec;
+use super::origin::{Origin, copy_sign};
 use super::{ANONYMOUS, Backing, MEMFD, Region, Settings, control, unused};
 use crate::error::OsError;
-use crate::layout::{ATTACHED, FIRST, Header, Kind, WORD};
+use crate::layout::{ATTACHED, FIRST, Header, WORD};
 use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Unnamed};
 use crate::os::lock::{Lock, try_lock};
@@ -31,21 +32,10 @@ impl Region {
     }
 
     fn create_inner(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
-        if settings.huge_pages {
-            return Err(Reason::HugePagesUnsupported);
-        }
         if path.symlink_metadata().is_ok() {
             return Err(Reason::Exists);
         }
-        let unnamed = Unnamed::beside(path)?;
-        let page = file::page_size(unnamed.file())?;
-        let header = new_header(spec, page)?;
-        file::reserve(unnamed.file(), settings.mode, header.region_len)?;
-        let mapping = fill_in(Source::File(unnamed.file()), &header, spec, settings)?;
-        // A file system without locks has regions that nobody can tell to be unused.
-        let _ = try_lock(unnamed.file(), Lock::Shared, ATTACHED);
-        let file = unnamed.link(path)?;
-        Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
+        Nameless::beside(path, spec, settings)?.link(path, settings).map_err(|refused| refused.1)
     }
 
     /// Opens the file `path` if everything about it is as it should be.
@@ -56,22 +46,11 @@ impl Region {
     fn open_inner(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, Reason> {
         let file = unused::enter(path, access == Access::Shared, settings.owner())?;
         let header = read_header(&file, spec)?;
+        if access == Access::ReadOnly && file::has_holes(&file, header.region_len)? {
+            return Err(Reason::Holes);
+        }
         let mapping = attach(&file, &header, spec, settings, access)?;
         Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
-    }
-
-    /// Opens the file `path` for reading, whatever kind of channel it is.
-    pub(crate) fn inspect(path: &Path) -> Result<(Self, Kind), OpenError> {
-        let open = || {
-            let settings = Settings::default();
-            let file = unused::enter(path, false, settings.owner())?;
-            let spec = copy_header(&file)?.spec()?;
-            let header = read_header(&file, &spec)?;
-            let mapping = attach(&file, &header, &spec, &settings, Access::ReadOnly)?;
-            let backing = Backing::File { file, path: path.to_owned() };
-            Ok((Self::new(mapping, header, backing, &settings), spec.kind))
-        };
-        file::at(&path.display().to_string(), open())
     }
 
     /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
@@ -91,20 +70,27 @@ impl Region {
         Self::open(path, spec, settings, Access::Shared)
     }
 
-    /// Makes the file `path` anew, unless someone is attached to the one there.
+    /// Makes the file `path` anew, unless someone is attached to the one there. That one is removed last, when all else
+    /// that can fail has been done.
     pub(crate) fn recreate(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        let place = path.display().to_string();
+        let mut new = file::at(&place, Nameless::beside(path, spec, settings))?;
+        // Each turn but the last means that the file came or went in between.
         for _ in 0..1000 {
-            match Self::create(path, spec, settings) {
-                Err(error) if matches!(error.reason(), Reason::Exists) => {}
-                created => return created,
-            }
+            new = match new.link(path, settings) {
+                Ok(region) => return Ok(region),
+                Err(refused) => match *refused {
+                    (new, Reason::Exists) => new,
+                    (_, reason) => return Err(OpenError::new(place, reason)),
+                },
+            };
             match unused::remove(path, settings.owner()) {
                 Err(error) if matches!(error.reason(), Reason::Missing) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {}
             }
         }
-        Self::create(path, spec, settings)
+        new.link(path, settings).map_err(|refused| OpenError::new(place, refused.1))
     }
 
     /// A region for this process and the children it forks.
@@ -117,7 +103,7 @@ impl Region {
             }
             let huge = settings.huge_pages;
             let page = if huge { file::huge_page()? } else { file::base_page()? };
-            let header = new_header(spec, page)?;
+            let header = new_header(spec, page, None)?;
             if !huge {
                 file::check_memory(header.region_len)?;
             }
@@ -152,6 +138,7 @@ impl Region {
             }
             let header = read_header(&file, spec)?;
             let mapping = attach(&file, &header, spec, settings, access)?;
+            let _ = try_lock(&file, Lock::Shared, ATTACHED);
             Ok((mapping, header))
         };
         let (mapping, header) = file::at(MEMFD, open())?;
@@ -191,9 +178,44 @@ fn wanted(spec: &Spec) -> Result<u64, Reason> {
     spec.capacity.ok_or(Reason::Capacity { found: 0, expected: "one to be set before the region is made" })
 }
 
-/// The header of a region made here and now.
-fn new_header(spec: &Spec, page: usize) -> Result<Header, Reason> {
-    spec.header(wanted(spec)?, page, process::home().unwrap_or(0))
+/// The header of a region made here and now, in `file` if it has one.
+fn new_header(spec: &Spec, page: usize, file: Option<&File>) -> Result<Header, Reason> {
+    spec.header(wanted(spec)?, page, Origin::here(file)?)
+}
+
+/// A region in a file, whole but for its name.
+pub(super) struct Nameless {
+    pub unnamed: Unnamed,
+    pub mapping: Arc<Mapping>,
+    pub header: Header,
+}
+
+impl Nameless {
+    /// In the directory that `path` is in.
+    pub fn beside(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
+        if settings.huge_pages {
+            return Err(Reason::HugePagesUnsupported);
+        }
+        // Checked before there is a file: a capacity, a name, a size that no region can have.
+        wanted(spec)?;
+        let unnamed = Unnamed::beside(path)?;
+        let page = file::page_size(unnamed.file())?;
+        let header = new_header(spec, page, Some(unnamed.file()))?;
+        file::reserve(unnamed.file(), settings.mode, header.region_len)?;
+        let mapping = fill_in(Source::File(unnamed.file()), &header, spec, settings)?;
+        // A file system without locks has regions that nobody can tell to be unused.
+        let _ = try_lock(unnamed.file(), Lock::Shared, ATTACHED);
+        Ok(Self { unnamed, mapping, header })
+    }
+
+    /// Gives it its name. If that is taken, [`Reason::Exists`] and the region, to be tried again.
+    pub fn link(self, path: &Path, settings: &Settings) -> Result<Region, Box<(Self, Reason)>> {
+        let Self { unnamed, mapping, header } = self;
+        match unnamed.link(path) {
+            Ok(file) => Ok(Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings)),
+            Err((unnamed, reason)) => Err(Box::new((Self { unnamed, mapping, header }, reason))),
+        }
+    }
 }
 
 /// A sealed memfd with a region in it.
@@ -204,7 +226,7 @@ fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header,
         other => other,
     })?;
     let page = file::page_size(&file)?;
-    let header = new_header(spec, page)?;
+    let header = new_header(spec, page, Some(&file))?;
     if !huge {
         file::check_memory(header.region_len)?;
     }
@@ -214,10 +236,12 @@ fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header,
     })?;
     let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
     file::seal(&file)?;
+    // For whoever looks at it through `/proc`.
+    let _ = try_lock(&file, Lock::Shared, ATTACHED);
     Ok((mapping, header, file))
 }
 
-fn shape(header: &Header, spec: &Spec) -> Shape {
+pub(super) fn shape(header: &Header, spec: &Spec) -> Shape {
     Shape {
         page: header.page_size as usize,
         len: header.region_len as usize,
@@ -244,7 +268,7 @@ fn fill_in(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings
 }
 
 /// Maps a region whose header was checked.
-fn attach(
+pub(super) fn attach(
     file: &File,
     header: &Header,
     spec: &Spec,
@@ -277,18 +301,21 @@ fn settle(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Copies the header out of a file, and checks it and the file's length.
+/// Copies the header out of a file, and checks it, the file's length, and that it was made there.
 fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
     let header = copy_header(file)?;
     spec.check(&header, len_of(file)?, file::page_size(file)?)?;
-    Ok(header)
+    match copy_sign(&header, file)? {
+        Some(sign) => Err(Reason::Copy { sign }),
+        None => Ok(header),
+    }
 }
 
-fn len_of(file: &File) -> Result<u64, OsError> {
+pub(super) fn len_of(file: &File) -> Result<u64, OsError> {
     file.metadata().map(|metadata| metadata.len()).map_err(|source| OsError { call: "fstat", source })
 }
 
-fn copy_header(file: &File) -> Result<Header, Reason> {
+pub(super) fn copy_header(file: &File) -> Result<Header, Reason> {
     let (len, least) = (len_of(file)?, (2 * file::page_size(file)?) as u64 + 1);
     if len < size_of::<Header>() as u64 {
         return Err(Reason::Short { found: len, expected: least });

@@ -4,10 +4,13 @@
 //! sealed against truncation before anybody else can have it; an anonymous one is there only for the
 //! children of the process that made it. None of this knows a protocol.
 
+mod copies;
+mod file_state;
 pub(crate) mod header;
 mod locks;
 mod make;
-mod unused;
+mod origin;
+pub(crate) mod unused;
 
 use core::fmt;
 use std::fs::File;
@@ -22,9 +25,11 @@ use nix::sys::mman::MmapAdvise;
 use crate::error::OsError;
 use crate::layout::{Control, Header, WORD};
 use crate::open_error::{OpenError, Reason};
-use crate::os::file;
+use crate::os::file::{self, Owner};
 use crate::os::mapping::{Access, Mapping, Shape};
 use crate::words::{View, Words};
+pub(crate) use copies::Reading;
+pub use file_state::FileState;
 pub use unused::{in_use, remove_unused};
 
 /// What the user may choose about a region besides its geometry.
@@ -35,17 +40,24 @@ pub(crate) struct Settings {
     pub prefault: bool,
     pub lock: bool,
     pub huge_pages: bool,
+    pub watch_file: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: 0o600, owner: None, prefault: false, lock: false, huge_pages: false }
+        Self { mode: 0o600, owner: None, prefault: false, lock: false, huge_pages: false, watch_file: false }
     }
 }
 
 impl Settings {
-    fn owner(&self) -> u32 {
-        self.owner.unwrap_or_else(|| nix::unistd::geteuid().as_raw())
+    /// Whose files may be mapped.
+    pub fn owner(&self) -> Owner {
+        self.owner.map_or(Owner::Own, Owner::OwnOr)
+    }
+
+    /// Whose files may be read.
+    pub fn owner_to_read(&self) -> Owner {
+        self.owner.map_or(Owner::Anyone, Owner::OwnOr)
     }
 }
 
@@ -102,6 +114,8 @@ pub struct Region {
     keeps_locks: AtomicBool,
     /// Whether messages shall cause no page fault.
     prefault: bool,
+    /// Whether blocked calls shall say that the file has lost its name.
+    watch_file: bool,
 }
 
 const MEMFD: &str = "memfd region";
@@ -116,6 +130,7 @@ impl Region {
             file_id: None,
             keeps_locks: AtomicBool::new(false),
             prefault: settings.prefault,
+            watch_file: settings.watch_file,
         };
         region.file_id = region.lock_file().and_then(|file| file::id_of(file).ok());
         region
@@ -159,7 +174,7 @@ impl Region {
         self.header.page_size
     }
 
-    /// The path of a file region, as it was given.
+    /// The path of a file region, made absolute when it was given.
     pub fn path(&self) -> Option<&Path> {
         match &self.backing {
             Backing::File { path, .. } => Some(path),
@@ -225,9 +240,16 @@ impl Region {
     /// The region has no path, the path names another file by now, or the directory may not be written.
     pub fn unlink(&self) -> io::Result<()> {
         match &self.backing {
-            Backing::File { file, path } => file::unlink(path, file),
+            Backing::File { file, path } => self.unlink_on_purpose(|| file::unlink(path, file)),
             _ => Err(io::Error::new(ErrorKind::NotFound, "the region has no path")),
         }
+    }
+
+    /// A number that tells this region from every other. A copy has the number of its original, until it is
+    /// [adopted](crate::Options::adopt).
+    pub fn id(&self) -> u128 {
+        let [high, low] = self.header.id;
+        u128::from(high) << 64 | u128::from(low)
     }
 
     /// Has the kernel write what was stored to the file on disk (`msync(2)`). What other processes see
@@ -278,4 +300,12 @@ fn control(mapping: &Arc<Mapping>) -> View<Control> {
     // SAFETY: W1: `Control` is nothing but atomics and fits the page, which `mapping` maps aligned.
     // W2: the view keeps `mapping`. W3: only endpoints store, and they refuse a read-only region.
     unsafe { View::new(mapping.control().cast(), mapping.clone()) }
+}
+
+/// Everything behind the header, as words.
+fn all_words(mapping: &Arc<Mapping>) -> Words {
+    let Shape { page, len, .. } = mapping.shape();
+    // SAFETY: W1: the control page follows the header, aligned, and the data reaches to the end of the mapping. W2: the
+    // view keeps `mapping`. W3: as in `control`. W4: nothing hands out references but to atomics.
+    unsafe { Words::new(mapping.control().cast(), (len - page) / WORD, mapping.clone()) }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::error::OsError;
 use crate::layout::{ATTACHED, MAGIC};
 use crate::open_error::{OpenError, Reason};
-use crate::os::file::{self, PATIENCE, PAUSE};
+use crate::os::file::{self, Owner, PATIENCE, PAUSE};
 use crate::os::lock::{self, Lock, try_lock};
 
 /// How often one looks, a [`PAUSE`] apart, until a file is in use indeed. The memory of a process that has ended, and
@@ -22,21 +22,23 @@ use crate::os::lock::{self, Lock, try_lock};
 const LINGERING: u32 = 5;
 
 /// Opens a file and attaches to it; not to one that is being removed.
-pub(super) fn enter(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
+pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<File, Reason> {
     for _ in 0..PATIENCE {
-        let file = file::open_checked(path, writable, Some(owner))?;
+        let file = file::open_checked(path, writable, owner)?;
         // A file system without locks has regions that nobody can remove as unused.
         if let Ok(false) = try_lock(&file, Lock::Shared, ATTACHED) {
             std::thread::sleep(PAUSE);
-        } else if file::names(path, &file).map_err(|source| OsError { call: "lstat", source })? {
+        } else if file::is_link_to_open_file(path)
+            || file::names(path, &file).map_err(|source| OsError { call: "lstat", source })?
+        {
             return Ok(file);
         }
     }
     Err(Reason::BeingRemoved)
 }
 
-fn open_region(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> {
-    let file = file::open_checked(path, writable, Some(owner))?;
+fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<File, Reason> {
+    let file = file::open_checked(path, writable, owner)?;
     let mut magic = [0; 8];
     let read = file.read_at(&mut magic, 0).map_err(|source| OsError { call: "pread", source })?;
     if read < magic.len() {
@@ -54,10 +56,13 @@ fn open_region(path: &Path, writable: bool, owner: u32) -> Result<File, Reason> 
 ///
 /// # Errors
 ///
-/// The path is missing, is no region, or belongs to another user; its file system has no locks.
+/// The path is missing, may not be read, or is no region; its file system has no locks.
 pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
-    let path = path.as_ref();
-    let ask = || Ok(lock::is_locked(&open_region(path, false, own())?, ATTACHED)?);
+    ask(path.as_ref(), Owner::Anyone)
+}
+
+pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
+    let ask = || Ok(lock::is_locked(&open_region(path, false, owner)?, ATTACHED)?);
     file::at(&path.display().to_string(), ask())
 }
 
@@ -66,17 +71,14 @@ pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
 ///
 /// # Errors
 ///
-/// [`Reason::InUse`]; another process began to remove it and is stopped; the path is missing, is no region, or belongs to another user; its file system has no
-/// locks; its directory may not be written.
+/// [`Reason::InUse`]; another process began to remove it and is stopped; the path is missing, is no region, or belongs to
+/// another user (see [`Options::remove_unused`](crate::Options::remove_unused)); its file system has no locks; its
+/// directory may not be written.
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
-    remove(path.as_ref(), own())
+    remove(path.as_ref(), Owner::Own)
 }
 
-fn own() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
-pub(super) fn remove(path: &Path, owner: u32) -> Result<(), OpenError> {
+pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
     let remove = || {
         let file = open_region(path, true, owner)?;
         let mut tries = 0;

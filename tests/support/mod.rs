@@ -7,13 +7,16 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::{env, fs};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -137,6 +140,43 @@ pub fn fork(body: impl FnOnce()) -> Child {
         Some(child) => child,
         None => end(body),
     }
+}
+
+/// Tells threads to stop when it is dropped, also when its test fails, so that whoever waits for them does not for ever.
+pub struct Stopper<'a>(pub &'a AtomicBool);
+
+impl Drop for Stopper<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// The folders of an overlay.
+pub struct Overlay {
+    pub lower: PathBuf,
+    pub upper: PathBuf,
+    pub merged: PathBuf,
+}
+
+/// Mounts an overlay on a tmpfs at `dir`, for this process and its children alone: its files' mappings refer to other
+/// files than were opened.
+pub fn overlay(dir: &Path) -> Result<Overlay, Errno> {
+    private_mounts()?;
+    let none = None::<&str>;
+    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none)?;
+    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
+    for made in [&lower, &upper, &work, &merged] {
+        fs::create_dir(made).unwrap();
+    }
+    let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
+    Ok(Overlay { lower, upper, merged })
+}
+
+/// From now on, what this process mounts is mounted for it and its children alone, and gone with them.
+pub fn private_mounts() -> Result<(), Errno> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
 }
 
 /// What a failed call may not leave behind.

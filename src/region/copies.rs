@@ -1,0 +1,207 @@
+//! Regions that are read and not attached to, and copies that become regions of their own.
+//!
+//! Who only reads maps a region only if no store can be missing under the mapping: it is no copy, has no holes, and
+//! belongs to a user who is trusted not to truncate it. All others are read through the file, into memory of this
+//! process.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zerocopy::IntoBytes;
+
+use super::header::Spec;
+use super::make::{Nameless, attach, copy_header, len_of, shape};
+use super::origin::copy_sign;
+use super::{Backing, Region, Settings, all_words, control, unused};
+use crate::error::OsError;
+use crate::layout::{ATTACHED, Control, Header, Kind};
+use crate::open_error::{CopySign, OpenError, Reason};
+use crate::os::file::{self, PATIENCE, PAUSE, Unnamed};
+use crate::os::lock::{Lock, try_lock};
+use crate::os::mapping::{Access, Mapping, Source};
+use crate::os::process;
+use crate::protocol::seat;
+use crate::sync::Ordering::Relaxed;
+
+/// A region that was opened to be looked at.
+pub(crate) struct Reading {
+    pub region: Region,
+    pub kind: Kind,
+    /// What shows that it is a copy.
+    pub copied: Option<CopySign>,
+    /// Whether the region is what was read of the file, and not the file.
+    pub is_image: bool,
+}
+
+impl Region {
+    /// Opens the file `path` for reading, whatever kind of channel it is, with its seats as they are.
+    pub(crate) fn inspect(path: &Path, settings: &Settings) -> Result<Reading, OpenError> {
+        file::at(&path.display().to_string(), read(path, None, settings))
+    }
+
+    /// Opens the file `path` for reading, to be copied. Of an image the seats are free.
+    pub(crate) fn read(path: &Path, spec: &Spec, settings: &Settings) -> Result<Reading, OpenError> {
+        let vacant = || {
+            let mut reading = read(path, Some(spec), settings)?;
+            if reading.is_image {
+                vacate(&reading.region.control());
+                reading.region.backing = Backing::Snapshot;
+                reading.region.file_id = None;
+                reading.region.header.home = process::home().unwrap_or(0);
+            }
+            Ok(reading)
+        };
+        file::at(&path.display().to_string(), vacant())
+    }
+
+    /// Begins to make the copy in the file `path` a region of its own. `Ok(None)`: it is no copy.
+    ///
+    /// The caller makes the channel of it whole, and then [finishes](Adoption::finish).
+    pub(crate) fn begin_adoption(
+        path: &Path,
+        spec: &Spec,
+        settings: &Settings,
+    ) -> Result<Option<(Self, Adoption)>, OpenError> {
+        file::at(&path.display().to_string(), begin_adoption(path, spec, settings))
+    }
+}
+
+fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading, Reason> {
+    let file = unused::enter(path, false, settings.owner_to_read())?;
+    let header = copy_header(&file)?;
+    let found;
+    let spec = match spec {
+        Some(spec) => spec,
+        None => {
+            found = header.spec()?;
+            &found
+        }
+    };
+    spec.check(&header, len_of(&file)?, file::page_size(&file)?)?;
+    let (kind, copied) = (spec.kind, copy_sign(&header, &file)?);
+    let is_image = copied.is_some() || !may_be_mapped(&file, path, &header, settings)?;
+    let mapping =
+        if is_image { image(&file, &header, spec)? } else { attach(&file, &header, spec, settings, Access::ReadOnly)? };
+    let region = Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings);
+    Ok(Reading { region, kind, copied, is_image })
+}
+
+/// Whether no access to a mapping of the file can end in `SIGBUS`, as long as those who are trusted keep its size.
+fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings) -> Result<bool, OsError> {
+    let there = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
+    let sealed = || file::seals(file).is_some_and(|seals| seals.contains(file::SEALS));
+    Ok(settings.owner().accepts(there.uid())
+        && (sealed() || !file::is_link_to_open_file(path))
+        && header.page_size == file::base_page()? as u64
+        && !file::has_holes(file, header.region_len)?)
+}
+
+/// The region in private memory, as it is read through the file.
+fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
+    file::check_memory(header.region_len)?;
+    let mapping = Mapping::new(Source::Anonymous { huge: false }, shape(header, spec), Access::Shared)?;
+    mapping.write_header(header.as_bytes());
+    let mapping = Arc::new(mapping);
+    load(file, header, &mapping)?;
+    Ok(mapping)
+}
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 16;
+
+/// Reads all but the header out of `file` into a mapping that nobody else uses and that holds zeroes.
+fn load(file: &File, header: &Header, mapping: &Arc<Mapping>) -> Result<(), Reason> {
+    let words = all_words(mapping);
+    let (page, len) = (header.page_size as usize, header.region_len as usize);
+    let mut buffer = vec![0; CHUNK];
+    for at in (page..len).step_by(CHUNK) {
+        let chunk = &mut buffer[..CHUNK.min(len - at)];
+        file.read_exact_at(chunk, at as u64).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => {
+                Reason::Length { found: len_of(file).unwrap_or(0), expected: header.region_len }
+            }
+            _ => OsError { call: "pread", source }.into(),
+        })?;
+        // What is zero needs no memory. The control page comes first, and a new one is not all zero.
+        if at == page || chunk.iter().any(|byte| *byte != 0) {
+            words.write(at - page, chunk);
+        }
+    }
+    Ok(())
+}
+
+/// Makes a copied control page one at which nobody sits or sleeps. Messages and their positions stay.
+fn vacate(control: &Control) {
+    for seat in &control.seats {
+        seat::copy_vacant(seat, seat);
+        seat.died.store(0, Relaxed);
+        seat.barrier.store(0, Relaxed);
+    }
+    // Whoever receives from it is to hear where it ends.
+    control.consumed.told.store(0, Relaxed);
+    control.sent.batch.store(0, Relaxed);
+    control.data_wait.store(0, Relaxed);
+    control.space_wait.store(0, Relaxed);
+    control.flags.store(0, Relaxed);
+}
+
+/// A region that takes the place of the copy that it was read from.
+pub(crate) struct Adoption {
+    unnamed: Unnamed,
+    copy: File,
+    path: PathBuf,
+}
+
+fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Option<(Region, Adoption)>, Reason> {
+    let copy = file::open_checked(path, true, settings.owner())?;
+    let copied = copy_header(&copy)?;
+    spec.check(&copied, len_of(&copy)?, file::page_size(&copy)?)?;
+    if copy_sign(&copied, &copy)?.is_none() {
+        return Ok(None);
+    }
+    let there = copy.metadata().map_err(|source| OsError { call: "fstat", source })?;
+    let settings = Settings { mode: there.mode() & 0o7777, ..settings.clone() };
+    let spec = Spec { capacity: Some(copied.capacity), ..spec.clone() };
+    let new = Nameless::beside(path, &spec, &settings)?;
+    file::give_to(new.unnamed.file(), there.uid(), there.gid())?;
+    load(&copy, &copied, &new.mapping)?;
+    vacate(&control(&new.mapping));
+    let file = new.unnamed.file().try_clone().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
+    let region = Region::new(new.mapping, new.header, Backing::File { file, path: path.to_owned() }, &settings);
+    Ok(Some((region, Adoption { unnamed: new.unnamed, copy, path: path.to_owned() })))
+}
+
+impl Adoption {
+    /// Gives the region the name of the copy. False: the path names another file by now.
+    pub fn finish(self) -> Result<bool, OpenError> {
+        file::at(&self.path.display().to_string(), self.replace())
+    }
+
+    fn replace(self) -> Result<bool, Reason> {
+        let Self { unnamed, copy, path } = self;
+        for _ in 0..PATIENCE {
+            // Others who adopt it, or remove it, hold the lock for a moment; where there are no locks, nobody does.
+            if let Ok(false) = try_lock(&copy, Lock::Exclusive, ATTACHED) {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            if !file::names(&path, &copy).map_err(|source| OsError { call: "lstat", source })? {
+                return Ok(false);
+            }
+            unnamed.replace(&path)?;
+            return Ok(true);
+        }
+        Err(Reason::InUse)
+    }
+}
+
+impl Reading {
+    /// Whether a second look may find more: what was read while others wrote may contradict itself.
+    pub fn may_have_changed(&self) -> bool {
+        self.is_image && self.copied.is_none()
+    }
+}
