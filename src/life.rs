@@ -32,9 +32,11 @@ pub(crate) struct Witness {
 
 impl Witness {
     pub fn new(region: &Arc<Region>) -> Self {
-        // Nobody but this process and its children can have a private copy, even where nobody knows the boot.
-        let known = region.home() != 0 || region.is_snapshot();
-        let at_home = known && process::home().unwrap_or(0) == region.home();
+        let at_home = match region.home() {
+            // Only this process and its children can have a private copy, even if nobody knew the boot when it was made.
+            0 => region.is_snapshot(),
+            home => process::home() == Some(home),
+        };
         Self { region: region.clone(), at_home }
     }
 
