@@ -13,6 +13,25 @@
 //! assert_eq!(rx.recv()?, b"any length");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Steps
+//!
+//! How often each call looks at shared memory, at most, whatever a peer does, besides the bytes it copies. A call
+//! that waits does so at each look that it takes, and wakes one sleeper at most.
+//!
+//! | call | looks |
+//! |---|---|
+//! | every way to send or receive one record; `is_empty`; a guard's methods | 40 |
+//! | batches | 40 for each record |
+//! | [`Sender::len`] | 40 |
+//! | [`Receiver::len`] | 4 × (65,536 + 40); 65,536 + 40 where the sender stands still |
+//! | [`Channel::sender`] | 4 × (65,536 + 40) + 200, likewise |
+//! | [`Channel::receiver`] | 200 |
+//! | [`Report::open`](crate::Report::open) | 16 × (65,536 + 40) + 200 |
+//! | [`Channel::snapshot`] | 2 × the words of the ring + 16 × (65,536 + 40) + 200 |
+//!
+//! A claim and what asks after the peer (`has_sender`, `is_closed` and their like, `evict_sender`) asks the kernel besides: once
+//! for each of up to 64 looks at a seat that changes under it.
 
 mod receiver;
 mod sender;
@@ -28,11 +47,12 @@ use crate::layout::{Kind, RECEIVER, SENDER, WORD};
 use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed};
 use crate::protocol::records::RecordRing;
-use crate::protocol::{head_of, seat};
+use crate::protocol::seat::Claim;
+use crate::protocol::wait_word::OWNER;
 use crate::region::Region;
 use crate::region::header::Spec;
 use crate::sync::Ordering::Acquire;
-use crate::sync::fence;
+use crate::sync::{ReadOnly, fence};
 pub use receiver::{Iter, Receiver, RecvRef};
 pub use sender::{SendRef, Sender};
 
@@ -42,7 +62,7 @@ pub use sender::{SendRef, Sender};
 #[derive(Clone)]
 pub struct Channel {
     region: Arc<Region>,
-    ring: RecordRing,
+    ring: RecordRing<ReadOnly>,
     spec: Spec,
 }
 
@@ -80,27 +100,20 @@ impl sealed::Channel for Channel {
 
     fn copy(&self) -> Result<Self, OpenError> {
         let corrupt = |stop| OpenError::new(self.region.place(), Reason::from(stop));
-        for _ in 0..COPIES {
-            let end = self.ring.walk(head_of(&self.ring.control).map_err(corrupt)?).end;
-            let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
-            fence(Acquire);
-            let head = head_of(&self.ring.control).map_err(corrupt)?;
-            if copy.ring.hold_only(head, end.max(head)) {
-                return Ok(copy);
-            }
-        }
-        Err(OpenError::new(self.region.place(), Reason::Busy))
+        let (_, end) = self.ring.extent().map_err(corrupt)?;
+        let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
+        fence(Acquire);
+        // What was published before the copy and is not consumed after it was there all the while.
+        let head = self.ring.consumed().map_err(corrupt)?;
+        copy.writable().expect("a private copy is writable").hold_only(head, end);
+        Ok(copy)
     }
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
-        Ok(self.ring.salvage()?)
+        Ok(self.writable().expect("what was read from a file is writable").salvage()?)
     }
 }
-
-/// How often a copy of a ring in use is tried: one fails only where a payload that looks like a header was
-/// written during the walk.
-const COPIES: usize = 10;
 
 impl Options<Channel> {
     /// How many bytes the ring holds, a multiple of 8; rounded up to whole pages. Every record takes 8
@@ -149,8 +162,9 @@ impl Channel {
     ///
     /// [`ClaimError::Taken`] names who sits there.
     pub fn sender(&self) -> Result<Sender, ClaimError> {
-        let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word))?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.sender_state(claim.word);
+        let end = Endpoint::claim(&self.region, SENDER, OWNER, state)?;
         Ok(Sender { end, ring })
     }
 
@@ -160,8 +174,9 @@ impl Channel {
     ///
     /// [`ClaimError::Taken`] names who sits there.
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
-        let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, RECEIVER, |claim| ring.receiver_state(claim.word))?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.receiver_state(claim.word);
+        let end = Endpoint::claim(&self.region, RECEIVER, OWNER, state)?;
         Ok(Receiver { end, ring })
     }
 
@@ -175,9 +190,9 @@ impl Channel {
     /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
     /// from it then.
     pub fn evict_sender(&self, timeout: Duration) -> Result<Sender, EvictError> {
-        let ring = self.ring.clone();
-        let state = |claim: seat::Claim| ring.sender_state(claim.word);
-        let end = Endpoint::evict_and_claim(&self.region, SENDER, timeout, state)?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.sender_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, SENDER, OWNER, timeout, state)?;
         Ok(Sender { end, ring })
     }
 
@@ -187,9 +202,9 @@ impl Channel {
     ///
     /// See there.
     pub fn evict_receiver(&self, timeout: Duration) -> Result<Receiver, EvictError> {
-        let ring = self.ring.clone();
-        let state = |claim: seat::Claim| ring.receiver_state(claim.word);
-        let end = Endpoint::evict_and_claim(&self.region, RECEIVER, timeout, state)?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.receiver_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, RECEIVER, OWNER, timeout, state)?;
         Ok(Receiver { end, ring })
     }
 
@@ -208,9 +223,10 @@ impl Channel {
         &self.region
     }
 
-    #[cfg(test)]
-    pub(crate) fn ring(&self) -> &RecordRing {
-        &self.ring
+    /// The ring, for its two ends.
+    pub(crate) fn writable(&self) -> Option<RecordRing> {
+        let (control, data) = self.region.writable()?;
+        Some(RecordRing::new(control, data, self.ring.capacity))
     }
 
     /// A private copy of the channel as it is now: see [`Options::open_snapshot`].

@@ -5,6 +5,22 @@
 //! memory, not an access that may race. `movups` moves 16 bytes; from [`REP`] bytes on, the
 //! processor's own `rep movsb` is faster (measured: ARCHITECTURE.md, "Copying").
 //!
+//! # Order
+//!
+//! What the protocols need of a copy: it lies, as a whole, behind every acquire before it and before every release behind
+//! it. The stamp, the header, the next `latest` must not be seen before the payload (A1, B1, C1), a cell's payload not
+//! before its mark (C2), nor the head before the payload was read (A2, B2). Every copy into the region is followed by a
+//! release store (C2: preceded by a release fence as well), every copy out of it preceded by an acquire load (C2: followed by an acquire
+//! fence as well).
+//!
+//! - The compiler moves no access to memory across an `asm!` block that may read or write memory: these may, except the
+//!   loads of [`load`], which are `readonly`, and which no store and no fence is moved across.
+//! - The processor (x86-64, write-back memory) reorders no store with a later store, no load with a later load or
+//!   store. From [`REP`] bytes on, A1, B1, C1 and C2 rest on `rep movsb`, whose own stores may become visible in any order: but
+//!   "string operations are not reordered with other stores", before or behind (Intel SDM, vol. 3A, 8.2.4, "Fast-String
+//!   Operation and Out-of-Order Stores"; AMD APM, vol. 2, 7.1, "Single-Processor Memory Access Ordering" and
+//!   "Multiprocessor Memory Access Ordering"). No protocol rests on the order within a copy.
+//!
 //! Elsewhere than on x86-64, and under loom, [`crate::words`] copies by relaxed 8-byte words instead.
 
 use core::arch::asm;
@@ -17,7 +33,7 @@ use zerocopy::{Immutable, IntoBytes};
 const REP: usize = 2048;
 
 /// Up to this many bytes, a value goes through registers.
-const SMALL: usize = 128;
+pub(crate) const SMALL: usize = 128;
 
 /// Copies `value` to `dst`.
 ///

@@ -34,6 +34,8 @@ pub(crate) struct Endpoint {
     /// How often the seat was taken, this turn included.
     pub generation: u64,
     index: usize,
+    /// How many of its peers are woken at most.
+    sleepers: u32,
     witness: Witness,
     /// Always there, but in `drop`, and where the kernel gave none.
     lifeline: Option<Lifeline>,
@@ -41,6 +43,7 @@ pub(crate) struct Endpoint {
 
 /// What a claim needs: all that can fail for want of something, had before others can see anything of it.
 struct Prepared {
+    control: View<Control>,
     witness: Witness,
     me: Process,
     lifeline: Option<Lifeline>,
@@ -50,25 +53,25 @@ struct Prepared {
 
 impl Prepared {
     fn new(region: &Arc<Region>) -> Result<Self, ClaimError> {
-        if region.read_only() {
-            return Err(ClaimError::ReadOnly);
-        }
+        let (control, _) = region.writable().ok_or(ClaimError::ReadOnly)?;
         region.prefault_here()?;
         let witness = Witness::new(region);
         let (me, lifeline) = witness.introduce_self()?;
         let private = Wiped::new(State::new(0, 0, 0, 0))?;
-        Ok(Self { witness, me, lifeline, private, fences: !membarrier::register() })
+        Ok(Self { control, witness, me, lifeline, private, fences: !membarrier::register() })
     }
 }
 
 impl Endpoint {
-    /// Takes the seat at `index`; `state` is asked where to go on, given what was claimed.
+    /// Takes the seat at `index`; `state` is asked where to go on, given what was claimed. Leaving wakes at most
+    /// `sleepers`.
     pub fn claim(
         region: &Arc<Region>,
         index: usize,
+        sleepers: u32,
         state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
     ) -> Result<Self, ClaimError> {
-        Self::take(Prepared::new(region)?, index, state)
+        Self::take(Prepared::new(region)?, index, sleepers, state)
     }
 
     /// [`claim`](Self::claim), after the end of the process that holds the seat. It is ended only when all else that
@@ -76,21 +79,22 @@ impl Endpoint {
     pub fn evict_and_claim(
         region: &Arc<Region>,
         index: usize,
+        sleepers: u32,
         timeout: Duration,
         state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
     ) -> Result<Self, EvictError> {
         let prepared = Prepared::new(region)?;
         prepared.witness.evict(index, timeout)?;
-        Ok(Self::take(prepared, index, state)?)
+        Ok(Self::take(prepared, index, sleepers, state)?)
     }
 
     fn take(
         prepared: Prepared,
         index: usize,
+        sleepers: u32,
         state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
     ) -> Result<Self, ClaimError> {
-        let Prepared { witness, me, mut lifeline, mut private, fences } = prepared;
-        let control = witness.region().control();
+        let Prepared { control, witness, me, mut lifeline, mut private, fences } = prepared;
         let name = if index == SENDER { Seat::Sender } else { Seat::Receiver };
         let gone = |word| witness.is_gone(index, word);
         let vouch = |word| lifeline.as_ref().map_or(Ok(()), |line| line.lock(lock_byte(index, word)));
@@ -116,9 +120,17 @@ impl Endpoint {
         })?;
         let barrier = if fences { BARRIER_FENCES } else { BARRIER_REGISTERED };
         control.seats[index].barrier.store(barrier, Relaxed);
-        let generation = claim.generation;
-        let endpoint =
-            Self { state: private, control, wait: Wait::default(), fences, generation, index, witness, lifeline };
+        let endpoint = Self {
+            state: private,
+            control,
+            wait: Wait::default(),
+            fences,
+            generation: claim.generation,
+            index,
+            sleepers,
+            witness,
+            lifeline,
+        };
         wait_word::arrive(endpoint.own_word());
         Ok(endpoint)
     }
@@ -240,7 +252,7 @@ impl Drop for Endpoint {
         }
         seat::release(&self.control.seats[self.index], self.state.holder);
         light_barrier(self.fences);
-        wait_word::wake(self.peers_word());
+        wait_word::wake(self.peers_word(), self.sleepers);
     }
 }
 

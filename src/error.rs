@@ -21,11 +21,15 @@ pub enum Fault {
     RecordHeader = 3,
     /// A seqlock's version is larger than any writer can reach.
     Version = 4,
+    /// A count of records contradicts the position up to which they were counted.
+    Count = 5,
 }
 
 impl Fault {
     pub(crate) fn from_u64(raw: u64) -> Option<Fault> {
-        [Fault::Stamp, Fault::Head, Fault::RecordHeader, Fault::Version].into_iter().find(|f| *f as u64 == raw)
+        [Fault::Stamp, Fault::Head, Fault::RecordHeader, Fault::Version, Fault::Count]
+            .into_iter()
+            .find(|f| *f as u64 == raw)
     }
 }
 
@@ -49,6 +53,7 @@ impl fmt::Display for Corrupt {
             Fault::Head => ("the receiver's position", "one between what was consumed and what was sent"),
             Fault::RecordHeader => ("a record's header", "this position's tag and a length that fits"),
             Fault::Version => ("the latest version", "one that a writer can reach"),
+            Fault::Count => ("a count of records", "one that fits its position"),
         };
         let Corrupt { found, position, .. } = self;
         write!(

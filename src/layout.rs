@@ -23,8 +23,10 @@
 //! | `head` | the receiver, at every message | the sender, when its copy says full | first position not yet consumed |
 //! | `told` | the receiver | the next receiver, the next sender | generation of the last sender whose end was reported |
 //! | `handed` | the receiver, when it lends a message in place | the next receiver | position of the last message that was lent |
+//! | `tally` | a record ring's receiver, before `head` | the next receiver, the sender, who counts | position, counted from [`FIRST`], + records consumed << 28 (see [`crate::protocol::counts`]) |
 //! | `latest` | the seqlock's writer | readers | version of the newest whole value, 0 = none yet |
 //! | `batch` | a slot ring's sender, before each batch; its successor | the next sender, who counts the messages | first position of the newest batch, which is published from its end on (see [`crate::protocol::slots`]); with bit 63, of one that died half-way and was taken back |
+//! | `checkpoints`, `turn` | a record ring's sender, when it looks for space | the next sender, who counts | records published before a position; `turn` says which of the two is good |
 //! | `data_wait` | the receiver or readers, when they sleep or leave; whoever wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
 //! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
 //! | `flags` | whoever takes the file's name away on purpose (`fetch_or`) | who asks whether its file still has its name | [`UNLINKED`] |
@@ -60,7 +62,7 @@
 use crossbeam_utils::CachePadded;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, Writable};
 
 /// First eight bytes of every region.
 pub(crate) const MAGIC: [u8; 8] = *b"ringway\n";
@@ -199,37 +201,48 @@ pub(crate) struct Process {
 
 /// One place at the channel.
 #[repr(C)]
-pub(crate) struct Seat {
-    pub holder: AtomicU64,
-    pub generation: AtomicU64,
-    pub barrier: AtomicU64,
-    pub died: AtomicU64,
+pub(crate) struct Seat<M = Writable> {
+    pub holder: AtomicU64<M>,
+    pub generation: AtomicU64<M>,
+    pub barrier: AtomicU64<M>,
+    pub died: AtomicU64<M>,
 }
 
 /// What the receiver writes at every message, and what only it writes besides.
 #[repr(C)]
-pub(crate) struct HeadLine {
-    pub head: AtomicU64,
-    pub told: AtomicU64,
-    pub handed: AtomicU64,
+pub(crate) struct HeadLine<M = Writable> {
+    pub head: AtomicU64<M>,
+    pub told: AtomicU64<M>,
+    pub handed: AtomicU64<M>,
+    pub tally: AtomicU64<M>,
+}
+
+/// How many records lie before a position.
+#[repr(C)]
+pub(crate) struct Checkpoint<M = Writable> {
+    /// Counted from [`FIRST`], so that it is 0 in a new region.
+    pub position: AtomicU64<M>,
+    pub records: AtomicU64<M>,
 }
 
 /// What the sender or the writer writes, besides the messages.
 #[repr(C)]
-pub(crate) struct SentLine {
-    pub latest: AtomicU64,
-    pub batch: AtomicU64,
+pub(crate) struct SentLine<M = Writable> {
+    pub latest: AtomicU64<M>,
+    pub batch: AtomicU64<M>,
+    pub turn: AtomicU64<M>,
+    pub checkpoints: [Checkpoint<M>; 2],
 }
 
 /// The control page: nothing but atomics, so that it may stand behind a reference.
 #[repr(C)]
-pub(crate) struct Control {
-    pub seats: [CachePadded<Seat>; SEATS],
-    pub consumed: CachePadded<HeadLine>,
-    pub sent: CachePadded<SentLine>,
-    pub data_wait: CachePadded<AtomicU32>,
-    pub space_wait: CachePadded<AtomicU32>,
-    pub flags: CachePadded<AtomicU64>,
+pub(crate) struct Control<M = Writable> {
+    pub seats: [CachePadded<Seat<M>>; SEATS],
+    pub consumed: CachePadded<HeadLine<M>>,
+    pub sent: CachePadded<SentLine<M>>,
+    pub data_wait: CachePadded<AtomicU32<M>>,
+    pub space_wait: CachePadded<AtomicU32<M>>,
+    pub flags: CachePadded<AtomicU64<M>>,
 }
 
 /// Words of a slot for a payload of `size` bytes: payload and stamp, a power of two of words where
@@ -302,8 +315,12 @@ const _: () = {
     assert!(offset_of!(Seat, barrier) == 16);
     assert!(offset_of!(Seat, died) == 24);
     assert!(offset_of!(HeadLine, handed) == 16);
+    assert!(offset_of!(HeadLine, tally) == 24);
     assert!(offset_of!(SentLine, latest) == 0);
     assert!(offset_of!(SentLine, batch) == 8);
+    assert!(offset_of!(SentLine, turn) == 16);
+    assert!(offset_of!(SentLine, checkpoints) == 24);
+    assert!(size_of::<Checkpoint>() == 16);
     assert!(size_of::<usize>() == 8, "ringway needs a 64-bit machine");
 };
 

@@ -29,6 +29,8 @@ pub mod seqlock;
 mod span;
 #[cfg(not(loom))]
 pub mod spsc;
+#[cfg(all(test, not(loom)))]
+mod steps;
 mod sync;
 #[cfg(not(loom))]
 mod wait;

@@ -55,7 +55,9 @@ impl Witness {
     pub fn inquire(&self, seat: usize) -> Option<u64> {
         let control = self.region.control();
         let generation = seat::dead_holder(&control.seats[seat], |word| self.is_gone(seat, word))?;
-        if !self.region.read_only() && seat::died(&control.seats[seat]) < generation {
+        if seat::died(&control.seats[seat]) < generation
+            && let Some((control, _)) = self.region.writable()
+        {
             seat::bury(&control.seats[seat], generation);
         }
         Some(generation)

@@ -15,7 +15,6 @@ use crate::protocol::records::RecordRing;
 use crate::protocol::stamps::Stamps;
 use crate::protocol::{Stop, head_of, seat};
 use crate::region::{Reading, Region, Settings, unused};
-use crate::sync::Ordering::Acquire;
 
 /// What a region in a file says of itself. Made without writing into it, of one in use or of one that its
 /// processes died in; [`open_snapshot`](crate::Options::open_snapshot) has the messages themselves.
@@ -231,12 +230,12 @@ fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Conten
         }
         Kind::Bytes => {
             let ring = RecordRing::new(control.clone(), data, capacity);
-            let (head, walk) = ring.extent().map_err(corrupt)?;
-            (head, walk.end, walk.records)
+            let (head, end) = ring.extent().map_err(corrupt)?;
+            (head.position, end.position, end.since(head))
         }
     };
-    let told = control.consumed.told.load(Acquire);
-    let lent = control.consumed.handed.load(Acquire) == head;
+    let told = control.consumed.told.acquire();
+    let lent = control.consumed.handed.acquire() == head;
     Ok(Content::Messages { head, end, count, told, lent })
 }
 

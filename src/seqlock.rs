@@ -14,10 +14,30 @@
 //! assert!(!reader.has_changed());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! For a value of 16 KiB or more, use [`Reader::read_into`]: it copies straight into a place of the caller's, where
+//! [`Reader::read`] takes the value over the stack, twice or more.
+//!
+//! # Steps
+//!
+//! How often each call looks at shared memory, at most, whatever a peer does. A copied value is one look.
+//!
+//! | call | looks |
+//! |---|---|
+//! | [`Writer::write`] | 40, and it wakes 1,024 readers at most |
+//! | [`Reader::read`], [`Reader::read_into`] | 40 where the writer stands still; 6 × tries where it goes on |
+//! | [`Reader::has_changed`], each look of [`Reader::changed`] | 40 |
+//! | [`Channel::reader`], [`Channel::writer`] | 200 |
+//! | [`Channel::snapshot`] | 2 × the words of all cells, 2 × the words of one × tries, and 200 |
+//!
+//! There are `2^26 / size_of::<T>()` tries, but from 3 to 2^20: only a writer that writes all the while takes that many.
+//! What asks after the writer asks the kernel besides, as often as it takes to find a seat that stands still: 64 times at
+//! most.
 #![forbid(unsafe_code)]
 
 use core::cell::Cell;
 use core::marker::PhantomData;
+use core::mem::needs_drop;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,11 +51,12 @@ use crate::open_error::{OpenError, Reason};
 use crate::options::{Options, sealed, short_type_name};
 use crate::protocol::Stop;
 use crate::protocol::cell::{Cells, Unread};
-use crate::protocol::seat::{self, End};
+use crate::protocol::seat::{self, Claim, End};
+use crate::protocol::wait_word::READERS;
 use crate::region::Region;
 use crate::region::header::Spec;
 use crate::spsc::{Message, check_type};
-use crate::sync::Ordering::Acquire;
+use crate::sync::ReadOnly;
 use crate::wait::{self, Bed, Patience, Wait};
 
 /// A mapped value. Inert: to write, take its seat; to read, make a reader.
@@ -43,7 +64,7 @@ use crate::wait::{self, Bed, Patience, Wait};
 /// Cheap to clone, and good on both sides of a fork.
 pub struct Channel<T> {
     region: Arc<Region>,
-    cells: Cells<T>,
+    cells: Cells<T, ReadOnly>,
     spec: Spec,
     carries: PhantomData<fn(T) -> T>,
 }
@@ -86,20 +107,20 @@ impl<T: Message> sealed::Channel for Channel<T> {
 
     fn copy(&self) -> Result<Self, OpenError> {
         let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
-        let (value, version) = self.cells.read().map_err(|unread| {
+        let cells = copy.writable().expect("a private copy is writable");
+        cells.hold_only(&self.cells).map_err(|unread| {
             let reason = match unread {
                 Unread::Overtaken(_) => Reason::Busy,
                 Unread::Garbage(found) => Reason::Corrupt(garbage(found, 0)),
             };
             OpenError::new(self.region.place(), reason)
         })?;
-        copy.cells.hold_only(version, &value);
         Ok(copy)
     }
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
-        Ok(self.cells.salvage()?)
+        Ok(self.writable().expect("what was read from a file is writable").salvage()?)
     }
 }
 
@@ -155,8 +176,9 @@ impl<T: Message> Channel<T> {
     ///
     /// [`ClaimError::Taken`] names who sits there.
     pub fn writer(&self) -> Result<Writer<T>, ClaimError> {
-        let cells = self.cells.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |claim| cells.writer_state(claim.word))?;
+        let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| cells.writer_state(claim.word);
+        let end = Endpoint::claim(&self.region, SENDER, READERS, state)?;
         Ok(Writer { end, cells, carries: PhantomData })
     }
 
@@ -170,9 +192,9 @@ impl<T: Message> Channel<T> {
     /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
     /// from it then.
     pub fn evict_writer(&self, timeout: Duration) -> Result<Writer<T>, EvictError> {
-        let (cells, region) = (self.cells.clone(), &self.region);
-        let state = |claim: seat::Claim| cells.writer_state(claim.word);
-        let end = Endpoint::evict_and_claim(region, SENDER, timeout, state)?;
+        let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| cells.writer_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, SENDER, READERS, timeout, state)?;
         Ok(Writer { end, cells, carries: PhantomData })
     }
 
@@ -199,9 +221,10 @@ impl<T: Message> Channel<T> {
         &self.region
     }
 
-    #[cfg(test)]
-    pub(crate) fn cells(&self) -> &Cells<T> {
-        &self.cells
+    /// The cells, for the writer.
+    pub(crate) fn writable(&self) -> Option<Cells<T>> {
+        let (control, data) = self.region.writable()?;
+        Some(Cells::new(control, data, self.region.capacity()))
     }
 
     /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
@@ -250,7 +273,7 @@ impl<T: Message> Writer<T> {
 
 /// A reading end: any number of them, each usable from one thread at a time, on both sides of a fork.
 pub struct Reader<T> {
-    cells: Cells<T>,
+    cells: Cells<T, ReadOnly>,
     region: Arc<Region>,
     /// The version that was read last.
     seen: u64,
@@ -281,8 +304,38 @@ impl<T: Message> Reader<T> {
                 self.seen = version;
                 Ok(value)
             }
-            Err(Unread::Overtaken(tries)) => Err(ReadError::Overtaken { tries }),
-            Err(Unread::Garbage(found)) => Err(ReadError::Corrupt(garbage(found, self.seen))),
+            Err(unread) => Err(self.unread(unread)),
+        }
+    }
+
+    /// The latest whole value, as [`read`](Self::read), copied straight into `place`.
+    ///
+    /// For a large `T`, say from 16 KiB on: a value that is returned passes over the stack, some times over in a debug
+    /// build. To have one on the heap, begin with
+    /// [`new_box_zeroed`](zerocopy::FromZeros::new_box_zeroed).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read); `place` then holds parts of several values.
+    pub fn read_into(&mut self, place: &mut T) -> Result<(), ReadError> {
+        if needs_drop::<T>() {
+            return self.read_over(place);
+        }
+        self.seen = self.cells.read_into(place).map_err(|unread| self.unread(unread))?;
+        Ok(())
+    }
+
+    /// Apart, so that no value lies on the stack of [`read_into`](Self::read_into).
+    #[inline(never)]
+    fn read_over(&mut self, place: &mut T) -> Result<(), ReadError> {
+        *place = self.read()?;
+        Ok(())
+    }
+
+    fn unread(&self, unread: Unread) -> ReadError {
+        match unread {
+            Unread::Overtaken(tries) => ReadError::Overtaken { tries },
+            Unread::Garbage(found) => ReadError::Corrupt(garbage(found, self.seen)),
         }
     }
 
@@ -299,7 +352,7 @@ impl<T: Message> Reader<T> {
 
     #[inline]
     fn latest(&self) -> u64 {
-        self.cells.control.sent.latest.load(Acquire) // C1
+        self.cells.control.sent.latest.acquire() // C1
     }
 
     /// Whether a writer that is alive sits there now. Asks the kernel.
@@ -357,11 +410,11 @@ impl<T: Message> Reader<T> {
             died.set(Witness::new(&self.region).inquire(SENDER).unwrap_or(0));
             lost.set(self.region.is_lost());
         };
-        let bed = if self.region.read_only() { Bed::None } else { Bed::Shared(&self.cells.control.data_wait) };
-        let result = match poll() {
-            Some(result) => result,
-            None => wait::until(self.wait, patience, bed, |_| poll(), ask).unwrap_or(Err(ChangedError::Timeout)),
-        };
+        let result = poll().unwrap_or_else(|| {
+            let writable = self.region.writable();
+            let bed = writable.as_ref().map_or(Bed::None, |(control, _)| Bed::Shared(&control.data_wait));
+            wait::until(self.wait, patience, bed, |_| poll(), ask).unwrap_or(Err(ChangedError::Timeout))
+        });
         match result {
             Err(ChangedError::PeerDied { generation }) => self.told = generation,
             Err(ChangedError::Closed) if self.region.is_lost() => return Err(ChangedError::FileLost),

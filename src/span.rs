@@ -8,26 +8,27 @@ use core::ptr::NonNull;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::layout::{WORD, cell_words, slot_words};
-use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicU64, Writable};
 use crate::words::Words;
 
 /// Words in a row.
 #[derive(Clone, Copy)]
-pub(crate) struct Span<'a> {
-    words: &'a Words,
+pub(crate) struct Span<'a, M = Writable> {
+    words: &'a Words<M>,
     first: usize,
     count: usize,
     /// The first word.
     #[cfg(not(loom))]
-    base: NonNull<AtomicU64>,
+    base: NonNull<AtomicU64<M>>,
 }
 
-impl<'a> Span<'a> {
+impl<'a, M: Copy> Span<'a, M> {
     /// # Safety
     ///
     /// (W5) `words` has `count` words from `first` on.
     #[inline(always)]
-    pub unsafe fn new(words: &'a Words, first: usize, count: usize) -> Self {
+    pub unsafe fn new(words: &'a Words<M>, first: usize, count: usize) -> Self {
         Self {
             words,
             first,
@@ -40,7 +41,9 @@ impl<'a> Span<'a> {
 
     /// The word at `index`.
     #[inline(always)]
-    pub fn word(self, index: usize) -> &'a AtomicU64 {
+    pub fn word(self, index: usize) -> &'a AtomicU64<M> {
+        #[cfg(all(test, not(loom)))]
+        crate::words::steps::count();
         assert!(index < self.count);
         #[cfg(loom)]
         return self.words.word(self.first + index);
@@ -54,26 +57,32 @@ impl<'a> Span<'a> {
 
     /// `count` words of it from word `at` on.
     #[inline(always)]
-    pub fn part(self, at: usize, count: usize) -> Span<'a> {
+    pub fn part(self, at: usize, count: usize) -> Span<'a, M> {
         assert!(at <= self.count && count <= self.count - at);
         // SAFETY: W5: inside this one.
         unsafe { Span::new(self.words, self.first + at, count) }
     }
 }
 
+impl Span<'_> {
+    /// Copies the words of `other`, as many, which others may be writing.
+    pub fn copy_from<M: Copy>(self, other: Span<'_, M>) {
+        (0..self.count).for_each(|index| self.word(index).store(other.word(index).relaxed(), Relaxed));
+    }
+}
+
 #[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
 impl Span<'_> {
-    /// The address of a `T` at the front.
+    /// The address of a `T` at the front, to be written.
     #[inline(always)]
-    fn address<T>(self) -> *mut u8 {
-        assert!(size_of::<T>() <= self.count * WORD);
-        self.base.as_ptr().cast()
+    fn address_mut<T>(self) -> *mut u8 {
+        self.address::<T>().cast_mut()
     }
 
     /// Copies a value to the front.
     #[inline(always)]
     pub fn write<T: IntoBytes + Immutable>(self, value: &T) {
-        let dst = self.address::<T>();
+        let dst = self.address_mut::<T>();
         // SAFETY: C1: `address` checked the range (W1, W3, W5); `value` is private memory.
         unsafe { crate::copy::store(dst, value) }
     }
@@ -81,15 +90,51 @@ impl Span<'_> {
     /// [`Span::write`] where a reader may be copying the same bytes: it will find out.
     #[inline(always)]
     pub fn write_torn<T: IntoBytes + Immutable>(self, value: &T) {
-        let dst = self.address::<T>();
+        let dst = self.address_mut::<T>();
         // SAFETY: C1: `address` checked the range (W1, W3, W5); `value` is private memory.
         unsafe { crate::copy::store_wide(dst, value) }
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
+impl<M: Copy> Span<'_, M> {
+    /// The address of a `T` at the front.
+    #[inline(always)]
+    fn address<T>(self) -> *const u8 {
+        #[cfg(test)]
+        crate::words::steps::count();
+        assert!(size_of::<T>() <= self.count * WORD);
+        self.base.as_ptr().cast()
     }
 
     /// The `T` at the front, whatever bits are there.
     #[inline(always)]
     pub fn read<T: FromBytes>(self) -> T {
         self.read_torn().believe()
+    }
+
+    /// Copies the `T` at the front straight over `value`: no other of it is made on the way.
+    #[inline(always)]
+    pub fn read_into<T: FromBytes + IntoBytes>(self, value: &mut T) {
+        if size_of::<T>() <= crate::copy::SMALL {
+            self.read_small_into(value);
+        } else {
+            self.read_torn_into(value);
+        }
+    }
+
+    /// Through registers. Apart, so that a debug build has no `T` on the stack where it is not used.
+    #[inline]
+    fn read_small_into<T: FromBytes>(self, value: &mut T) {
+        *value = self.read();
+    }
+
+    /// [`Span::read_into`] where the writer may be writing it: the caller finds out.
+    #[inline(always)]
+    pub fn read_torn_into<T: FromBytes + IntoBytes>(self, value: &mut T) {
+        let (src, bytes) = (self.address::<T>(), value.as_mut_bytes());
+        // SAFETY: C1: `address` checked the range (W1, W5); `value` is private memory, and may hold any bytes.
+        unsafe { crate::copy::copy(bytes.as_mut_ptr(), src, bytes.len()) }
     }
 
     /// [`Span::read`] where the writer may be writing it: the caller finds out.
@@ -101,21 +146,37 @@ impl Span<'_> {
     }
 }
 
-/// Values are copied like any bytes, by what [`Words`] does elsewhere than on x86-64.
 #[cfg(any(loom, ringway_tsan, ringway_portable, not(target_arch = "x86_64")))]
-impl Span<'_> {
+impl<M> Span<'_, M> {
     /// The byte of `words` where a `T` at the front begins.
-    fn byte_of<T>(self) -> usize {
+    fn byte_of<T>(&self) -> usize {
         assert!(size_of::<T>() <= self.count * WORD);
         self.first * WORD
     }
+}
 
+/// Values are copied like any bytes, by what [`Words`] does elsewhere than on x86-64.
+#[cfg(any(loom, ringway_tsan, ringway_portable, not(target_arch = "x86_64")))]
+impl Span<'_> {
     pub fn write<T: IntoBytes + Immutable>(self, value: &T) {
         self.words.write(self.byte_of::<T>(), value.as_bytes());
     }
 
     pub fn write_torn<T: IntoBytes + Immutable>(self, value: &T) {
         self.words.write_words(self.byte_of::<T>(), value.as_bytes());
+    }
+}
+
+#[cfg(any(loom, ringway_tsan, ringway_portable, not(target_arch = "x86_64")))]
+impl<M> Span<'_, M> {
+    pub fn read_into<T: FromBytes + IntoBytes>(self, value: &mut T) {
+        self.words.read_bytes(self.byte_of::<T>(), value.as_mut_bytes());
+    }
+
+    pub fn read_torn_into<T: FromBytes + IntoBytes>(self, value: &mut T) {
+        // SAFETY: W8: `read_words` writes only initialised bytes.
+        let bytes = unsafe { crate::words::uninit(value.as_mut_bytes()) };
+        self.words.read_words(self.byte_of::<T>(), bytes);
     }
 
     pub fn read<T: FromBytes>(self) -> T {
@@ -152,23 +213,23 @@ impl<T: FromBytes> Torn<T> {
 }
 
 /// Spans of one length, [`cell_words`] of a `T`, one after the other: a power of two of them.
-pub(crate) struct Spans<T> {
-    words: Words,
+pub(crate) struct Spans<T, M = Writable> {
+    words: Words<M>,
     /// W6: `words` has `(mask + 1) * LEN` words.
     mask: usize,
     of: PhantomData<fn() -> T>,
 }
 
-impl<T> Clone for Spans<T> {
+impl<T, M> Clone for Spans<T, M> {
     fn clone(&self) -> Self {
         Self { words: self.words.clone(), mask: self.mask, of: PhantomData }
     }
 }
 
-impl<T> Spans<T> {
+impl<T, M: Copy> Spans<T, M> {
     const LEN: usize = cell_words(size_of::<T>(), align_of::<T>()).expect("a type that fits the address space");
 
-    pub fn new(words: Words, count: u64) -> Self {
+    pub fn new(words: Words<M>, count: u64) -> Self {
         let all = usize::try_from(count).ok().and_then(|count| count.checked_mul(Self::LEN));
         assert!(count.is_power_of_two() && all.is_some_and(|all| all <= words.len()));
         Self { words, mask: count as usize - 1, of: PhantomData }
@@ -176,7 +237,7 @@ impl<T> Spans<T> {
 
     /// The span at `index`, counted round and round.
     #[inline(always)]
-    pub fn at(&self, index: u64) -> Span<'_> {
+    pub fn at(&self, index: u64) -> Span<'_, M> {
         // SAFETY: W5: W6.
         unsafe { Span::new(&self.words, (index as usize & self.mask) * Self::LEN, Self::LEN) }
     }

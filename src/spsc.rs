@@ -12,6 +12,43 @@
 //! assert_eq!(rx.recv(), Err(ringway::RecvError::Closed));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Large messages
+//!
+//! [`recv`](Receiver::recv) and its like return the message, which then passes over the stack: twice in a release build, up
+//! to eight times in a debug build. From some 16 KiB on, give them a place instead:
+//! [`recv_into`](Receiver::recv_into), [`RecvRef::read_into`], [`recv_slice`](Receiver::recv_slice) copy straight there.
+//!
+//! ```
+//! use ringway::{spsc, zerocopy::FromZeros};
+//!
+//! type Frame = [u8; 3 << 20];
+//! let channel = spsc::Channel::<Frame>::options().capacity(4).anonymous()?;
+//! let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+//! let mut frame = Frame::new_box_zeroed().expect("memory for a frame");
+//! tx.send(&frame)?;
+//! rx.recv_into(&mut frame)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Steps
+//!
+//! How often each call looks at shared memory, at most, whatever a peer does. A copied message is one look. A call that
+//! waits does so at each look that it takes, and wakes one sleeper at most.
+//!
+//! | call | looks |
+//! |---|---|
+//! | every way to send or receive one message; `is_empty`; a guard's methods | 40 |
+//! | batches | 40 for each message |
+//! | [`Sender::len`] | 40 |
+//! | [`Receiver::len`] | 4 × (log2(capacity) + 4) + 40 |
+//! | [`Channel::sender`] | 4 × (log2(capacity) + 4) + 2 × 1,024 + 200 |
+//! | [`Channel::receiver`] | 200 |
+//! | [`Report::open`](crate::Report::open) | 4 × (log2(capacity) + 4) + 200 |
+//! | [`Channel::snapshot`] | 2 × the words of the ring + 3 × capacity + 4 × (log2(capacity) + 4) + 200 |
+//!
+//! A claim and what asks after the peer (`has_sender`, `is_closed` and their like, `evict_sender`) asks the kernel besides: once
+//! for each of up to 64 looks at a seat that changes under it.
 
 mod receiver;
 mod sender;
@@ -29,12 +66,15 @@ use crate::error::{ClaimError, EvictError};
 use crate::layout::{Kind, RECEIVER, SENDER, slot_words};
 use crate::open_error::{OpenError, Reason, TypeFingerprint};
 use crate::options::{Options, sealed, short_type_name};
+use crate::protocol::head_of;
+use crate::protocol::seat::Claim;
 use crate::protocol::slots::SlotRing;
-use crate::protocol::{head_of, seat};
+use crate::protocol::stamps::Stamps;
+use crate::protocol::wait_word::OWNER;
 use crate::region::Region;
 use crate::region::header::Spec;
 use crate::sync::Ordering::Acquire;
-use crate::sync::fence;
+use crate::sync::{ReadOnly, fence};
 pub use receiver::{Iter, Receiver, RecvRef};
 pub use sender::{SendRef, Sender};
 
@@ -48,7 +88,7 @@ impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
 /// Cheap to clone, and good on both sides of a fork.
 pub struct Channel<T> {
     region: Arc<Region>,
-    ring: SlotRing<T>,
+    ring: Stamps<ReadOnly>,
     spec: Spec,
     carries: PhantomData<fn(T) -> T>,
 }
@@ -88,7 +128,8 @@ impl<T: Message> sealed::Channel for Channel<T> {
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
-        let ring = SlotRing::new(region.control(), region.data(), region.capacity());
+        let (control, data) = (region.control(), region.data());
+        let ring = Stamps { control, data, capacity: region.capacity(), stride: spec.stride };
         Self { region: Arc::new(region), ring, spec, carries: PhantomData }
     }
 
@@ -98,13 +139,14 @@ impl<T: Message> sealed::Channel for Channel<T> {
         let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
         fence(Acquire);
         let head = head_of(&self.ring.control).map_err(corrupt)?;
-        copy.ring.hold_only(head, end.max(head).min(head + self.ring.capacity));
+        let ring = copy.writable().expect("a private copy is writable");
+        ring.hold_only(head, end.max(head).min(head + self.ring.capacity));
         Ok(copy)
     }
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
-        Ok(self.ring.salvage()?)
+        Ok(self.writable().expect("what was read from a file is writable").salvage()?)
     }
 }
 
@@ -170,8 +212,9 @@ impl<T: Message> Channel<T> {
     ///
     /// [`ClaimError::Taken`] names who sits there.
     pub fn sender(&self) -> Result<Sender<T>, ClaimError> {
-        let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, SENDER, |claim| ring.sender_state(claim.word))?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.sender_state(claim.word);
+        let end = Endpoint::claim(&self.region, SENDER, OWNER, state)?;
         Ok(Sender { end, ring, carries: PhantomData })
     }
 
@@ -181,8 +224,9 @@ impl<T: Message> Channel<T> {
     ///
     /// [`ClaimError::Taken`] names who sits there.
     pub fn receiver(&self) -> Result<Receiver<T>, ClaimError> {
-        let ring = self.ring.clone();
-        let end = Endpoint::claim(&self.region, RECEIVER, |claim| ring.receiver_state(claim.word))?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.receiver_state(claim.word);
+        let end = Endpoint::claim(&self.region, RECEIVER, OWNER, state)?;
         Ok(Receiver { end, ring, carries: PhantomData })
     }
 
@@ -196,9 +240,9 @@ impl<T: Message> Channel<T> {
     /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
     /// from it then.
     pub fn evict_sender(&self, timeout: Duration) -> Result<Sender<T>, EvictError> {
-        let ring = self.ring.clone();
-        let state = |claim: seat::Claim| ring.sender_state(claim.word);
-        let end = Endpoint::evict_and_claim(&self.region, SENDER, timeout, state)?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.sender_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, SENDER, OWNER, timeout, state)?;
         Ok(Sender { end, ring, carries: PhantomData })
     }
 
@@ -208,9 +252,9 @@ impl<T: Message> Channel<T> {
     ///
     /// See there.
     pub fn evict_receiver(&self, timeout: Duration) -> Result<Receiver<T>, EvictError> {
-        let ring = self.ring.clone();
-        let state = |claim: seat::Claim| ring.receiver_state(claim.word);
-        let end = Endpoint::evict_and_claim(&self.region, RECEIVER, timeout, state)?;
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let state = |claim: Claim| ring.receiver_state(claim.word);
+        let end = Endpoint::evict_and_claim(&self.region, RECEIVER, OWNER, timeout, state)?;
         Ok(Receiver { end, ring, carries: PhantomData })
     }
 
@@ -224,9 +268,10 @@ impl<T: Message> Channel<T> {
         &self.region
     }
 
-    #[cfg(test)]
-    pub(crate) fn ring(&self) -> &SlotRing<T> {
-        &self.ring
+    /// The ring, for its two ends.
+    pub(crate) fn writable(&self) -> Option<SlotRing<T>> {
+        let (control, data) = self.region.writable()?;
+        Some(SlotRing::new(control, data, self.capacity()))
     }
 
     /// A private copy of the channel as it is now: see [`Options::open_snapshot`].

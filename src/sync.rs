@@ -3,11 +3,77 @@
 //! Under loom every operation first calls [`model::step`], where a model may end the participant that
 //! runs it: from then on nothing it does reaches memory, as after `SIGKILL`.
 
+use core::marker::PhantomData;
+use core::ops::Deref;
+
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
+use core::sync::atomic as raw;
+#[cfg(loom)]
+use model as raw;
+
+#[cfg(not(loom))]
+use core::sync::atomic::compiler_fence;
+pub(crate) use raw::{Ordering, fence};
+
+/// Marks words that may be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Writable {}
+
+/// Marks words of memory that may be mapped read-only: they have no stores, and the only loads that the language
+/// promises there, relaxed ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReadOnly {}
+
+/// An atomic in shared memory. One that is [`Writable`] can do all that an atomic can.
+#[repr(transparent)]
+#[derive(Debug)]
+pub(crate) struct Word<A, M = Writable> {
+    atomic: A,
+    access: PhantomData<fn(M)>,
+}
+
+pub(crate) type AtomicU32<M = Writable> = Word<raw::AtomicU32, M>;
+pub(crate) type AtomicU64<M = Writable> = Word<raw::AtomicU64, M>;
+
+impl<A> Deref for Word<A> {
+    type Target = A;
+
+    #[inline(always)]
+    fn deref(&self) -> &A {
+        &self.atomic
+    }
+}
+
+impl<M> AtomicU64<M> {
+    /// Orders nothing.
+    #[inline(always)]
+    pub fn relaxed(&self) -> u64 {
+        self.atomic.load(Ordering::Relaxed)
+    }
+
+    /// What an acquire load does, but good for read-only memory (see "Atomic accesses to read-only memory" in
+    /// [`core::sync::atomic`]). On x86-64, the fence is no instruction.
+    #[inline(always)]
+    pub fn acquire(&self) -> u64 {
+        let value = self.relaxed();
+        fence(Ordering::Acquire);
+        value
+    }
+}
 
 #[cfg(loom)]
-pub(crate) use model::{AtomicU32, AtomicU64, Ordering, fence};
+impl AtomicU64 {
+    pub fn new(value: u64) -> Self {
+        Self { atomic: raw::AtomicU64::new(value), access: PhantomData }
+    }
+}
+
+#[cfg(loom)]
+impl AtomicU32 {
+    pub fn new(value: u32) -> Self {
+        Self { atomic: raw::AtomicU32::new(value), access: PhantomData }
+    }
+}
 
 /// The cheap half of the pair whose dear half is `membarrier`: keeps the compiler from moving the
 /// wake-up check before the publication. The processor is kept from it by the sleeper's

@@ -125,6 +125,18 @@ impl Receiver {
         self.take_into(len, buffer).map_err(TryRecvError::Refused)
     }
 
+    /// Receives the next record into the front of `buffer`, waiting for one for at most `timeout`, and returns its
+    /// length.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv_into`](Self::recv_into).
+    pub fn recv_into_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvTimeoutError> {
+        let found = self.ring.message(&self.end.state);
+        let len = found.map_or_else(|| self.wait(Patience::lasting(timeout)), Ok)?;
+        self.take_into(len, buffer).map_err(RecvTimeoutError::Refused)
+    }
+
     /// Takes the record that is there, of `len` bytes.
     #[inline(always)]
     fn take_into(&mut self, len: usize, buffer: &mut [u8]) -> Result<usize, RecvError> {
@@ -138,8 +150,9 @@ impl Receiver {
 
     #[inline(always)]
     fn consume(&mut self, len: usize) {
+        let control = &*self.ring.control;
         self.ring.consume(&mut self.end.state, len);
-        after_consume(&self.ring.control, self.end.fences);
+        after_consume(control, self.end.fences);
     }
 
     /// Receives records, back to back, into `buffer`, waiting until there is one, as long as they fit and
@@ -234,14 +247,14 @@ impl Receiver {
         Iter { receiver: self }
     }
 
-    /// Records sent and not yet received. Walks them.
+    /// Records sent and not yet received.
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
 
     /// Whether there is no record now.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.ring.is_empty(&self.end.state)
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).

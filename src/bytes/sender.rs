@@ -110,8 +110,9 @@ impl Sender {
 
     #[inline(always)]
     fn publish(&mut self, len: usize) {
+        let control = &*self.ring.control;
         self.ring.publish(&mut self.end.state, len);
-        after_publish(&self.ring.control, &mut self.end.state, self.end.fences);
+        after_publish(control, &mut self.end.state, self.end.fences);
     }
 
     /// Sends as many of `records` as there is room for, waiting until there is room for the first, and
@@ -182,14 +183,14 @@ impl Sender {
         SendRef { at: self.ring.payload(&self.end.state), len, sender: self }
     }
 
-    /// Records sent and not yet received. Walks them.
+    /// Records sent and not yet received.
     pub fn len(&self) -> u64 {
-        self.ring.len_for_sender()
+        self.ring.len_for_sender(&self.end.state)
     }
 
     /// Whether everything sent was received.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.ring.is_drained(&self.end.state)
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).
@@ -266,7 +267,7 @@ impl SendRef<'_> {
     /// write there: use it for volatile or atomic accesses, and only while this record is held, in the
     /// process that holds it.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.sender.ring.data.address(self.at, self.len)
+        self.sender.ring.data.address_mut(self.at, self.len)
     }
 
     /// Publishes the record.

@@ -135,7 +135,7 @@ mod world {
     use crossbeam_utils::CachePadded;
 
     use super::{Cells, RecordRing, SlotRing};
-    use crate::layout::{Control, FIRST, HeadLine, Seat, SentLine, cell_words, slot_words};
+    use crate::layout::{Checkpoint, Control, FIRST, HeadLine, Seat, SentLine, cell_words, slot_words};
     use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
     use crate::words::{View, Words};
 
@@ -168,8 +168,17 @@ mod world {
                 head: AtomicU64::new(FIRST),
                 told: AtomicU64::new(0),
                 handed: AtomicU64::new(0),
+                tally: AtomicU64::new(0),
             }),
-            sent: CachePadded::new(SentLine { latest: AtomicU64::new(0), batch: AtomicU64::new(0) }),
+            sent: CachePadded::new(SentLine {
+                latest: AtomicU64::new(0),
+                batch: AtomicU64::new(0),
+                turn: AtomicU64::new(0),
+                checkpoints: std::array::from_fn(|_| Checkpoint {
+                    position: AtomicU64::new(0),
+                    records: AtomicU64::new(0),
+                }),
+            }),
             data_wait: CachePadded::new(AtomicU32::new(0)),
             space_wait: CachePadded::new(AtomicU32::new(0)),
             flags: CachePadded::new(AtomicU64::new(0)),
@@ -239,7 +248,8 @@ mod world {
             queues.of.iter().for_each(|(_, queue)| queue.notify_all());
         }
 
-        pub(crate) fn wake(word: &AtomicU32) {
+        /// All of them: no model has more than are woken at once.
+        pub(crate) fn wake(word: &AtomicU32, _: u32) {
             let mut queues = QUEUES.lock().unwrap();
             queue_of(&mut queues, word).notify_all();
         }
@@ -278,16 +288,16 @@ mod world {
     }
 
     pub(crate) fn slot_ring(capacity: u64) -> SlotRing<[u64; 2]> {
-        spsc::Channel::<[u64; 2]>::options().capacity(capacity).anonymous().unwrap().ring().clone()
+        spsc::Channel::<[u64; 2]>::options().capacity(capacity).anonymous().unwrap().writable().unwrap()
     }
 
     /// A mirrored ring has whole pages, so it has more words here than were asked for.
     pub(crate) fn record_ring(words: u64) -> RecordRing {
-        bytes::Channel::options().capacity_bytes(words * 8).anonymous().unwrap().ring().clone()
+        bytes::Channel::options().capacity_bytes(words * 8).anonymous().unwrap().writable().unwrap()
     }
 
     pub(crate) fn cells(cells: u64) -> Cells<[u64; 2]> {
-        let made = seqlock::Channel::<[u64; 2]>::options().anonymous().unwrap().cells().clone();
+        let made = seqlock::Channel::<[u64; 2]>::options().anonymous().unwrap().writable().unwrap();
         Cells { data: made.data.fewer(cells), ..made }
     }
 }

@@ -1,6 +1,7 @@
 //! The record ring: publication (B1), reuse (B2), framing across the end, forged headers.
 
 use super::*;
+use crate::protocol::counts::{Count, FIRST_OF_ALL};
 
 /// Eight bytes for each word, of which none is like another record's.
 fn record(n: u8, words: usize) -> Vec<u8> {
@@ -103,5 +104,49 @@ fn records_forged_header() {
         assert_eq!(ring.model_recv(&mut r), Err(Stop::Blocked));
         sender.join().unwrap();
         assert_eq!(ring.model_recv(&mut r), Err(Stop::Blocked));
+    });
+}
+
+/// Of records of two words, as all are that are sent here: as many as the position says.
+fn assert_count(count: Count) {
+    assert_eq!(count.position - 1, 2 * count.records, "{count:?}");
+}
+
+/// B2: whoever knows a head knows how many records were consumed, and how many before the next.
+#[test]
+fn records_tally() {
+    explore(|| {
+        let ring = record_ring(8);
+        let mut s = ring.model_sender();
+        (1..=2).for_each(|n| ring.model_send(&mut s, &record(n, 1)).unwrap());
+        let mut r = ring.model_receiver();
+        let receiving = ring.clone();
+        let receiver = thread::spawn(move || {
+            (1..=2).for_each(|n| assert_eq!(receiving.model_recv(&mut r).unwrap(), record(n, 1)));
+        });
+        let consumed = ring.consumed().unwrap();
+        assert!(consumed.position <= 5);
+        assert_count(consumed);
+        receiver.join().unwrap();
+        assert_eq!((ring.consumed().unwrap().records, ring.len_for_sender(&s)), (2, 0));
+    });
+}
+
+/// B3, B4: what is counted from a checkpoint is right, whatever the sender does meanwhile.
+#[test]
+fn records_checkpoint() {
+    explore(|| {
+        let ring = record_ring(8);
+        let mut s = ring.model_sender();
+        let sending = ring.clone();
+        let sender = thread::spawn(move || {
+            // Under loom, a checkpoint before the second, and one before the third. As a batch: no fence in between.
+            (1..=3).for_each(|n| sending.model_commit(&mut s, &record(n, 1)).unwrap());
+        });
+        let published = ring.published(FIRST_OF_ALL).unwrap();
+        assert_eq!(published.stopped_by, None);
+        assert_count(published.end);
+        sender.join().unwrap();
+        assert_eq!(ring.published(FIRST_OF_ALL).unwrap().end.records, 3);
     });
 }

@@ -20,8 +20,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> bool {
     result < 0 && nix::errno::Errno::last() == nix::errno::Errno::ETIMEDOUT
 }
 
-/// Wakes everyone who sleeps on `word`.
-pub(crate) fn wake(word: &AtomicU32) {
+/// Wakes up to `most` of those who sleep on `word`.
+pub(crate) fn wake(word: &AtomicU32, most: u32) {
     // SAFETY: the word is a live atomic; the kernel uses only its address.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, most) };
 }

@@ -48,6 +48,9 @@ pub(crate) struct Shape {
     pub mirror: usize,
 }
 
+/// The mapping of a region that nobody else can find yet, and that may be written: the only one that takes a header.
+pub(crate) struct Unshared(Mapping);
+
 /// A mapped region. Unmapped on drop.
 pub(crate) struct Mapping {
     reserved: NonNull<u8>,
@@ -64,6 +67,28 @@ unsafe impl Sync for Mapping {}
 
 fn non_zero(len: usize) -> Result<NonZeroUsize, OsError> {
     NonZeroUsize::new(len).ok_or_else(|| OsError::new("mmap", Errno::EINVAL))
+}
+
+impl Unshared {
+    /// Maps memory in which a region is to be made.
+    pub fn new(source: Source<'_>, shape: Shape) -> Result<Self, OsError> {
+        Ok(Self(Mapping::new(source, shape, Access::Shared)?))
+    }
+
+    /// Faults in every page.
+    pub fn prefault(&self) -> Result<(), OsError> {
+        self.0.prefault()
+    }
+
+    /// Writes the region's header, which from then on is only read.
+    pub fn with_header(self, header: &[u8]) -> Result<Mapping, OsError> {
+        let Self(mapping) = self;
+        assert!(header.len() <= mapping.shape.page);
+        // SAFETY: M3: the page is mapped writable until `protect_header`, and no reference to it exists.
+        unsafe { core::ptr::copy_nonoverlapping(header.as_ptr(), mapping.base.as_ptr(), header.len()) };
+        mapping.protect_header()?;
+        Ok(mapping)
+    }
 }
 
 impl Mapping {
@@ -154,13 +179,6 @@ impl Mapping {
 
     pub fn access(&self) -> Access {
         self.access
-    }
-
-    /// Writes the header of a region that nobody else can find yet.
-    pub fn write_header(&self, header: &[u8]) {
-        assert!(header.len() <= self.shape.page && self.access == Access::Shared);
-        // SAFETY: M3: the page is mapped writable until `protect_header`, and no reference to it exists.
-        unsafe { core::ptr::copy_nonoverlapping(header.as_ptr(), self.base.as_ptr(), header.len()) }
     }
 
     /// Makes the header's page read-only in this process: a stray store faults instead of corrupting.

@@ -14,17 +14,19 @@
 //! | pair | release | acquire | model that fails without it |
 //! |---|---|---|---|
 //! | C1 | [`Cells::write`] stores `latest` | [`Cells::read`] loads it: that version's payload is whole | `cell_publication` |
+//! | C3 | [`Cells::write`] stores the mark | [`Cells::read_with`] loads it, before it looks at `latest` again: who sees a cell being written again sees that another version is the latest | `cell_tearing` |
 //! | C2 | fence between the mark and the payload | fence between the copy and the mark: a copy that saw a byte of a later version sees its mark | `cell_tearing` |
 //!
 //! What can never happen: a reader that waits for a writer; a value that is part one version, part
 //! another.
 
-use super::{State, Stop, wait_word};
+use super::wait_word::{self, READERS};
+use super::{State, Stop};
 use crate::error::Fault;
 use crate::layout::{Control, POSITION_LIMIT, WORD};
-use crate::span::{Spans, Torn};
+use crate::span::{Span, Spans, Torn};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{fence, light_barrier};
+use crate::sync::{Writable, fence, light_barrier};
 use crate::words::{View, Words};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -36,12 +38,12 @@ const TRIED_BYTES: usize = 1 << 26;
 const TRIED_BYTES: usize = 3 * 24;
 
 /// The shared cells and their private geometry.
-pub(crate) struct Cells<T> {
-    pub control: View<Control>,
-    pub data: Spans<T>,
+pub(crate) struct Cells<T, M = Writable> {
+    pub control: View<Control<M>>,
+    pub data: Spans<T, M>,
 }
 
-impl<T> Clone for Cells<T> {
+impl<T, M> Clone for Cells<T, M> {
     fn clone(&self) -> Self {
         Self { control: self.control.clone(), data: self.data.clone() }
     }
@@ -56,35 +58,18 @@ pub(crate) enum Unread {
     Garbage(u64),
 }
 
-/// What a reader found in the cell of what it took for the newest version.
-struct Look<T> {
-    value: Torn<T>,
-    version: u64,
-    mark: u64,
-}
-
-impl<T> Look<T> {
-    /// Whether the value is all of that version.
-    #[inline(always)]
-    fn is_whole(&self) -> bool {
-        self.version < POSITION_LIMIT && self.mark == self.version
-    }
-}
-
 /// The version of the newest whole value, if it is one that can be.
-pub(crate) fn version(control: &Control) -> Result<u64, Stop> {
-    let version = control.sent.latest.load(Acquire); // C1
-    if version < POSITION_LIMIT { Ok(version) } else { Err(State::new(1, 0, 0, 0).poison(Fault::Version, version)) }
+pub(crate) fn version<M>(control: &Control<M>) -> Result<u64, Stop> {
+    let version = control.sent.latest.acquire(); // C1
+    if version < POSITION_LIMIT { Ok(version) } else { Err(Stop::corrupt(Fault::Version, version, 0)) }
+}
+
+/// Where the mark lies in a cell, in words.
+const fn mark_of<T>() -> usize {
+    size_of::<T>().div_ceil(WORD)
 }
 
 impl<T: FromBytes + IntoBytes + Immutable> Cells<T> {
-    /// Where the mark lies in a cell, in words.
-    const MARK: usize = size_of::<T>().div_ceil(WORD);
-
-    pub fn new(control: View<Control>, data: Words, cells: u64) -> Self {
-        Self { control, data: Spans::new(data, cells) }
-    }
-
     /// The state of a writer that just took its seat: it goes on from the newest whole value.
     pub fn writer_state(&self, holder: u64) -> Result<State, Stop> {
         let version = version(&self.control)?;
@@ -99,78 +84,98 @@ impl<T: FromBytes + IntoBytes + Immutable> Cells<T> {
         }
         let version = s.pos + 1;
         let cell = self.data.at(version);
-        cell.word(Self::MARK).store(version, Relaxed);
+        cell.word(mark_of::<T>()).store(version, Release); // C3
         fence(Release); // C2
         cell.write_torn(value);
         self.control.sent.latest.store(version, Release); // C1
         s.pos = version;
         light_barrier(fences);
         if !wait_word::awake(self.control.data_wait.load(Relaxed)) {
-            wait_word::wake(&self.control.data_wait);
+            wait_word::wake(&self.control.data_wait, READERS);
         }
         Ok(())
     }
 
-    /// Makes fresh cells hold `value` as `version`.
-    pub fn hold_only(&self, version: u64, value: &T) {
-        let cell = self.data.at(version);
-        cell.write_torn(value);
-        cell.word(Self::MARK).store(version, Relaxed);
+    /// Makes fresh cells, as many, hold the newest whole value of others.
+    pub fn hold_only<M: Copy>(&self, others: &Cells<T, M>) -> Result<(), Unread> {
+        let version = others.read_with(|cell, version| self.data.at(version).copy_from(cell))?;
+        // Under way, the mark may have been a later one's.
+        self.data.at(version).word(mark_of::<T>()).store(version, Relaxed);
         self.control.sent.latest.store(version, Relaxed);
+        Ok(())
     }
 
     /// Makes cells that were read from a file hold the newest value that is whole in them. A cell's mark changes before
     /// its payload and lies behind it: a copy that reads a payload in part reads another mark.
     pub fn salvage(&self) -> Result<(), Stop> {
         let latest = version(&self.control)?;
-        let is_whole = |version: &u64| self.data.at(*version).word(Self::MARK).load(Relaxed) == *version;
+        let is_whole = |version: &u64| self.data.at(*version).word(mark_of::<T>()).load(Relaxed) == *version;
         let oldest = latest.saturating_sub(self.data.count() - 1);
         let whole = (oldest..=latest).rev().find(is_whole).ok_or(Stop::Blocked)?;
         self.control.sent.latest.store(whole, Relaxed);
         Ok(())
     }
+}
+
+impl<T: FromBytes + IntoBytes + Immutable, M: Copy> Cells<T, M> {
+    pub fn new(control: View<Control<M>>, data: Words<M>, cells: u64) -> Self {
+        Self { control, data: Spans::new(data, cells) }
+    }
 
     /// The newest whole value and its version; version 0 is all zeroes, and not yet written.
     #[inline(always)]
     pub fn read(&self) -> Result<(T, u64), Unread> {
-        let mut look = self.look();
-        if !look.is_whole() {
-            // Of its own, so that the compiler may keep the first in registers.
-            let mut again = look;
-            self.look_again(&mut again)?;
-            look = again;
-        }
-        Ok((look.value.believe(), look.version))
-    }
-
-    #[inline(always)]
-    fn look(&self) -> Look<T> {
-        let version = self.control.sent.latest.load(Acquire); // C1
+        let version = self.control.sent.latest.acquire(); // C1
         // Whatever it is, there is a cell for it.
         let cell = self.data.at(version);
         let value = cell.read_torn();
         fence(Acquire); // C2
-        let mark = cell.word(Self::MARK).load(Relaxed);
-        Look { value, version, mark }
+        let mark = cell.word(mark_of::<T>()).relaxed();
+        if version < POSITION_LIMIT && mark == version {
+            return Ok((value.believe(), version));
+        }
+        // Of its own, so that the compiler may keep the first in registers.
+        let mut again = value;
+        let version = self.read_again(&mut again)?;
+        Ok((again.believe(), version))
     }
 
-    /// Looks until there is a whole value.
     #[cold]
     #[inline(never)]
-    fn look_again(&self, look: &mut Look<T>) -> Result<(), Unread> {
+    fn read_again(&self, value: &mut Torn<T>) -> Result<u64, Unread> {
+        self.read_with(|cell, _| *value = cell.read_torn())
+    }
+
+    /// [`Cells::read`] straight into `place`, whose old value is not dropped. Without a whole value, it is left with parts
+    /// of others.
+    pub fn read_into(&self, place: &mut T) -> Result<u64, Unread> {
+        self.read_with(|cell, _| cell.read_torn_into(place))
+    }
+
+    /// Copies a cell, by `copy`, which is told its version, until what it copied is a whole value.
+    #[inline(always)]
+    fn read_with(&self, mut copy: impl FnMut(Span<'_, M>, u64)) -> Result<u64, Unread> {
+        let latest = &self.control.sent.latest;
         let tries = (TRIED_BYTES / size_of::<T>()).clamp(3, 1 << 20) as u32;
-        for _ in 1..tries {
-            if look.version >= POSITION_LIMIT {
-                return Err(Unread::Garbage(look.version));
+        let mut version = latest.acquire(); // C1
+        for _ in 0..tries {
+            if version >= POSITION_LIMIT {
+                return Err(Unread::Garbage(version));
             }
-            if look.mark < look.version {
-                return Err(Unread::Garbage(look.mark));
+            let cell = self.data.at(version);
+            copy(cell, version);
+            fence(Acquire); // C2
+            let mark = cell.word(mark_of::<T>()).acquire(); // C3
+            if mark == version {
+                return Ok(version);
             }
+            let newer = latest.acquire(); // C1
+            if newer == version || mark < version {
+                // Who begins to write a cell again has made another version the latest.
+                return Err(Unread::Garbage(mark));
+            }
+            version = newer;
             core::hint::spin_loop();
-            *look = self.look();
-            if look.is_whole() {
-                return Ok(());
-            }
         }
         Err(Unread::Overtaken(tries))
     }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod cell;
+pub(crate) mod counts;
 pub(crate) mod mark;
 pub(crate) mod records;
 pub(crate) mod seat;
@@ -18,9 +19,10 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::error::{Corrupt, Fault};
 use crate::layout::{Control, FIRST, POSITION_LIMIT, RECEIVER, SENDER};
-use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::Ordering::Relaxed;
 use crate::sync::light_barrier;
 use seat::End;
+use wait_word::OWNER;
 
 /// Why an operation did not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,13 @@ pub(crate) enum Stop {
     FileLost,
     /// The region holds what no peer that follows the protocol can have written.
     Corrupt(Corrupt),
+}
+
+impl Stop {
+    #[cold]
+    fn corrupt(fault: Fault, found: u64, position: u64) -> Self {
+        Stop::Corrupt(Corrupt { fault, found, position })
+    }
 }
 
 /// Glances up to `times`, until one succeeds.
@@ -74,6 +83,11 @@ pub(crate) struct State {
     pub handed: u64,
     /// Receiver of slots: the position it waited at last.
     waited: u64,
+    /// Sender of records: how many were published. Receiver of records: its tally (see [`counts`]).
+    count: u64,
+    /// Sender of records: the position of its last checkpoint, and that one's turn.
+    noted: u64,
+    turn: u64,
     /// What was found to be wrong: [`Fault`] as a number, 0 = nothing.
     fault: u64,
     found: u64,
@@ -146,9 +160,9 @@ impl State {
 }
 
 /// The position of the first message that was not consumed, if the region says one that can be.
-pub(crate) fn head_of(control: &Control) -> Result<u64, Stop> {
-    let head = control.consumed.head.load(Acquire);
-    if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(State::new_zeroed().poison(Fault::Head, head)) }
+pub(crate) fn head_of<M>(control: &Control<M>) -> Result<u64, Stop> {
+    let head = control.consumed.head.acquire(); // A2, B2
+    if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(Stop::corrupt(Fault::Head, head, 0)) }
 }
 
 /// A receiver's private state after it took its seat, but for where it goes on.
@@ -195,7 +209,7 @@ pub(crate) fn after_publish(control: &Control, s: &mut State, fences: bool) {
 /// Wakes it if it sleeps. If it left, the next message must look who sits there.
 #[cold]
 fn receiver_not_awake(control: &Control, s: &mut State) {
-    wait_word::wake(&control.data_wait);
+    wait_word::wake(&control.data_wait, OWNER);
     s.limit = s.pos;
 }
 
@@ -204,6 +218,6 @@ fn receiver_not_awake(control: &Control, s: &mut State) {
 pub(crate) fn after_consume(control: &Control, fences: bool) {
     light_barrier(fences);
     if !wait_word::awake(control.space_wait.load(Relaxed)) {
-        wait_word::wake(&control.space_wait);
+        wait_word::wake(&control.space_wait, OWNER);
     }
 }

@@ -10,6 +10,8 @@
 //! The data area is mapped twice in a row, so a record that crosses the end is contiguous and the
 //! protocol knows no padding.
 //!
+//! How many records there are, [`super::counts`] says.
+//!
 //! # Ordering
 //!
 //! | pair | release | acquire | model that fails without it |
@@ -20,11 +22,13 @@
 //! What can never happen: a header that the sender did not write as one; a length that was checked
 //! and is then read again.
 
+use super::counts::{WALK, tally_after};
 use super::seat::End;
-use super::{State, Stop, glance, head_of, mark, receiver_baseline, receiver_begins, seat};
+use super::{State, Stop, glance, mark, seat};
 use crate::error::Fault;
 use crate::layout::{Control, FIRST, RECEIVER, SENDER, WORD};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::Writable;
 use crate::words::{View, Words};
 
 /// Payloads up to this many bytes are written from their end to their front (see [`RecordRing::write`]).
@@ -36,10 +40,10 @@ const LEN: u64 = (1 << LEN_BITS) - 1;
 
 /// The shared ring and its private geometry.
 #[derive(Clone)]
-pub(crate) struct RecordRing {
-    pub control: View<Control>,
+pub(crate) struct RecordRing<M = Writable> {
+    pub control: View<Control<M>>,
     /// The data area and its mirror.
-    pub data: Words,
+    pub data: Words<M>,
     /// Words, the mirror not counted.
     pub capacity: u64,
     /// The longest record it takes, in bytes.
@@ -48,13 +52,13 @@ pub(crate) struct RecordRing {
 
 /// Words a record takes.
 #[inline(always)]
-fn words_of(len: usize) -> u64 {
-    1 + len.div_ceil(WORD) as u64
+pub(super) fn words_of(len: usize) -> u64 {
+    1 + (len + WORD - 1) as u64 / WORD as u64
 }
 
 /// What the header of a record at `pos` holds besides the length.
 #[inline(always)]
-fn tag_of(pos: u64) -> u64 {
+pub(super) fn tag_of(pos: u64) -> u64 {
     pos << LEN_BITS & (u64::MAX >> 1)
 }
 
@@ -73,8 +77,8 @@ pub(crate) struct Walk {
     pub stopped_by: Option<u64>,
 }
 
-impl RecordRing {
-    pub fn new(control: View<Control>, data: Words, capacity: u64) -> Self {
+impl<M: Copy> RecordRing<M> {
+    pub fn new(control: View<Control<M>>, data: Words<M>, capacity: u64) -> Self {
         Self { control, data, capacity, most: Self::max_len(capacity) }
     }
 
@@ -84,17 +88,8 @@ impl RecordRing {
         (capacity.saturating_sub(2) * WORD as u64).min(LEN - 1) as usize
     }
 
-    fn offset_of(&self, pos: u64) -> u64 {
+    pub(super) fn offset_of(&self, pos: u64) -> u64 {
         (pos - FIRST) % self.capacity
-    }
-
-    #[inline(always)]
-    fn step(&self, s: &mut State, words: u64) {
-        s.pos += words;
-        s.offset += words;
-        if s.offset >= self.capacity {
-            s.offset -= self.capacity;
-        }
     }
 
     /// The length in a header, without its mark, of the record at `pos`: `None` if it is none such.
@@ -106,97 +101,42 @@ impl RecordRing {
     }
 
     /// [`len_in`](Self::len_in), where `Ok(None)` is a record that is not published.
-    fn decode(&self, header: u64, pos: u64) -> Result<Option<usize>, Fault> {
+    pub(super) fn decode(&self, header: u64, pos: u64) -> Result<Option<usize>, Fault> {
         if header == 0 { Ok(None) } else { self.len_in(header, pos).map(Some).ok_or(Fault::RecordHeader) }
     }
 
-    /// The state of a sender that just took its seat: it goes on where the last committed record ends.
-    pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
-        let head = head_of(&self.control)?;
-        let walk = self.walk(head);
-        match walk.stopped_by {
-            Some(found) => Err(s.poison(Fault::RecordHeader, found)),
-            None => Ok(s.go_on(walk.end, self.offset_of(walk.end)).bring_news(&self.control, tag_of(walk.end))),
-        }
+    /// The length of the published record at `pos`, if there is one.
+    pub(super) fn record_at(&self, pos: u64) -> Option<usize> {
+        let header = self.data.word(self.offset_of(pos) as usize).acquire(); // B1
+        self.len_in(mark::unmarked(header, tag_of(pos)), pos)
     }
 
-    /// The state of a receiver that just took its seat: it goes on at the first unconsumed record.
-    pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let s = receiver_begins(&self.control, holder);
-        let pos = head_of(&self.control)?;
-        Ok(s.go_on(pos, self.offset_of(pos)))
-    }
-
-    /// Walks the published records from `head` on. In a ring in use, the walk may come to one that was
-    /// overwritten.
-    pub fn walk(&self, head: u64) -> Walk {
-        let mut walk = Walk { end: head, records: 0, stopped_by: None };
-        while walk.end - head < self.capacity {
-            let header = self.data.word(self.offset_of(walk.end) as usize).load(Acquire); // B1
+    /// Walks the published records that begin within `words` words from `from` on, where one begins: looks at so many
+    /// headers and one more, at most. In a ring in use, the walk may come to one that was overwritten.
+    pub fn walk(&self, from: u64, words: u64) -> Walk {
+        let mut walk = Walk { end: from, records: 0, stopped_by: None };
+        loop {
+            let header = self.data.word(self.offset_of(walk.end) as usize).acquire(); // B1, B4
             match self.decode(mark::unmarked(header, tag_of(walk.end)), walk.end) {
                 Ok(None) => return walk,
-                Ok(Some(len)) => {
+                Ok(Some(len)) if walk.end - from < words => {
                     walk.end += words_of(len);
                     walk.records += 1;
                 }
-                Err(_) => return Walk { stopped_by: Some(header), ..walk },
+                _ => return Walk { stopped_by: Some(header), ..walk },
             }
         }
-        // A sender leaves a word free.
-        Walk { stopped_by: Some(walk.end), ..walk }
     }
+}
 
-    /// The first position that was not consumed, and the walk from there: of a ring that may be in use.
-    pub fn extent(&self) -> Result<(u64, Walk), Stop> {
-        let mut last = None;
-        for _ in 0..64 {
-            let head = head_of(&self.control)?;
-            let walk = self.walk(head);
-            match walk.stopped_by {
-                None => return Ok((head, walk)),
-                // Unless the receiver went on meanwhile, and the sender behind it.
-                Some(found) if head_of(&self.control)? == head => {
-                    return Err(State::new(1, head, 0, 0).poison(Fault::RecordHeader, found));
-                }
-                Some(_) => last = Some((head, walk)),
-            }
+impl RecordRing {
+    #[inline(always)]
+    fn step(&self, s: &mut State, words: u64) {
+        s.pos += words;
+        s.offset += words;
+        if s.offset >= self.capacity {
+            s.offset -= self.capacity;
         }
-        last.ok_or(Stop::Blocked)
-    }
-
-    /// Makes a copy of a ring, taken while it was in use, one that holds the records from `head` to `end`:
-    /// those that lay in it all the while. False: `end` is not where a record ends.
-    pub fn hold_only(&self, head: u64, end: u64) -> bool {
-        self.data.word(self.offset_of(end) as usize).store(0, Relaxed);
-        self.control.consumed.head.store(head, Relaxed);
-        let walk = self.walk(head);
-        walk.end == end && walk.stopped_by.is_none()
-    }
-
-    /// Makes a ring that was read from a file hold what is whole in it: the records up to the first that was not
-    /// published. Where something else stands there, others wrote while the file was copied; then the record before it
-    /// may be part another one, and is left out too.
-    pub fn salvage(&self) -> Result<(), Stop> {
-        let head = head_of(&self.control)?;
-        let (mut end, mut last) = (head, head);
-        loop {
-            let header = self.data.word(self.offset_of(end) as usize).load(Relaxed);
-            match self.decode(mark::unmarked(header, tag_of(end)), end) {
-                Ok(None) => break,
-                // A sender leaves a word free.
-                Ok(Some(len)) if end + words_of(len) - head < self.capacity => {
-                    last = end;
-                    end += words_of(len);
-                }
-                _ => {
-                    end = last;
-                    break;
-                }
-            }
-        }
-        self.hold_only(head, end);
-        Ok(())
     }
 
     /// The byte at which the payload of the next record begins.
@@ -233,7 +173,9 @@ impl RecordRing {
         if head < FIRST || head > s.pos || s.pos - head >= self.capacity {
             return Err(s.poison(Fault::Head, head));
         }
-        let limit = head + self.capacity;
+        self.note(s);
+        // A record may be longer than the way between two checkpoints; then it is all that lies there.
+        let limit = (head + self.capacity).min(s.noted + WALK.max(words_of(len) + 1));
         s.limit = limit;
         if s.mark != 0 {
             s.mark_only_first();
@@ -269,14 +211,15 @@ impl RecordRing {
     /// Publishes the record that was reserved and written.
     #[inline(always)]
     pub fn publish(&self, s: &mut State, len: usize) {
-        self.zero_next(s, len);
-        self.data.word(s.offset as usize).store(header_of(s.pos, len) ^ s.mark, Release); // B1
-        self.step(s, words_of(len));
-    }
-
-    #[inline(always)]
-    fn zero_next(&self, s: &State, len: usize) {
-        self.data.word((s.offset + words_of(len)) as usize).store(0, Relaxed);
+        // All is read before it is stored, which the compiler takes to change any memory.
+        let words = words_of(len);
+        let header = header_of(s.pos, len) ^ s.mark;
+        let record = self.data.span(s.offset as usize, words as usize + 1);
+        // The next header.
+        record.word(words as usize).store(0, Relaxed);
+        record.word(0).store(header, Release); // B1
+        self.step(s, words);
+        s.count += 1;
     }
 
     /// The length of the next record, if it is there with no news of a death before it: its payload may then be read.
@@ -320,17 +263,21 @@ impl RecordRing {
     /// Gives the words of the record that [`RecordRing::peek`] found back to the sender.
     #[inline(always)]
     pub fn consume(&self, s: &mut State, len: usize) {
-        self.step(s, words_of(len));
-        self.control.consumed.head.store(s.pos, Release); // B2
+        let (words, consumed) = (words_of(len), &self.control.consumed);
+        self.step(s, words);
+        let (pos, tally) = (s.pos, tally_after(s.count, words));
+        s.count = tally;
+        consumed.tally.store(tally, Relaxed);
+        consumed.head.store(pos, Release); // B2
     }
 
-    /// Records published and not consumed, as the sender sees it.
-    pub fn len_for_sender(&self) -> u64 {
-        head_of(&self.control).map_or(0, |head| self.walk(head).records)
+    /// Whether every record was consumed, as the sender sees it.
+    pub fn is_drained(&self, s: &State) -> bool {
+        self.control.consumed.head.load(Relaxed) >= s.pos
     }
 
-    /// Records published and not consumed, as the receiver sees it.
-    pub fn len_for_receiver(&self, s: &State) -> u64 {
-        if s.pos < FIRST { 0 } else { self.walk(s.pos).records }
+    /// Whether there is no record, as the receiver sees it.
+    pub fn is_empty(&self, s: &State) -> bool {
+        s.pos < FIRST || self.record_at(s.pos).is_none()
     }
 }

@@ -119,8 +119,8 @@ pub(crate) fn trial_byte(thread: u32, identity: u32, trial: u64) -> u64 {
 }
 
 /// The full generation of a seat whose holder word is `word`; `None` if the two words contradict.
-fn full_generation(seat: &Seat, word: u64) -> Option<u64> {
-    let known = seat.generation.load(Acquire); // P3
+fn full_generation<M>(seat: &Seat<M>, word: u64) -> Option<u64> {
+    let known = seat.generation.acquire(); // P3
     if known >= POSITION_LIMIT {
         return None;
     }
@@ -169,12 +169,12 @@ pub(crate) fn claim<E>(
 
 /// Whether a holder that is gone died in the seat: it could have left it before it ended, but nothing changes the
 /// word of the dead except a claim.
-fn still_names(seat: &Seat, word: u64) -> bool {
-    seat.holder.load(Relaxed) == word
+fn still_names<M>(seat: &Seat<M>, word: u64) -> bool {
+    seat.holder.relaxed() == word
 }
 
 /// The generation of a holder that died, which is asked of the kernel.
-pub(crate) fn dead_holder(seat: &Seat, gone: impl FnOnce(u64) -> bool) -> Option<u64> {
+pub(crate) fn dead_holder<M>(seat: &Seat<M>, gone: impl FnOnce(u64) -> bool) -> Option<u64> {
     let Ok(Status { holder: Some(_), generation, word }) = status(seat) else { return None };
     (gone(word) && still_names(seat, word)).then_some(generation)
 }
@@ -191,7 +191,7 @@ pub(crate) fn release(seat: &Seat, word: u64) {
 }
 
 /// Makes the seat of a private copy that of the original, with nobody on it.
-pub(crate) fn copy_vacant(from: &Seat, to: &Seat) {
+pub(crate) fn copy_vacant<M>(from: &Seat<M>, to: &Seat) {
     // A seat that contradicts itself is copied as one that nobody ever took.
     let generation = status(from).map_or(0, |status| status.generation);
     to.generation.store(generation, Relaxed);
@@ -200,10 +200,10 @@ pub(crate) fn copy_vacant(from: &Seat, to: &Seat) {
 
 /// Who sits there, dead or alive, and how often the seat was taken. `Err`: the seat's words contradict each
 /// other.
-pub(crate) fn status(seat: &Seat) -> Result<Status, u64> {
+pub(crate) fn status<M>(seat: &Seat<M>) -> Result<Status, u64> {
     let mut word = 0;
     for _ in 0..TRIES {
-        word = seat.holder.load(Acquire); // P1, P2
+        word = seat.holder.acquire(); // P1, P2
         if let Some(generation) = full_generation(seat, word) {
             return Ok(Status { holder: holder_of(word), generation, word });
         }
@@ -212,23 +212,23 @@ pub(crate) fn status(seat: &Seat) -> Result<Status, u64> {
 }
 
 /// Whether nobody sits there. Orders nothing.
-pub(crate) fn is_free(seat: &Seat) -> bool {
-    holder_of(seat.holder.load(Relaxed)).is_none()
+pub(crate) fn is_free<M>(seat: &Seat<M>) -> bool {
+    holder_of(seat.holder.relaxed()).is_none()
 }
 
 /// The newest generation known to have died, 0 if none: not one that nobody can have had yet.
-pub(crate) fn died(seat: &Seat) -> u64 {
-    let died = seat.died.load(Acquire); // P4
+pub(crate) fn died<M>(seat: &Seat<M>) -> u64 {
+    let died = seat.died.acquire(); // P4
     if may_have_been(seat, died) { died } else { 0 }
 }
 
 /// Whether a generation is one that the seat can have seen. The count may lag by one.
-pub(crate) fn may_have_been(seat: &Seat, generation: u64) -> bool {
-    generation <= seat.generation.load(Relaxed).saturating_add(1) && generation < POSITION_LIMIT
+pub(crate) fn may_have_been<M>(seat: &Seat<M>, generation: u64) -> bool {
+    generation <= seat.generation.relaxed().saturating_add(1) && generation < POSITION_LIMIT
 }
 
 /// How a holder after `baseline` ended: a death is told whoever sits there now, a leaving while nobody does.
-pub(crate) fn ended_since(seat: &Seat, baseline: u64) -> Option<End> {
+pub(crate) fn ended_since<M>(seat: &Seat<M>, baseline: u64) -> Option<End> {
     // The leaving first: who sees it sees each death before it, and tells that first.
     let left = left_since(seat, baseline);
     let died = died(seat);
@@ -237,7 +237,7 @@ pub(crate) fn ended_since(seat: &Seat, baseline: u64) -> Option<End> {
 
 /// The generation of a holder that sat after `baseline` and left; `None` while one may still come
 /// or sits.
-pub(crate) fn left_since(seat: &Seat, baseline: u64) -> Option<u64> {
+pub(crate) fn left_since<M>(seat: &Seat<M>, baseline: u64) -> Option<u64> {
     if !is_free(seat) {
         return None;
     }

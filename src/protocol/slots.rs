@@ -23,21 +23,16 @@
 //! What can never happen: a stamp that runs ahead of its payload; a gap in the published slots from the head on
 //! other than the one that `batch` names (so that [`Stamps::end`] can halve).
 
-use core::mem::needs_drop;
 use core::ops::Deref;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::State;
-use super::stamps::Stamps;
+use super::stamps::{Stamps, batch_of};
 use crate::layout::Control;
 use crate::span::{Slots, Span};
 use crate::sync::Ordering::{Acquire, Release};
 use crate::words::{View, Words};
-
-/// Words of slots that become visible at once, as a batch, at most: enough for the receiver to stay clear of the
-/// sender, few enough to stay in the cache.
-const BATCH: usize = 1024;
 
 /// The shared ring and its private geometry.
 pub(crate) struct SlotRing<T> {
@@ -94,11 +89,11 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
         (s.pos, s.offset) = (end, next);
     }
 
-    /// Publishes as many of `values` as there is known to be space for in a row, up to [`BATCH`], and returns how many.
+    /// Publishes as many of `values` as there is known to be space for in a row, up to [`batch_of`], and returns how many.
     #[inline(always)]
     pub fn put_some(&self, s: &mut State, values: &[T]) -> usize {
         let space = s.limit.saturating_sub(s.pos) as usize;
-        let most = (BATCH / Slots::<T>::LEN).max(1);
+        let most = batch_of(Slots::<T>::LEN);
         let (slots, count) = self.slots.row(s.offset, values.len().min(space).min(most));
         if count > 1 {
             self.control.sent.batch.store(s.pos, Release); // A3
@@ -159,16 +154,17 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
         value
     }
 
-    /// Takes as many messages into `values` as are there in a row, and returns how many.
+    /// Takes the message that is there straight into `place`, whose old value is not dropped.
+    #[inline(always)]
+    pub fn take_into(&self, s: &mut State, place: &mut T) {
+        self.slot(s).read_into(place);
+        self.go_to(s, s.pos + 1, self.slots.after(s.offset));
+    }
+
+    /// Takes as many messages as are there in a row straight into `values`, whose old values are not dropped, and
+    /// returns how many.
     #[inline(always)]
     pub fn take_some(&self, s: &mut State, values: &mut [T]) -> usize {
-        if needs_drop::<T>() {
-            // What is dropped may fork, and the state is then another: one at a time.
-            let Some(value) = values.first_mut() else { return 0 };
-            let Some(message) = self.try_take(s) else { return 0 };
-            *value = message;
-            return 1;
-        }
         let (slots, count) = self.slots.row(s.offset, values.len());
         let (mut pos, mut at) = (s.pos, 0);
         for value in &mut values[..count] {
@@ -178,7 +174,7 @@ impl<T: FromBytes + IntoBytes + Immutable> SlotRing<T> {
             if stamp != pos + 1 || pos == 0 {
                 break;
             }
-            *value = slot.read();
+            slot.read_into(value);
             (pos, at) = (stamp, at + Slots::<T>::LEN);
         }
         let taken = (pos - s.pos) as usize;

@@ -9,9 +9,19 @@ use super::seat::End;
 use super::{State, Stop, glance, head_of, mark, receiver_baseline, receiver_begins, seat};
 use crate::error::Fault;
 use crate::layout::{Control, FIRST, RECEIVER, SENDER};
-use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{AtomicU64, Writable};
 use crate::words::{View, Words};
+
+/// Words of slots that become visible at once, as a batch, at most: enough for the receiver to stay clear of the
+/// sender, few enough to stay in the cache.
+const BATCH: usize = 1024;
+
+/// How many messages, whose slots have so many words, that is.
+#[inline(always)]
+pub(crate) const fn batch_of(stride: usize) -> usize {
+    if stride < BATCH { BATCH / stride } else { 1 }
+}
 
 /// How often messages are counted at most, while batches are published all the time.
 const COUNTS: u32 = 4;
@@ -29,52 +39,33 @@ const TAKEN_BACK: u64 = 1 << 63;
 
 /// A slot ring of messages of any type, and its private geometry.
 #[derive(Clone)]
-pub(crate) struct Stamps {
-    pub control: View<Control>,
-    pub data: Words,
+pub(crate) struct Stamps<M = Writable> {
+    pub control: View<Control<M>>,
+    pub data: Words<M>,
     /// Slots.
     pub capacity: u64,
     /// Words of a slot, the stamp included.
     pub stride: usize,
 }
 
-impl Stamps {
+impl<M: Copy> Stamps<M> {
     fn offset_of(&self, pos: u64) -> u64 {
         (pos - FIRST) % self.capacity * self.stride as u64
     }
 
     #[inline(always)]
-    fn stamp(&self, offset: u64) -> &AtomicU64 {
+    fn stamp(&self, offset: u64) -> &AtomicU64<M> {
         self.data.word(offset as usize + self.stride - 1)
-    }
-
-    /// The state of a sender that just took its seat: it goes on where the last committed message ends.
-    pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
-        let s = State::new(holder, 0, 0, receiver_baseline(&self.control));
-        let head = head_of(&self.control)?;
-        let pos = self.end(head);
-        if self.gap(head).1 == Some(pos) {
-            self.take_back(pos + 1..head + self.capacity);
-            self.control.sent.batch.store(pos | TAKEN_BACK, Release); // A3
-        }
-        Ok(s.go_on(pos, self.offset_of(pos)).bring_news(&self.control, pos + 1))
-    }
-
-    /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
-    pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let s = receiver_begins(&self.control, holder);
-        let pos = head_of(&self.control)?;
-        Ok(s.go_on(pos, self.offset_of(pos)))
     }
 
     #[inline(always)]
     fn is_published(&self, pos: u64) -> bool {
-        mark::unmarked(self.stamp(self.offset_of(pos)).load(Acquire), pos + 1) == pos + 1
+        mark::unmarked(self.stamp(self.offset_of(pos)).acquire(), pos + 1) == pos + 1
     }
 
     /// `batch`, and the gap there if it is being published or its sender died over it.
     fn gap(&self, head: u64) -> (u64, Option<u64>) {
-        let batch = self.control.sent.batch.load(Acquire); // A3
+        let batch = self.control.sent.batch.acquire(); // A3
         let is_gap = (head..head + self.capacity).contains(&batch) && !self.is_published(batch);
         (batch, is_gap.then_some(batch))
     }
@@ -107,6 +98,33 @@ impl Stamps {
         end
     }
 
+    /// What the stamp of `pos` holds before it is published: that of the lap before.
+    fn unpublished(&self, pos: u64) -> u64 {
+        if pos >= FIRST + self.capacity { pos + 1 - self.capacity } else { 0 }
+    }
+}
+
+impl Stamps {
+    /// The state of a sender that just took its seat: it goes on where the last committed message ends.
+    pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
+        let s = State::new(holder, 0, 0, receiver_baseline(&self.control));
+        let head = head_of(&self.control)?;
+        let pos = self.end(head);
+        if self.gap(head).1 == Some(pos) {
+            // The receiver may be anywhere before the gap, but no batch goes beyond what it had consumed.
+            self.take_back(pos + 1..(pos + batch_of(self.stride) as u64).min(head + self.capacity));
+            self.control.sent.batch.store(pos | TAKEN_BACK, Release); // A3
+        }
+        Ok(s.go_on(pos, self.offset_of(pos)).bring_news(&self.control, pos + 1))
+    }
+
+    /// The state of a receiver that just took its seat: it goes on at the first unconsumed message.
+    pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
+        let s = receiver_begins(&self.control, holder);
+        let pos = head_of(&self.control)?;
+        Ok(s.go_on(pos, self.offset_of(pos)))
+    }
+
     /// Makes stamps that are ahead of a gap what they were before.
     fn take_back(&self, positions: Range<u64>) {
         for pos in positions {
@@ -114,11 +132,6 @@ impl Stamps {
                 self.stamp(self.offset_of(pos)).store(self.unpublished(pos), Relaxed);
             }
         }
-    }
-
-    /// What the stamp of `pos` holds before it is published: that of the lap before.
-    fn unpublished(&self, pos: u64) -> u64 {
-        if pos >= FIRST + self.capacity { pos + 1 - self.capacity } else { 0 }
     }
 
     /// Makes a copy of a ring, taken while it was in use, one that holds the messages from `head` to `end`:
@@ -252,6 +265,16 @@ impl Stamps {
     pub fn len_for_sender(&self, s: &State) -> u64 {
         let head = self.control.consumed.head.load(Relaxed);
         s.pos.saturating_sub(head).min(self.capacity)
+    }
+
+    /// Whether every message was consumed, as the sender sees it.
+    pub fn is_drained(&self, s: &State) -> bool {
+        self.control.consumed.head.load(Relaxed) >= s.pos
+    }
+
+    /// Whether there is no message, as the receiver sees it.
+    pub fn is_empty(&self, s: &State) -> bool {
+        s.pos < FIRST || !self.is_published(s.pos)
     }
 
     /// Messages published and not consumed, as the receiver sees it.

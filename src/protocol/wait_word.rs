@@ -129,19 +129,26 @@ fn cut(nap: Duration, deadline: Option<Instant>) -> Option<Duration> {
     (left > Duration::ZERO).then(|| nap.min(left))
 }
 
-/// Wakes whoever sleeps on `word`, if someone does.
+/// How many a ring's word wakes: it has one owner, and whoever else sleeps on it is none of the ring's.
+pub(crate) const OWNER: u32 = 1;
+
+/// How many readers a new value wakes at most, however many sleep: each costs the writer time. The others look by
+/// themselves within 20 ms, when they ask the kernel.
+pub(crate) const READERS: u32 = 1024;
+
+/// Wakes up to `most` of those who sleep on `word`, if someone does.
 ///
 /// One try is enough: if the word changed meanwhile, either nobody sleeps on it any more, or one announced itself
 /// after what this caller published, and will find it when it looks.
 #[cold]
-pub(crate) fn wake(word: &AtomicU32) {
+pub(crate) fn wake(word: &AtomicU32, most: u32) {
     let seen = word.load(Relaxed);
     if seen & ASLEEP == 0 {
         return;
     }
     let woken = (seen & !ASLEEP).wrapping_add(WOKEN);
     if word.compare_exchange(seen, woken, Relaxed, Relaxed).is_ok() {
-        futex::wake(word);
+        futex::wake(word, most);
     }
 }
 

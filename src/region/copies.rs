@@ -22,7 +22,7 @@ use crate::layout::{ATTACHED, Control, Header, Kind};
 use crate::open_error::{CopySign, OpenError, Reason};
 use crate::os::file::{self, PATIENCE, PAUSE, Unnamed};
 use crate::os::lock::{Lock, try_lock};
-use crate::os::mapping::{Access, Mapping, Source};
+use crate::os::mapping::{Access, Mapping, Source, Unshared};
 use crate::os::process;
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
@@ -48,7 +48,9 @@ impl Region {
         let vacant = || {
             let mut reading = read(path, Some(spec), settings)?;
             if reading.is_image {
-                vacate(&reading.region.control());
+                if let Some((control, _)) = reading.region.writable() {
+                    vacate(&control);
+                }
                 reading.region.backing = Backing::Snapshot;
                 reading.region.file_id = None;
                 reading.region.header.home = process::home().unwrap_or(0);
@@ -103,9 +105,8 @@ fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings)
 /// The region in private memory, as it is read through the file.
 fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
     file::check_memory(header.region_len)?;
-    let mapping = Mapping::new(Source::Anonymous { huge: false }, shape(header, spec), Access::Shared)?;
-    mapping.write_header(header.as_bytes());
-    let mapping = Arc::new(mapping);
+    let mapping = Unshared::new(Source::Anonymous { huge: false }, shape(header, spec))?;
+    let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
     load(file, header, &mapping)?;
     Ok(mapping)
 }
@@ -169,7 +170,9 @@ fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Optio
     let new = Nameless::beside(path, &spec, &settings)?;
     file::give_to(new.unnamed.file(), there.uid(), there.gid())?;
     load(&copy, &copied, &new.mapping)?;
-    vacate(&control(&new.mapping));
+    if let Some(control) = control(&new.mapping) {
+        vacate(&control);
+    }
     let file = new.unnamed.file().try_clone().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
     let region = Region::new(new.mapping, new.header, Backing::File { file, path: path.to_owned() }, &settings);
     Ok(Some((region, Adoption { unnamed: new.unnamed, copy, path: path.to_owned() })))

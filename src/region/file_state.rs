@@ -50,7 +50,7 @@ impl Region {
         };
         match there {
             Some(there) if !differ(&there, &self.header.file) => FileState::Named,
-            _ if self.control().flags.load(Relaxed) & UNLINKED != 0 => FileState::Unlinked,
+            _ if self.control().flags.relaxed() & UNLINKED != 0 => FileState::Unlinked,
             Some(_) => FileState::Replaced,
             None => FileState::Removed,
         }
@@ -63,15 +63,12 @@ impl Region {
 
     /// Takes the name away by `unlink`, and lets everyone attached know that it was meant.
     pub(super) fn unlink_on_purpose(&self, unlink: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if self.read_only() {
-            return unlink();
-        }
+        let Some((control, _)) = self.writable() else { return unlink() };
         // Before the name is gone, so that nobody takes it for an accident.
-        let flags = self.control();
-        let before = flags.flags.fetch_or(UNLINKED, Relaxed);
+        let before = control.flags.fetch_or(UNLINKED, Relaxed);
         unlink().inspect_err(|_| {
             if before & UNLINKED == 0 {
-                flags.flags.fetch_and(!UNLINKED, Relaxed);
+                control.flags.fetch_and(!UNLINKED, Relaxed);
             }
         })
     }

@@ -19,7 +19,7 @@ use crate::layout::{ATTACHED, FIRST, Header, WORD};
 use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Unnamed};
 use crate::os::lock::{Lock, try_lock};
-use crate::os::mapping::{Access, Mapping, Shape, Source};
+use crate::os::mapping::{Access, Mapping, Shape, Source, Unshared};
 use crate::os::process;
 use crate::os::usage::limit;
 use crate::protocol::seat;
@@ -154,21 +154,20 @@ impl Region {
         let make = || {
             let shape = shape(&self.header, spec);
             file::check_memory(shape.len as u64)?;
-            let mapping = Mapping::new(Source::Anonymous { huge: false }, shape, Access::Shared)?;
-            mapping.write_header(self.header.as_bytes());
-            mapping.protect_header()?;
+            let mapping = Unshared::new(Source::Anonymous { huge: false }, shape)?;
+            let mapping = mapping.with_header(self.header.as_bytes())?;
             // Made here, whatever the header says of the original.
             let header = Header { home: process::home().unwrap_or(0), ..self.header };
             Ok(Self::new(Arc::new(mapping), header, Backing::Snapshot, &Settings::default()))
         };
         let copy = file::at(&self.place(), make())?;
-        let (from, to) = (self.control(), copy.control());
+        let (from, (to, data)) = (self.control(), copy.writable().expect("a private copy is writable"));
         for (from, to) in from.seats.iter().zip(&to.seats) {
             seat::copy_vacant(from, to);
         }
         // `told` stays 0: whoever receives from the copy is to hear where it ends.
-        to.sent.latest.store(from.sent.latest.load(Relaxed), Relaxed);
-        copy.data().copy_from(&self.data(), self.header.data_len as usize / WORD);
+        to.sent.latest.store(from.sent.latest.relaxed(), Relaxed);
+        data.copy_from(&self.data(), self.header.data_len as usize / WORD);
         Ok(copy)
     }
 }
@@ -252,7 +251,7 @@ pub(super) fn shape(header: &Header, spec: &Spec) -> Shape {
 /// Maps a new region and writes its header and its first position.
 fn fill_in(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
     let shape = shape(header, spec);
-    let mapping = Mapping::new(source, shape, Access::Shared).map_err(|error| match error.errno() {
+    let mapping = Unshared::new(source, shape).map_err(|error| match error.errno() {
         Errno::ENOMEM if settings.huge_pages => Reason::NoHugePages { needed: header.region_len },
         _ => error.into(),
     })?;
@@ -260,9 +259,10 @@ fn fill_in(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings
         // A file's memory was reserved with its length; this is the same for memory without a file.
         mapping.prefault()?;
     }
-    mapping.write_header(header.as_bytes());
-    let mapping = Arc::new(mapping);
-    control(&mapping).consumed.head.store(FIRST, Relaxed);
+    let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
+    if let Some(control) = control(&mapping) {
+        control.consumed.head.store(FIRST, Relaxed);
+    }
     settle(&mapping, settings)?;
     Ok(mapping)
 }

@@ -27,6 +27,7 @@ use crate::layout::{Control, Header, WORD};
 use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Owner};
 use crate::os::mapping::{Access, Mapping, Shape};
+use crate::sync::ReadOnly;
 use crate::words::{View, Words};
 pub(crate) use copies::Reading;
 pub use file_state::FileState;
@@ -146,17 +147,31 @@ impl Region {
         if self.prefault { self.mapping.prefault() } else { Ok(()) }
     }
 
-    /// The control page.
-    pub(crate) fn control(&self) -> View<Control> {
-        control(&self.mapping)
+    /// The control page, to be looked at.
+    pub(crate) fn control(&self) -> View<Control<ReadOnly>> {
+        // SAFETY: W1: `Control` is nothing but atomics and fits the page, which `mapping` maps aligned.
+        // W2: the view keeps `mapping`. W3: its words are read-only.
+        unsafe { View::new(self.mapping.control().cast(), self.mapping.clone()) }
     }
 
-    /// The data area, and its mirror if it has one.
-    pub(crate) fn data(&self) -> Words {
-        let Shape { page, len, mirror } = self.mapping.shape();
+    /// The data area, and its mirror if it has one, to be looked at.
+    pub(crate) fn data(&self) -> Words<ReadOnly> {
+        // SAFETY: W1, W2, W4: as in `writable`. W3: its words are read-only.
+        unsafe { Words::new(self.mapping.data().cast(), self.data_words(), self.mapping.clone()) }
+    }
+
+    /// The control page and the data area, unless nothing may be stored.
+    pub(crate) fn writable(&self) -> Option<(View<Control>, Words)> {
+        let control = control(&self.mapping)?;
         // SAFETY: W1: the data begins two pages in, aligned, and reaches to the end of the mapping. W2: the
-        // view keeps the mapping. W3: as in `control`. W4: nothing hands out references to payload.
-        unsafe { Words::new(self.mapping.data().cast(), (len - 2 * page + mirror) / WORD, self.mapping.clone()) }
+        // view keeps the mapping. W3: `control` found it writable. W4: nothing hands out references to payload.
+        let data = unsafe { Words::new(self.mapping.data().cast(), self.data_words(), self.mapping.clone()) };
+        Some((control, data))
+    }
+
+    fn data_words(&self) -> usize {
+        let Shape { page, len, mirror } = self.mapping.shape();
+        (len - 2 * page + mirror) / WORD
     }
 
     /// Slots, words or cells.
@@ -294,18 +309,22 @@ impl fmt::Debug for Region {
     }
 }
 
-/// The control page of a mapping.
-fn control(mapping: &Arc<Mapping>) -> View<Control> {
+/// The control page of a mapping, unless nothing may be stored there.
+fn control(mapping: &Arc<Mapping>) -> Option<View<Control>> {
     const { assert!(align_of::<Control>() <= 4096) };
+    if mapping.access() == Access::ReadOnly {
+        return None;
+    }
     // SAFETY: W1: `Control` is nothing but atomics and fits the page, which `mapping` maps aligned.
-    // W2: the view keeps `mapping`. W3: only endpoints store, and they refuse a read-only region.
-    unsafe { View::new(mapping.control().cast(), mapping.clone()) }
+    // W2: the view keeps `mapping`. W3: just asked.
+    Some(unsafe { View::new(mapping.control().cast(), mapping.clone()) })
 }
 
 /// Everything behind the header, as words.
 fn all_words(mapping: &Arc<Mapping>) -> Words {
     let Shape { page, len, .. } = mapping.shape();
+    assert!(mapping.access() == Access::Shared);
     // SAFETY: W1: the control page follows the header, aligned, and the data reaches to the end of the mapping. W2: the
-    // view keeps `mapping`. W3: as in `control`. W4: nothing hands out references but to atomics.
+    // view keeps `mapping`. W3: just asked. W4: nothing hands out references but to atomics.
     unsafe { Words::new(mapping.control().cast(), (len - page) / WORD, mapping.clone()) }
 }

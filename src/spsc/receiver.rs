@@ -1,6 +1,7 @@
 //! The receiving end of the ring.
 
 use core::marker::PhantomData;
+use core::mem::needs_drop;
 use std::time::Duration;
 
 use super::Message;
@@ -167,18 +168,87 @@ impl<T: Message> Receiver<T> {
     /// Takes the message that is there, and those behind it.
     #[inline(always)]
     fn take_slice(&mut self, values: &mut [T]) -> usize {
-        let message = self.ring.take(&mut self.end.state);
-        values[0] = message;
         let mut received = 1;
-        loop {
-            let more = self.ring.take_some(&mut self.end.state, &mut values[received..]);
-            received += more;
-            if more == 0 {
-                break;
+        if needs_drop::<T>() {
+            self.replace(&mut values[0]);
+            while received < values.len() && self.ring.has_message(&self.end.state) {
+                self.replace(&mut values[received]);
+                received += 1;
+            }
+        } else {
+            self.ring.take_into(&mut self.end.state, &mut values[0]);
+            loop {
+                let more = self.ring.take_some(&mut self.end.state, &mut values[received..]);
+                received += more;
+                if more == 0 {
+                    break;
+                }
             }
         }
         after_consume(&self.ring.control, self.end.fences);
         received
+    }
+
+    /// Takes the message that is there into the place of an old value, which is dropped with no hold on the private
+    /// state: its drop may fork, and the state is then another. Apart, so that no value lies on the stack of who needs
+    /// none there.
+    #[inline(never)]
+    fn replace(&mut self, place: &mut T) {
+        let message = self.ring.take(&mut self.end.state);
+        *place = message;
+    }
+
+    /// Receives the next message straight into `place`, waiting until there is one.
+    ///
+    /// For a large `T`, say from 16 KiB on: a value that is returned passes over the stack, some times over in a debug
+    /// build. To have one on the heap, begin with
+    /// [`new_box_zeroed`](zerocopy::FromZeros::new_box_zeroed).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv); `place` is as it was.
+    #[inline]
+    pub fn recv_into(&mut self, place: &mut T) -> Result<(), RecvError> {
+        self.peek()?;
+        self.take_into(place);
+        Ok(())
+    }
+
+    /// Receives the next message straight into `place` if there is one now: see [`recv_into`](Self::recv_into).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_recv`](Self::try_recv); `place` is as it was.
+    #[inline]
+    pub fn try_recv_into(&mut self, place: &mut T) -> Result<(), TryRecvError> {
+        self.try_peek()?;
+        self.take_into(place);
+        Ok(())
+    }
+
+    /// Receives the next message straight into `place`, waiting for one for at most `timeout`: see
+    /// [`recv_into`](Self::recv_into).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv_timeout`](Self::recv_timeout); `place` is as it was.
+    pub fn recv_into_timeout(&mut self, place: &mut T, timeout: Duration) -> Result<(), RecvTimeoutError> {
+        if !self.ring.has_message(&self.end.state) {
+            self.wait(Patience::lasting(timeout))?;
+        }
+        self.take_into(place);
+        Ok(())
+    }
+
+    /// Takes the message that is there.
+    #[inline(always)]
+    fn take_into(&mut self, place: &mut T) {
+        if needs_drop::<T>() {
+            self.replace(place);
+        } else {
+            self.ring.take_into(&mut self.end.state, place);
+        }
+        after_consume(&self.ring.control, self.end.fences);
     }
 
     /// The next message where it lies; waits until there is one.
@@ -224,7 +294,7 @@ impl<T: Message> Receiver<T> {
 
     /// Whether there is no message now.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.ring.is_empty(&self.end.state)
     }
 
     /// How many messages the ring holds.
@@ -275,6 +345,20 @@ impl<T: Message> RecvRef<'_, T> {
     /// A copy of the whole value.
     pub fn read(&self) -> T {
         self.receiver.ring.data.span(self.at / WORD, size_of::<T>().div_ceil(WORD)).read()
+    }
+
+    /// Copies the whole value straight into `place`: see [`Receiver::recv_into`].
+    pub fn read_into(&self, place: &mut T) {
+        if needs_drop::<T>() {
+            return self.read_over(place);
+        }
+        self.receiver.ring.data.read_bytes(self.at, place.as_mut_bytes());
+    }
+
+    /// Apart, so that no value lies on the stack of [`read_into`](Self::read_into).
+    #[inline(never)]
+    fn read_over(&self, place: &mut T) {
+        *place = self.read();
     }
 
     /// Copies a part of the value, from byte `offset` on.

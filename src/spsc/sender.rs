@@ -183,7 +183,7 @@ impl<T: Message> Sender<T> {
 
     /// Whether everything sent was received.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.ring.is_drained(&self.end.state)
     }
 
     /// How many messages the ring holds.
@@ -245,7 +245,7 @@ impl<T: Message> SendRef<'_, T> {
     /// there: use it for volatile or atomic accesses, and only while this slot is held, in the process
     /// that holds it.
     pub fn as_mut_ptr(&mut self) -> *mut T {
-        self.sender.ring.data.address(self.at, size_of::<T>()).cast()
+        self.sender.ring.data.address_mut(self.at, size_of::<T>()).cast()
     }
 
     /// Publishes the message.

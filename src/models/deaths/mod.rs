@@ -10,9 +10,10 @@ mod seats;
 mod sleepers;
 
 use super::*;
-use crate::layout::{Control, RECEIVER, SENDER};
+use crate::layout::{Control, FIRST, RECEIVER, SENDER};
+use crate::protocol::counts::Count;
 use crate::protocol::seat::{self, Claim, End};
-use crate::protocol::wait_word::{self, Watch};
+use crate::protocol::wait_word::{self, READERS, Watch};
 use crate::protocol::{lend, wait_word::awake};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::light_barrier;
@@ -38,12 +39,29 @@ trait Ring: Clone + Sendable + 'static {
     /// Sends 1 and 2 as a batch into an empty ring, as `send_slice` does.
     fn send_batch(&self, s: &mut State);
     fn recv(&self, s: &mut State) -> Result<u64, Stop>;
+    /// How many messages lie before the next of an end: of a sender, and of a receiver.
+    fn sent(&self, s: &State) -> u64;
+    fn received(&self, s: &State) -> u64;
+    /// How many are in the ring, as its sender and as its receiver see it.
+    fn lens(&self, s: &State, r: &State) -> (u64, u64);
     /// [`Ring::recv`], but lends the message first; whether it was lent before.
     fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop>;
 }
 
 impl Ring for SlotRing<[u64; 2]> {
     const NAME: &'static str = "spsc";
+
+    fn sent(&self, s: &State) -> u64 {
+        s.pos - FIRST
+    }
+
+    fn received(&self, s: &State) -> u64 {
+        s.pos - FIRST
+    }
+
+    fn lens(&self, s: &State, r: &State) -> (u64, u64) {
+        (self.len_for_sender(s), self.len_for_receiver(r))
+    }
 
     fn small() -> Self {
         slot_ring(2)
@@ -86,6 +104,18 @@ impl Ring for SlotRing<[u64; 2]> {
 
 impl Ring for RecordRing {
     const NAME: &'static str = "bytes";
+
+    fn sent(&self, s: &State) -> u64 {
+        Count::sent(s).records
+    }
+
+    fn received(&self, s: &State) -> u64 {
+        Count::received(s).records
+    }
+
+    fn lens(&self, s: &State, r: &State) -> (u64, u64) {
+        (self.len_for_sender(s), self.len_for_receiver(r))
+    }
 
     fn small() -> Self {
         // Two records of two words, and the word that stays free.
@@ -222,5 +252,5 @@ fn leave(control: &Control, seat: usize, claim: Claim) {
     }
     seat::release(&control.seats[seat], claim.word);
     light_barrier(false);
-    wait_word::wake(if seat == RECEIVER { &control.space_wait } else { &control.data_wait });
+    wait_word::wake(if seat == RECEIVER { &control.space_wait } else { &control.data_wait }, READERS);
 }

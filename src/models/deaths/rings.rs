@@ -1,7 +1,6 @@
 //! Deaths of a ring's sender and receiver, awake.
 
 use super::*;
-use crate::layout::FIRST;
 
 /// Hears of an end as an endpoint does: told once.
 fn hear(control: &Control, s: &mut State, end: End) {
@@ -86,6 +85,9 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
         let under_way = if batch { 2 } else { 1 };
         assert!((committed..=committed + under_way).contains(&received), "{received} of {committed}");
         assert!(nine, "the successor's message is lost");
+        let s = successor.expect("a successor, that sent");
+        assert_eq!((ring.sent(&s), ring.received(&r)), (received + 1, received + 1), "a count is wrong");
+        assert_eq!(ring.lens(&s, &r), (0, 0));
         match left {
             true => assert!(ends.is_empty() || ends == [End::Left(1)], "{ends:?}"),
             false => assert_eq!(ends, [End::Died(1)]),
@@ -155,6 +157,8 @@ fn receiver_dies<R: Ring>(lent: bool) {
         let head = control.consumed.head.load(Relaxed);
         let in_hands = lent && control.consumed.handed.load(Relaxed) == head;
         let mut r = ring.receiver(kernel.claim(control, RECEIVER, SUCCESSOR));
+        let consumed = ring.received(&r);
+        assert_eq!(ring.lens(&s, &r), (sent - consumed, sent - consumed));
         let (first, again) = match ring.recv_lent(&mut r) {
             Ok(found) => found,
             Err(stop) => {
@@ -163,6 +167,7 @@ fn receiver_dies<R: Ring>(lent: bool) {
             }
         };
         assert!((returned + 1..=returned + 2).contains(&first), "{first} after {returned}");
+        assert_eq!(first, consumed + 1, "a count is wrong");
         assert_eq!(again, in_hands && first <= sent);
         // The sender filled it up; on a mapping, a record ring has more words than were asked for.
         assert!(left || first + 1 == sent || cfg!(not(loom)), "{first} of {sent}: a message is lost");
