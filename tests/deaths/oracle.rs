@@ -59,7 +59,9 @@ pub fn after_sender<K: Ring>(mut scene: Scene<K>, number: usize, state: State, a
     let (mut tx, generation) = if late {
         log = scene.drain();
         assert!(!scene.rx().has_sender(), "the dead sender lives");
-        claim(&scene)
+        let (tx, generation) = claim(&scene);
+        assert_eq!((tx.len(), scene.rx().len()), (0, 0), "a count of none");
+        (tx, generation)
     } else {
         let (mut tx, generation) = claim(&scene);
         let sent = tx.try_send(&first).is_ok();
@@ -71,7 +73,11 @@ pub fn after_sender<K: Ring>(mut scene: Scene<K>, number: usize, state: State, a
             scene.rx = None;
             scene.rx = Some(scene.ring.receiver().unwrap());
         }
-        log.extend(scene.drain());
+        let counted = (tx.len(), scene.rx().len());
+        let rest = scene.drain();
+        let found = rest.iter().filter(|event| matches!(event, Event::Message(_))).count() as u64;
+        assert_eq!(counted, (found, found), "a count before {rest:?}");
+        log.extend(rest);
         if sent {
             assert_eq!(log.pop(), Some(Event::Message(SUCCESSOR)), "the successor's first, after {log:?}");
         }
@@ -112,7 +118,10 @@ pub fn after_receiver<K: Ring>(mut scene: Scene<K>, number: usize, state: State,
     }
     assert_eq!(scene.fill(), [], "told twice");
     let sent = scene.next;
+    let counted = (scene.tx().len(), scene.rx().len());
     let rest = scene.drain();
+    assert_eq!(counted, (rest.len() as u64, rest.len() as u64), "a count before {rest:?}");
+    assert_eq!((scene.tx().len(), scene.rx().len()), (0, 0));
     let found = format!("{log:?}, then {rest:?} of {sent}, successor {generation}, again: {again}, late: {late}");
     let outcome = find(allowed, &found, |outcome| {
         log == outcome.news(state, late, std::iter::empty(), 0)

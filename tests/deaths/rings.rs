@@ -29,6 +29,7 @@ pub trait Ring: Sized {
 }
 
 pub trait SendingEnd<M> {
+    fn len(&self) -> u64;
     fn generation(&self) -> u64;
     fn has_receiver(&self) -> bool;
     fn sleep_when_blocked(&mut self);
@@ -40,6 +41,7 @@ pub trait SendingEnd<M> {
 }
 
 pub trait ReceivingEnd<M> {
+    fn len(&self) -> u64;
     fn generation(&self) -> u64;
     fn has_sender(&self) -> bool;
     fn is_redelivery(&self) -> bool;
@@ -64,6 +66,7 @@ macro_rules! forward_sender {
         forward! {
             generation(self: &Self) -> u64;
             has_receiver(self: &Self) -> bool;
+            len(self: &Self) -> u64;
             send(self: &mut Self, message: &$message) -> Result<(), SendError>;
             try_send(self: &mut Self, message: &$message) -> Result<(), TrySendError>;
             send_timeout(self: &mut Self, message: &$message, timeout: Duration) -> Result<(), SendTimeoutError>;
@@ -79,6 +82,7 @@ macro_rules! forward_receiver {
         forward! {
             generation(self: &Self) -> u64;
             has_sender(self: &Self) -> bool;
+            len(self: &Self) -> u64;
             is_redelivery(self: &Self) -> bool;
             recv(self: &mut Self) -> Result<$message, RecvError>;
             try_recv(self: &mut Self) -> Result<$message, TryRecvError>;

@@ -8,4 +8,7 @@ mod support;
 mod advice;
 mod copies;
 mod destroyed;
+mod dropped_values;
+mod large_values;
+mod multiplied_work;
 mod paths;

@@ -320,8 +320,21 @@ impl Raw {
         self.word(PAGE + 8 * self.line + 8)
     }
 
+    pub fn tally(&self) -> &AtomicU64 {
+        self.word(PAGE + 8 * self.line + 24)
+    }
+
     pub fn latest(&self) -> &AtomicU64 {
         self.word(PAGE + 9 * self.line)
+    }
+
+    pub fn turn(&self) -> &AtomicU64 {
+        self.word(PAGE + 9 * self.line + 16)
+    }
+
+    /// The position of a checkpoint; behind it stands its count.
+    pub fn checkpoint(&self, index: usize) -> &AtomicU64 {
+        self.word(PAGE + 9 * self.line + 24 + 16 * index)
     }
 
     pub fn data_wait(&self) -> &AtomicU32 {
