@@ -94,11 +94,22 @@ impl Endpoint {
         sleepers: u32,
         state: impl FnOnce(seat::Claim) -> Result<State, Stop>,
     ) -> Result<Self, ClaimError> {
-        let Prepared { control, witness, me, mut lifeline, mut private, fences } = prepared;
+        let Prepared { control, witness, mut me, mut lifeline, mut private, fences } = prepared;
         let name = if index == SENDER { Seat::Sender } else { Seat::Receiver };
         let gone = |word| witness.is_gone(index, word);
-        let vouch = |word| lifeline.as_ref().map_or(Ok(()), |line| line.lock(lock_byte(index, word)));
-        let claim = seat::claim(&control.seats[index], me, gone, vouch).map_err(|refused| match refused {
+        let claim = |me, line: Option<&Lifeline>| {
+            let vouch = |word| line.map_or(Ok(()), |line| line.lock(lock_byte(index, word)));
+            seat::claim(&control.seats[index], me, gone, vouch)
+        };
+        let claim = match claim(me, lifeline.as_ref()) {
+            // The lock cannot be had now, whatever was seen before: at home, the process id is enough.
+            Err(Refused::Mute(_)) if me.at_home => {
+                (me.locked, lifeline) = (false, None);
+                claim(me, None)
+            }
+            answer => answer,
+        };
+        let claim = claim.map_err(|refused| match refused {
             Refused::Taken(Status { word, generation, .. }) => {
                 let pid = holder_of(word).map_or(0, |holder| holder.pid);
                 ClaimError::Taken { seat: name, pid, generation }

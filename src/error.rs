@@ -476,6 +476,13 @@ pub enum EvictError {
         /// Its process id, in its own PID namespace.
         pid: u32,
     },
+    /// The kernel, or a filter before it, refuses to say what became of the holder. Nothing was done.
+    Refused {
+        /// Its process id.
+        pid: u32,
+        /// What was refused.
+        error: OsError,
+    },
     /// The holder was sent `SIGKILL`, and the kernel had not ended it in the time given. Nothing was taken from
     /// it; try again.
     NotGone {
@@ -497,6 +504,11 @@ impl fmt::Display for EvictError {
                 "the holder is process {pid} of another PID namespace, or cannot be asked after; evict it from a \
                  process beside it"
             ),
+            EvictError::Refused { pid, error } => write!(
+                f,
+                "process {pid} cannot be asked after, so it may be alive: {error}; allow that call to this process, or \
+                 evict from one that may make it"
+            ),
             EvictError::NotGone { pid } => {
                 write!(f, "process {pid} was killed, but has not ended in the time given; try again")
             }
@@ -510,7 +522,7 @@ impl Error for EvictError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             EvictError::Claim(error) => Some(error),
-            EvictError::Os(error) => Some(error),
+            EvictError::Os(error) | EvictError::Refused { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -6,10 +6,10 @@
 //! | the lock on [`seat::lock_byte`] | the holder could take one that lasts, nearly always | gone: nobody holds it, so the memory in which the endpoint lived is gone, by exit or exec |
 //!
 //! Either is enough to be gone, and a process of which neither says so is alive: one that is stopped, or
-//! swapped out, or whose `/proc` cannot be read.
+//! swapped out, or whose `/proc` cannot be read, or about which a question is refused. An error is no answer:
+//! that there is no such process is believed only where two questions say so that find this process itself.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use nix::errno::Errno;
 
 use crate::error::{ClaimError, EvictError, OsError};
 use crate::layout::Process;
-use crate::os::file;
+use crate::os::filesystem::{self, Kind};
 use crate::os::lifeline::Lifeline;
+use crate::os::owned::Owned;
 use crate::os::process::{self, Fate, Pidfd};
 use crate::protocol::seat::{self, Status, TRIALS, holder_of, lock_byte, trial_byte};
 use crate::region::Region;
@@ -35,7 +36,7 @@ impl Witness {
         let at_home = match region.home() {
             // Only this process and its children can have a private copy, even if nobody knew the boot when it was made.
             0 => region.is_snapshot(),
-            home => process::home() == Some(home),
+            home => process::home().ok() == Some(home),
         };
         Self { region: region.clone(), at_home }
     }
@@ -71,14 +72,17 @@ impl Witness {
 
     /// This process, as it will name itself in a seat, and what gives its sign of life.
     pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), OsError> {
-        let (pid, identity) = process::this()?;
+        let (pid, identity) = process::this();
+        // Whom nothing tells from others with its id cannot be asked after by that.
+        let at_home = self.at_home && identity.is_some();
+        let identity = identity.unwrap_or(0);
         let lifeline = match self.lifeline(identity) {
             Ok(lifeline) => Some(lifeline),
             // At home, the process id is enough.
-            Err(_) if self.at_home => None,
+            Err(_) if at_home => None,
             Err(error) => return Err(error),
         };
-        Ok((Process { pid, identity, at_home: self.at_home, locked: lifeline.is_some() }, lifeline))
+        Ok((Process { pid, identity, at_home, locked: lifeline.is_some() }, lifeline))
     }
 
     fn lifeline(&self, identity: u32) -> Result<Lifeline, OsError> {
@@ -95,7 +99,8 @@ impl Witness {
         let thread = nix::unistd::gettid().as_raw() as u32;
         for trial in 0..TRIALS {
             let file = self.region.reopen()?;
-            if file::is_overlaid(&file)? {
+            // On an overlay the mapping refers to the file below.
+            if filesystem::kind(file.get()?)? == Kind::Overlay {
                 break;
             }
             match self.try_lock(file, trial_byte(thread, identity, trial))? {
@@ -109,7 +114,7 @@ impl Witness {
     }
 
     /// Locks a byte by a mapping alone. Says whether it is locked then, and after the mapping has gone.
-    fn try_lock(&self, file: File, byte: u64) -> Result<(Option<bool>, Option<bool>), OsError> {
+    fn try_lock(&self, file: Owned, byte: u64) -> Result<(Option<bool>, Option<bool>), OsError> {
         let mut trial = Lifeline::new(file, self.region.page_size() as usize)?;
         trial.lock(byte)?;
         trial.let_go();
@@ -130,20 +135,29 @@ impl Witness {
         }
         let Process { pid, identity, at_home, .. } = holder;
         if !(at_home && self.at_home) {
-            return Err(EvictError::OutOfReach { pid });
+            // Where this process is may be what nobody tells it.
+            return Err(match process::home() {
+                Err(error) if at_home => EvictError::Refused { pid, error },
+                _ => EvictError::OutOfReach { pid },
+            });
         }
-        if process::this()? == (pid, identity) {
+        // At home nobody else has this id, unless the holder is dead.
+        if pid == std::process::id() {
             return Err(EvictError::OwnProcess);
         }
         let process = match Pidfd::open(pid) {
             Ok(process) => process,
             Err(_) if process::fate(pid, identity) == Fate::Gone => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(EvictError::Refused { pid, error }),
         };
         match process.fate_of(pid, identity) {
             Fate::Alive => {}
             Fate::Gone => return Ok(()),
-            Fate::Unknown => return Err(EvictError::OutOfReach { pid }),
+            Fate::Unknown => {
+                return Err(process
+                    .refusal(pid)
+                    .map_or(EvictError::OutOfReach { pid }, |error| EvictError::Refused { pid, error }));
+            }
         }
         // It may have left meanwhile, or become another program: then there is nobody to evict.
         if seat::status(&control.seats[seat]).is_ok_and(|status| status.word != word) || self.is_gone(seat, word) {
@@ -153,7 +167,7 @@ impl Witness {
         match process.ended(timeout) {
             Ok(true) => Ok(()),
             Ok(false) => Err(EvictError::NotGone { pid }),
-            Err(errno) => Err(OsError::new("poll", errno).into()),
+            Err(errno) => Err(EvictError::Refused { pid, error: OsError::new("poll", errno) }),
         }
     }
 }

@@ -163,6 +163,17 @@ pub enum Reason {
         /// Bytes the region needs.
         needed: u64,
     },
+    /// The file lies on a file system where memory that was reserved can be missing later, which is a signal for
+    /// whoever touches it.
+    FileSystem {
+        /// What it lies on.
+        found: String,
+    },
+    /// The file lies on btrfs and is written by copying (it lacks the attribute `No_COW`): when the file system is
+    /// full, a store is a signal.
+    CopyOnWrite,
+    /// Somebody in this process closed the region's descriptor.
+    DescriptorClosed,
     /// The process may not make files so large (`RLIMIT_FSIZE`).
     FileSizeLimit {
         /// Bytes the region needs.
@@ -364,6 +375,20 @@ impl fmt::Display for Reason {
                 f,
                 "no room for {needed} bytes; free some, enlarge the file system (in a container, its /dev/shm), or \
                  ask for less capacity"
+            ),
+            Reason::FileSystem { found } => write!(
+                f,
+                "it lies on {found}, expected tmpfs, ext4, xfs, btrfs or overlayfs: elsewhere, memory that was \
+                 reserved can be missing when it is touched; use a path in /dev/shm, or a memfd"
+            ),
+            Reason::CopyOnWrite => f.write_str(
+                "it lies on btrfs without the attribute No_COW, which ringway gives a file it makes: on a full file \
+                 system, to write it would be a signal; make the region anew, or copy it into an empty file with that \
+                 attribute (touch, chattr +C, cat) or to /dev/shm",
+            ),
+            Reason::DescriptorClosed => f.write_str(
+                "somebody in this process closed the region's descriptor, and its number may be another file's by \
+                 now; spare it, or take its descriptor before",
             ),
             Reason::FileSizeLimit { needed, limit } => {
                 write!(f, "{needed} bytes needed, but RLIMIT_FSIZE allows {limit}; raise it or ask for less capacity")

@@ -11,20 +11,21 @@
 
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
-use std::fs::File;
 
 use nix::errno::Errno;
 use nix::libc::c_void;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 
 use super::lock::{self, Lock};
+use super::owned::Owned;
+use super::retry::retry;
 use crate::error::OsError;
 
 /// A mapping that holds a file open, and while it is being set up, that file.
 pub(crate) struct Lifeline {
     page: NonNull<c_void>,
     len: NonZeroUsize,
-    file: Option<File>,
+    file: Option<Owned>,
 }
 
 // SAFETY: it owns a mapping that nothing is ever read or written through.
@@ -34,14 +35,14 @@ unsafe impl Sync for Lifeline {}
 
 impl Lifeline {
     /// Maps `len` bytes, a page, of `file`, which must have been opened for this alone.
-    pub fn new(file: File, len: usize) -> Result<Self, OsError> {
+    pub fn new(file: Owned, len: usize) -> Result<Self, OsError> {
         let len = NonZeroUsize::new(len).ok_or_else(|| OsError::new("mmap", Errno::EINVAL))?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
-        let page = unsafe { mmap(None, len, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, &file, 0) };
+        let page = unsafe { mmap(None, len, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, file.get()?, 0) };
         let page = page.map_err(|e| OsError::new("mmap", e))?;
         let line = Self { page, len, file: Some(file) };
         // SAFETY: the page is this value's own.
-        unsafe { madvise(page, len.get(), MmapAdvise::MADV_DONTFORK) }
+        retry(|| unsafe { madvise(page, len.get(), MmapAdvise::MADV_DONTFORK) })
             .map_err(|e| OsError::new("madvise(MADV_DONTFORK)", e))?;
         Ok(line)
     }
@@ -49,7 +50,7 @@ impl Lifeline {
     /// Takes a shared lock on a byte. Before [`Lifeline::let_go`] only.
     pub fn lock(&self, byte: u64) -> Result<(), OsError> {
         let file = self.file.as_ref().ok_or_else(|| OsError::new("fcntl(F_OFD_SETLK)", Errno::EBADF))?;
-        if lock::try_lock(file, Lock::Shared, byte)? {
+        if lock::try_lock(file.get()?, Lock::Shared, byte)? {
             return Ok(());
         }
         Err(OsError::new("fcntl(F_OFD_SETLK)", Errno::EAGAIN))

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::retry::retry;
 use crate::error::OsError;
 
 /// Whether others may hold the same lock.
@@ -37,17 +38,25 @@ fn kind(lock: Lock) -> libc::c_int {
 
 /// Locks a byte, unless another open file's lock is in the way: then false.
 pub(crate) fn try_lock(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&record(kind(lock), byte))) {
+    match retry(|| fcntl(file, FcntlArg::F_OFD_SETLK(&record(kind(lock), byte)))) {
         Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(Errno::EAGAIN) => Ok(false),
         Err(errno) => Err(OsError::new("fcntl(F_OFD_SETLK)", errno)),
+    }
+}
+
+/// The same, but true on a file system that has no locks at all, and on no other failure.
+pub(crate) fn try_lock_if_any(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
+    match try_lock(file, lock, byte) {
+        Err(error) if error.errno() == Errno::EOPNOTSUPP => Ok(true),
+        answer => answer,
     }
 }
 
 /// Whether another open file's lock is in the way of this one.
 pub(crate) fn is_barred(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
     let mut found = record(kind(lock), byte);
-    fcntl(file, FcntlArg::F_OFD_GETLK(&mut found)).map_err(|e| OsError::new("fcntl(F_OFD_GETLK)", e))?;
+    retry(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))).map_err(|e| OsError::new("fcntl(F_OFD_GETLK)", e))?;
     Ok(found.l_type != libc::F_UNLCK as libc::c_short)
 }
 

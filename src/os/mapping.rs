@@ -19,6 +19,7 @@ use nix::sys::mman::{
     msync, munmap,
 };
 
+use super::retry::{in_pieces, retry};
 use crate::error::OsError;
 
 /// Whether anything may be stored through a mapping.
@@ -139,14 +140,14 @@ impl Mapping {
             Access::ReadOnly => ProtFlags::PROT_READ,
         };
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
-        let address = Some(self.at(offset).addr());
+        let (address, len) = (Some(self.at(offset).addr()), non_zero(len)?);
         let mapped = match source {
             // SAFETY: M2: replaces a part of the range this mapping reserved, to which nothing refers yet.
-            Source::File(file) => unsafe { mmap(address, non_zero(len)?, prot, flags, file, from as libc::off_t) },
+            Source::File(file) => retry(|| unsafe { mmap(address, len, prot, flags, file, from as libc::off_t) }),
             Source::Anonymous { huge } => {
                 let flags = if huge { flags | MapFlags::MAP_HUGETLB } else { flags };
                 // SAFETY: M2.
-                unsafe { mmap_anonymous(address, non_zero(len)?, prot, flags) }
+                retry(|| unsafe { mmap_anonymous(address, len, prot, flags) })
             }
         };
         mapped.map_err(|e| OsError::new("mmap", e))?;
@@ -184,7 +185,7 @@ impl Mapping {
     /// Makes the header's page read-only in this process: a stray store faults instead of corrupting.
     pub fn protect_header(&self) -> Result<(), OsError> {
         // SAFETY: M3: the header is only ever read through this mapping once it was written.
-        unsafe { mprotect(self.base.cast(), self.shape.page, ProtFlags::PROT_READ) }
+        retry(|| unsafe { mprotect(self.base.cast(), self.shape.page, ProtFlags::PROT_READ) })
             .map_err(|e| OsError::new("mprotect", e))
     }
 
@@ -202,8 +203,12 @@ impl Mapping {
         } else {
             (MmapAdvise::MADV_POPULATE_READ, "madvise(MADV_POPULATE_READ)")
         };
-        // SAFETY: M1; populating changes no byte.
-        match unsafe { madvise(self.at(from).cast(), len, advice) } {
+        let least = self.shape.page as u64;
+        let populated = in_pieces(len as u64, least, |offset, part| {
+            // SAFETY: M1; populating changes no byte.
+            unsafe { madvise(self.at(from + offset as usize).cast(), part as usize, advice) }
+        });
+        match populated {
             Ok(()) => Ok(()),
             // Before Linux 5.14: touch every page.
             Err(Errno::EINVAL) => {
@@ -231,21 +236,22 @@ impl Mapping {
     /// Keeps the region in memory.
     pub fn lock(&self) -> Result<(), OsError> {
         // SAFETY: M1; locking changes no byte.
-        unsafe { mlock(self.base.cast(), self.shape.len) }.map_err(|e| OsError::new("mlock", e))
+        retry(|| unsafe { mlock(self.base.cast(), self.shape.len) }).map_err(|e| OsError::new("mlock", e))
     }
 
     /// Writes what was stored to the file, and waits for it if `wait`.
     pub fn flush(&self, wait: bool) -> Result<(), OsError> {
         let flags = if wait { MsFlags::MS_SYNC } else { MsFlags::MS_ASYNC };
         // SAFETY: M1; flushing changes no byte.
-        unsafe { msync(self.base.cast(), self.shape.len, flags) }.map_err(|e| OsError::new("msync", e))
+        retry(|| unsafe { msync(self.base.cast(), self.shape.len, flags) }).map_err(|e| OsError::new("msync", e))
     }
 
     /// Tells the kernel how the data area will be used.
     pub fn advise(&self, advice: MmapAdvise) -> Result<(), OsError> {
         let Shape { page, len, mirror } = self.shape;
         // SAFETY: M1; callers pass only advice that changes no byte.
-        unsafe { madvise(self.data().cast(), len - 2 * page + mirror, advice) }.map_err(|e| OsError::new("madvise", e))
+        retry(|| unsafe { madvise(self.data().cast(), len - 2 * page + mirror, advice) })
+            .map_err(|e| OsError::new("madvise", e))
     }
 
     /// How many pages of the region are in memory.

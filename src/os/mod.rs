@@ -1,12 +1,17 @@
 //! The kernel, thinly: each file wraps one of its facilities and has no policy of its own.
 
 pub(crate) mod file;
+pub(crate) mod filesystem;
 pub(crate) mod futex;
 pub(crate) mod identity;
 pub(crate) mod lifeline;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod membarrier;
+pub(crate) mod memory;
+pub(crate) mod nap;
+pub(crate) mod owned;
 pub(crate) mod process;
+pub(crate) mod retry;
 pub(crate) mod usage;
 pub(crate) mod wipe;

@@ -1,7 +1,7 @@
 //! Which process this is, told apart from every other that has had or will have its id, and whether another
 //! still is.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::statfs::fstatfs;
 
+use super::owned::Owned;
+use super::retry::{retry, retry_io};
 use crate::error::OsError;
 
 /// What the kernel knows of a process.
@@ -28,68 +31,103 @@ const START_TIME: u32 = 1 << 31;
 /// `PIDFS_MAGIC`: the file system that gives every process its own inode.
 const PIDFS: i64 = 0x5049_4446;
 
-/// This process's id, and what tells it from others that have had or will have the same.
+/// This process's id, and what tells it from others that have had or will have the same; `None` where neither a
+/// pidfd nor `/proc` says.
 ///
 /// A process id is reused; a pidfd's inode number is not, for a whole boot (since Linux 6.9). On older
-/// kernels, where all pidfds share one inode, the start time in clock ticks stands in for it.
-pub(crate) fn this() -> Result<(u32, u32), OsError> {
+/// kernels, where all pidfds share one inode, and where a pidfd is refused, the start time in clock ticks stands in
+/// for it.
+pub(crate) fn this() -> (u32, Option<u32>) {
     let pid = std::process::id();
-    let inode = match Pidfd::open(pid) {
-        Ok(fd) => fd.inode()?,
-        Err(error) if matches!(error.errno(), Errno::ENOSYS | Errno::EPERM) => None,
-        Err(error) => return Err(error),
-    };
+    let inode = Pidfd::open(pid).and_then(|fd| fd.inode()).ok().flatten();
     let identity = match inode {
-        Some(inode) => inode as u32 & !START_TIME,
-        None => start_time("self")? as u32 | START_TIME,
+        Some(inode) => Some(inode as u32 & !START_TIME),
+        None => start_time("self").ok().map(|time| time as u32 | START_TIME),
     };
-    Ok((pid, identity))
+    (pid, identity)
 }
 
-/// This boot and this process's PID and time namespaces as one number, never 0; `None` where `/proc` does not say.
+/// This boot and this process's PID and time namespaces as one number, never 0.
 /// Two namespaces of one kind have two numbers, unless the first was gone before the second came. (In another time
 /// namespace, a process has another start time.)
-pub(crate) fn home() -> Option<u64> {
-    let pids = fs::metadata("/proc/thread-self/ns/pid").ok()?.ino();
+///
+/// # Errors
+///
+/// What `/proc` does not say.
+pub(crate) fn home() -> Result<u64, OsError> {
+    let pids = namespace("stat /proc/thread-self/ns/pid", "/proc/thread-self/ns/pid")?;
     // Missing before Linux 5.6.
-    let time = fs::metadata("/proc/thread-self/ns/time").map_or(0, |time| time.ino());
-    Some((boot()? ^ pids ^ time.rotate_left(32)).max(1))
+    let time = match namespace("stat /proc/thread-self/ns/time", "/proc/thread-self/ns/time") {
+        Err(error) if error.errno() == Errno::ENOENT => 0,
+        answer => answer?,
+    };
+    Ok((boot()? ^ pids ^ time.rotate_left(32)).max(1))
 }
 
-/// This boot, as a number, never 0; `None` where `/proc` does not say.
-pub(crate) fn boot() -> Option<u64> {
+fn namespace(call: &'static str, path: &str) -> Result<u64, OsError> {
+    let metadata = retry_io(|| fs::metadata(path)).map_err(|source| OsError { call, source })?;
+    Ok(metadata.ino())
+}
+
+/// This boot, as a number, never 0.
+///
+/// # Errors
+///
+/// What `/proc` does not say.
+pub(crate) fn boot() -> Result<u64, OsError> {
     // No lock, which a child forked meanwhile would find held for ever.
     static KNOWN: AtomicU64 = AtomicU64::new(0);
     let known = KNOWN.load(Relaxed);
     if known != 0 {
-        return Some(known);
+        return Ok(known);
     }
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let id = u128::from_str_radix(&id.trim().replace('-', ""), 16).ok()?;
+    let failed = |source| OsError { call: "read /proc/sys/kernel/random/boot_id", source };
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(failed)?;
+    let id = u128::from_str_radix(&id.trim().replace('-', ""), 16);
+    let id = id.map_err(|_| failed(std::io::Error::other("no id in it")))?;
     let boot = ((id >> 64) as u64 ^ id as u64).max(1);
     KNOWN.store(boot, Relaxed);
-    Some(boot)
+    Ok(boot)
 }
 
 /// What became of the process that was `pid`, in this process's PID namespace, and had this identity.
 pub(crate) fn fate(pid: u32, identity: u32) -> Fate {
     match Pidfd::open(pid) {
         Ok(fd) => fd.fate_of(pid, identity),
-        // ESRCH: there is none; the others: the id is that of a thread, so no process has it.
-        Err(error) if matches!(error.errno(), Errno::ESRCH | Errno::EINVAL | Errno::ENOENT) => Fate::Gone,
+        Err(_) if is_missing(pid) => Fate::Gone,
         // The kernel has no pidfds, or this process may not have one, or no more descriptors.
-        Err(_) => match nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), None) {
-            Err(Errno::ESRCH) => Fate::Gone,
-            _ if identity & START_TIME != 0 => by_start_time(pid, identity),
-            _ => Fate::Unknown,
-        },
+        Err(_) if identity & START_TIME != 0 => by_start_time(pid, identity),
+        Err(_) => Fate::Unknown,
     }
+}
+
+/// Whether no process has this id. A filter may answer any call with any error, so this is believed only if two
+/// calls say so that know this process itself.
+fn is_missing(pid: u32) -> bool {
+    let own = std::process::id();
+    let asked: [fn(u32) -> nix::Result<()>; 3] = [
+        |pid| Pidfd::open(pid).map(drop).map_err(|error| error.errno()),
+        |pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), None),
+        |pid| {
+            // SAFETY: takes no memory. The first thread of a process has its id; signal 0 is none.
+            let answer = unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, 0) };
+            Errno::result(answer).map(drop)
+        },
+    ];
+    let says = |ask: &&fn(u32) -> nix::Result<()>| {
+        // The id of a thread that is no process's: `EINVAL`, and since Linux 6.15 `ENOENT`, from the first.
+        matches!(ask(pid), Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT)) && ask(own).is_ok()
+    };
+    asked.iter().filter(says).count() >= 2
 }
 
 /// A process with this id exists, or did a moment ago.
 fn by_start_time(pid: u32, identity: u32) -> Fate {
     // In the `/proc` of another PID namespace, ids are other processes'.
-    if fs::read_link("/proc/self").ok().is_none_or(|own| own.as_os_str() != std::process::id().to_string().as_str()) {
+    if retry_io(|| fs::read_link("/proc/self"))
+        .ok()
+        .is_none_or(|own| own.as_os_str() != std::process::id().to_string().as_str())
+    {
         return Fate::Unknown;
     }
     match start_time(&pid.to_string()) {
@@ -100,88 +138,95 @@ fn by_start_time(pid: u32, identity: u32) -> Fate {
 }
 
 /// A process, named by what no other can ever have.
-pub(crate) struct Pidfd(OwnedFd);
+pub(crate) struct Pidfd(Owned);
 
 impl Pidfd {
     pub fn open(pid: u32) -> Result<Self, OsError> {
         // SAFETY: takes no memory.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        if fd < 0 {
-            return Err(OsError::last("pidfd_open"));
-        }
+        let fd = retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }));
+        let fd = fd.map_err(|e| OsError::new("pidfd_open", e))?;
         // SAFETY: the kernel just made this descriptor and nobody else knows it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        Ok(Self(Owned::new(File::from(fd))?))
     }
 
     /// `None` where pidfds have no inodes of their own.
     fn inode(&self) -> Result<Option<u64>, OsError> {
-        let system = nix::sys::statfs::fstatfs(&self.0).map_err(|e| OsError::new("fstatfs", e))?;
+        let file = self.0.get()?;
+        let system = retry(|| fstatfs(file)).map_err(|e| OsError::new("fstatfs", e))?;
         if system.filesystem_type().0 as i64 != PIDFS {
             return Ok(None);
         }
-        let stat = nix::sys::stat::fstat(self.0.as_fd()).map_err(|e| OsError::new("fstat", e))?;
-        Ok(Some(stat.st_ino))
+        let (_, inode) = self.0.id();
+        Ok((inode != 0).then_some(inode))
     }
 
     /// What became of the process that had this identity, given that this is the one with its id.
     pub fn fate_of(&self, pid: u32, identity: u32) -> Fate {
-        let fate = self.fate_seen(pid, identity);
-        // If somebody closes descriptors at this moment, what was asked may have been another.
-        if fate == Fate::Gone && self.inode().is_err() { Fate::Unknown } else { fate }
-    }
-
-    fn fate_seen(&self, pid: u32, identity: u32) -> Fate {
-        let same = match self.inode() {
-            Ok(Some(inode)) if identity & START_TIME == 0 => inode as u32 & !START_TIME == identity,
-            Ok(_) if identity & START_TIME != 0 => match by_start_time(pid, identity) {
-                Fate::Alive => true,
-                Fate::Gone => false,
-                // It may be that it has just ended.
-                Fate::Unknown => {
-                    return if self.ended(Duration::ZERO) == Ok(true) { Fate::Gone } else { Fate::Unknown };
+        let fate = match self.inode() {
+            Ok(Some(inode)) if identity & START_TIME == 0 => {
+                let same = inode as u32 & !START_TIME == identity;
+                // Another has the id by now: twice the same one, lest it be a descriptor that is another's by now.
+                let again = || Self::open(pid).and_then(|again| again.inode());
+                match same {
+                    true => Fate::Alive,
+                    false if again().is_ok_and(|other| other == Some(inode)) => Fate::Gone,
+                    false => Fate::Unknown,
                 }
-            },
+            }
+            Ok(_) if identity & START_TIME != 0 => by_start_time(pid, identity),
             _ => return Fate::Unknown,
         };
-        match self.ended(Duration::ZERO) {
-            _ if !same => Fate::Gone,
-            Ok(true) => Fate::Gone,
-            Ok(false) => Fate::Alive,
-            Err(_) => Fate::Unknown,
+        match (fate, self.ended(Duration::ZERO)) {
+            (Fate::Gone, _) => Fate::Gone,
+            // Its start time may be unknown because it has just ended.
+            (_, Ok(true)) => Fate::Gone,
+            (fate, Ok(false)) => fate,
+            (_, Err(_)) => Fate::Unknown,
         }
+    }
+
+    /// Which of the questions about it the kernel refuses, if one.
+    pub fn refusal(&self, pid: u32) -> Option<OsError> {
+        let polled = || self.ended(Duration::ZERO).map_err(|errno| OsError::new("poll", errno));
+        let asked = self.inode().err().or_else(|| polled().err());
+        asked.or_else(|| start_time(&pid.to_string()).err())
     }
 
     /// Waits until the process, every thread of it, has ended; false when `timeout` has passed.
     pub fn ended(&self, timeout: Duration) -> Result<bool, Errno> {
         let start = Instant::now();
-        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let own = self.0.get().map_err(|_| Errno::EBADF)?;
+        let mut fds = [PollFd::new(own.as_fd(), PollFlags::POLLIN)];
         loop {
-            let left = timeout.saturating_sub(start.elapsed());
-            match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
-                Err(Errno::EINTR) => {}
-                // The time that `poll` knows is shorter than what a caller may ask for, and in milliseconds.
-                Ok(0) if start.elapsed() < timeout => {}
-                result => {
-                    result?;
-                    let events = fds[0].revents().unwrap_or(PollFlags::empty());
-                    // Somebody closed the descriptor: that says nothing of the process.
-                    if events.contains(PollFlags::POLLNVAL) {
-                        return Err(Errno::EBADF);
-                    }
-                    return Ok(events.contains(PollFlags::POLLIN));
-                }
+            let answered = retry(|| {
+                let left = timeout.saturating_sub(start.elapsed());
+                poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
+            });
+            // The time that `poll` knows is shorter than what a caller may ask for, and in milliseconds.
+            if answered? == 0 && start.elapsed() < timeout {
+                continue;
             }
+            let events = fds[0].revents().unwrap_or(PollFlags::empty());
+            // Somebody closed the descriptor, and perhaps another file has its number: that says nothing of the
+            // process.
+            if events.contains(PollFlags::POLLNVAL) || !events.is_empty() && self.0.get().is_err() {
+                return Err(Errno::EBADF);
+            }
+            return Ok(events.contains(PollFlags::POLLIN));
         }
     }
 
     /// Ends the process with `SIGKILL`. That it has ended already, whatever the kernel says of the signal then, is no
     /// error.
     pub fn kill(&self) -> Result<(), OsError> {
-        let info = core::ptr::null::<libc::siginfo_t>();
+        let (fd, info) = (self.0.get()?.as_raw_fd(), core::ptr::null::<libc::siginfo_t>());
         // SAFETY: a null `info` is allowed, and nothing else is memory.
-        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, info, 0) };
-        let refused = OsError::last("pidfd_send_signal");
-        if sent == 0 || self.ended(Duration::ZERO) == Ok(true) { Ok(()) } else { Err(refused) }
+        let send = || Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, info, 0) });
+        match retry(send) {
+            Err(errno) if self.ended(Duration::ZERO) != Ok(true) => Err(OsError::new("pidfd_send_signal", errno)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -200,8 +245,9 @@ mod tests {
 
     #[test]
     fn a_process_is_the_same_twice_and_alive() {
-        let (pid, identity) = this().unwrap();
-        assert_eq!((pid, identity), this().unwrap());
+        let (pid, identity) = this();
+        assert_eq!((pid, identity), this());
+        let identity = identity.unwrap();
         assert_eq!(pid, std::process::id());
         assert_eq!(fate(pid, identity), Fate::Alive);
         assert_eq!(fate(pid, identity ^ 1), Fate::Gone);
@@ -236,7 +282,6 @@ mod tests {
 
     #[test]
     fn a_home_is_the_same_twice() {
-        assert!(home().is_some());
-        assert_eq!(home(), home());
+        assert_eq!(home().unwrap(), home().unwrap());
     }
 }

@@ -29,10 +29,12 @@ use std::time::{Duration, Instant};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
 #[cfg(not(loom))]
-use crate::os::{futex, membarrier::heavy_barrier};
+use crate::os::{futex, membarrier::heavy_barrier, nap::nap};
 
 #[cfg(loom)]
 use crate::models::{futex, heavy_barrier};
+#[cfg(loom)]
+use std::thread::sleep as nap;
 
 pub(crate) const ASLEEP: u32 = 1;
 pub(crate) const GONE: u32 = 2;
@@ -111,11 +113,11 @@ pub(crate) fn nap_until<W: Watch>(deadline: Option<Instant>, watch: &mut W) -> O
         if let Some(found) = watch.look() {
             return Some(found);
         }
-        let Some(nap) = cut(NAP, deadline) else {
+        let Some(time) = cut(NAP, deadline) else {
             watch.inquire();
             return watch.look();
         };
-        std::thread::sleep(nap);
+        nap(time);
         if watch.until_inquiry() == Duration::ZERO {
             watch.inquire();
         }

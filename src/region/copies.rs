@@ -21,9 +21,11 @@ use crate::error::OsError;
 use crate::layout::{ATTACHED, Control, Header, Kind};
 use crate::open_error::{CopySign, OpenError, Reason};
 use crate::os::file::{self, PATIENCE, PAUSE, Unnamed};
-use crate::os::lock::{Lock, try_lock};
+use crate::os::lock::{Lock, try_lock_if_any};
 use crate::os::mapping::{Access, Mapping, Source, Unshared};
-use crate::os::process;
+use crate::os::nap::nap;
+use crate::os::owned::Owned;
+use crate::os::{filesystem, memory, process};
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
 
@@ -52,7 +54,6 @@ impl Region {
                     vacate(&control);
                 }
                 reading.region.backing = Backing::Snapshot;
-                reading.region.file_id = None;
                 reading.region.header.home = process::home().unwrap_or(0);
             }
             Ok(reading)
@@ -74,7 +75,8 @@ impl Region {
 
 fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading, Reason> {
     let file = unused::enter(path, false, settings.owner_to_read())?;
-    let header = copy_header(&file)?;
+    let own = file.get()?;
+    let header = copy_header(own)?;
     let found;
     let spec = match spec {
         Some(spec) => spec,
@@ -83,28 +85,29 @@ fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading
             &found
         }
     };
-    spec.check(&header, len_of(&file)?, file::page_size(&file)?)?;
-    let (kind, copied) = (spec.kind, copy_sign(&header, &file)?);
-    let is_image = copied.is_some() || !may_be_mapped(&file, path, &header, settings)?;
+    spec.check(&header, len_of(own)?, file::page_size(own)?)?;
+    let (kind, copied) = (spec.kind, copy_sign(&header, own)?);
+    let is_image = copied.is_some() || !may_be_mapped(own, path, &header, settings)?;
     let mapping =
-        if is_image { image(&file, &header, spec)? } else { attach(&file, &header, spec, settings, Access::ReadOnly)? };
+        if is_image { image(own, &header, spec)? } else { attach(own, &header, spec, settings, Access::ReadOnly)? };
     let region = Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings);
     Ok(Reading { region, kind, copied, is_image })
 }
 
 /// Whether no access to a mapping of the file can end in `SIGBUS`, as long as those who are trusted keep its size.
 fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings) -> Result<bool, OsError> {
-    let there = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
+    let there = file::metadata(file)?;
     let sealed = || file::seals(file).is_some_and(|seals| seals.contains(file::SEALS));
     Ok(settings.owner().accepts(there.uid())
         && (sealed() || !file::is_link_to_open_file(path))
         && header.page_size == file::base_page()? as u64
-        && !file::has_holes(file, header.region_len)?)
+        && filesystem::check(file).is_ok()
+        && !memory::has_holes(file, header.region_len)?)
 }
 
 /// The region in private memory, as it is read through the file.
 fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
-    file::check_memory(header.region_len)?;
+    memory::check_memory(header.region_len)?;
     let mapping = Unshared::new(Source::Anonymous { huge: false }, shape(header, spec))?;
     let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
     load(file, header, &mapping)?;
@@ -153,29 +156,32 @@ fn vacate(control: &Control) {
 /// A region that takes the place of the copy that it was read from.
 pub(crate) struct Adoption {
     unnamed: Unnamed,
-    copy: File,
+    copy: Owned,
     path: PathBuf,
+    mode: u32,
 }
 
 fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Option<(Region, Adoption)>, Reason> {
     let copy = file::open_checked(path, true, settings.owner())?;
-    let copied = copy_header(&copy)?;
-    spec.check(&copied, len_of(&copy)?, file::page_size(&copy)?)?;
-    if copy_sign(&copied, &copy)?.is_none() {
+    let old = copy.get()?;
+    let copied = copy_header(old)?;
+    spec.check(&copied, len_of(old)?, file::page_size(old)?)?;
+    if copy_sign(&copied, old)?.is_none() {
         return Ok(None);
     }
-    let there = copy.metadata().map_err(|source| OsError { call: "fstat", source })?;
-    let settings = Settings { mode: there.mode() & 0o7777, ..settings.clone() };
+    let there = file::metadata(old)?;
+    let mode = there.mode() & 0o7777;
     let spec = Spec { capacity: Some(copied.capacity), ..spec.clone() };
-    let new = Nameless::beside(path, &spec, &settings)?;
-    file::give_to(new.unnamed.file(), there.uid(), there.gid())?;
-    load(&copy, &copied, &new.mapping)?;
+    let new = Nameless::beside(path, &spec, settings)?;
+    file::give_to(new.unnamed.file()?, there.uid(), there.gid())?;
+    load(old, &copied, &new.mapping)?;
     if let Some(control) = control(&new.mapping) {
         vacate(&control);
     }
-    let file = new.unnamed.file().try_clone().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
-    let region = Region::new(new.mapping, new.header, Backing::File { file, path: path.to_owned() }, &settings);
-    Ok(Some((region, Adoption { unnamed: new.unnamed, copy, path: path.to_owned() })))
+    let file = new.unnamed.file()?.try_clone().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
+    let backing = Backing::File { file: Owned::new(file)?, path: path.to_owned() };
+    let region = Region::new(new.mapping, new.header, backing, settings);
+    Ok(Some((region, Adoption { unnamed: new.unnamed, copy, path: path.to_owned(), mode })))
 }
 
 impl Adoption {
@@ -185,17 +191,17 @@ impl Adoption {
     }
 
     fn replace(self) -> Result<bool, Reason> {
-        let Self { unnamed, copy, path } = self;
+        let Self { unnamed, copy, path, mode } = self;
         for _ in 0..PATIENCE {
             // Others who adopt it, or remove it, hold the lock for a moment; where there are no locks, nobody does.
-            if let Ok(false) = try_lock(&copy, Lock::Exclusive, ATTACHED) {
-                std::thread::sleep(PAUSE);
+            if !try_lock_if_any(copy.get()?, Lock::Exclusive, ATTACHED)? {
+                nap(PAUSE);
                 continue;
             }
             if !file::names(&path, &copy).map_err(|source| OsError { call: "lstat", source })? {
                 return Ok(false);
             }
-            unnamed.replace(&path)?;
+            unnamed.replace(&path, mode)?;
             return Ok(true);
         }
         Err(Reason::InUse)

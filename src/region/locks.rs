@@ -3,19 +3,19 @@
 //! Files and memfds have their own; an anonymous region has an empty memfd for it.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-
 use nix::errno::Errno;
 
 use super::{Backing, Region};
 use crate::error::OsError;
 use crate::os::file::{self, Owner};
+use crate::os::filesystem::{self, Kind};
 use crate::os::lock;
+use crate::os::owned::Owned;
 use crate::sync::Ordering::Relaxed;
 
 impl Region {
     /// The file that has the region's locks.
-    pub(super) fn lock_file(&self) -> Option<&File> {
+    pub(super) fn lock_file(&self) -> Option<&Owned> {
         match &self.backing {
             Backing::File { file, .. } | Backing::Memfd(file) => Some(file),
             Backing::Anonymous(file) => file.as_ref(),
@@ -23,23 +23,18 @@ impl Region {
         }
     }
 
-    /// Whether this still is the file that has the locks. If somebody closed its descriptor, another file may
-    /// have its number.
-    fn has_locks(&self, file: &File) -> bool {
-        self.file_id.is_some() && file::id_of(file).ok() == self.file_id
-    }
-
     /// The file that has the locks, opened anew.
-    pub(crate) fn reopen(&self) -> Result<File, OsError> {
+    pub(crate) fn reopen(&self) -> Result<Owned, OsError> {
         let gone = || OsError::new("open(/proc/thread-self/fd)", Errno::EBADF);
         let own = self.lock_file().ok_or_else(gone)?;
-        let file = if self.has_locks(own) {
-            file::reopen(own, false)?
-        } else {
-            let path = self.path().ok_or_else(gone)?;
-            file::open_checked(path, false, Owner::Anyone).map_err(|_| gone())?
-        };
-        if self.has_locks(&file) { Ok(file) } else { Err(gone()) }
+        match own.get() {
+            Ok(_) => return file::reopen(own, false),
+            Err(error) if error.errno() != Errno::EBADF => return Err(error),
+            Err(_) => {}
+        }
+        let path = self.path().ok_or_else(gone)?;
+        let file = file::open_checked(path, false, Owner::Anyone).map_err(|_| gone())?;
+        if file.id() == own.id() { Ok(file) } else { Err(gone()) }
     }
 
     /// Whether any open file has locked the byte; `None` where nobody can say. Asked from a file opened for it: the
@@ -47,13 +42,14 @@ impl Region {
     /// one of this process, so it does for locks that only another process can hold (`by_another`), when no more files
     /// can be opened.
     pub(crate) fn is_locked(&self, byte: u64, by_another: bool) -> Option<bool> {
-        let ask = |file: &File| {
+        let ask = |file: &Owned| {
+            let own = file.get().ok()?;
             // Overlayfs has locks of its own: who holds one on the file below is not seen here.
-            if file::is_overlaid(file).unwrap_or(true) {
+            if filesystem::kind(own).ok()? == Kind::Overlay {
                 return None;
             }
-            let locked = lock::is_locked(file, byte).ok()?;
-            self.has_locks(file).then_some(locked)
+            let locked = lock::is_locked(own, byte).ok()?;
+            file.get().ok().map(|_| locked)
         };
         match self.reopen() {
             Ok(file) => ask(&file),

@@ -18,10 +18,11 @@ use crate::error::OsError;
 use crate::layout::{ATTACHED, FIRST, Header, WORD};
 use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Unnamed};
-use crate::os::lock::{Lock, try_lock};
+use crate::os::lock::{Lock, try_lock_if_any};
 use crate::os::mapping::{Access, Mapping, Shape, Source, Unshared};
-use crate::os::process;
+use crate::os::owned::Owned;
 use crate::os::usage::limit;
+use crate::os::{filesystem, memory, process};
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
 
@@ -45,11 +46,11 @@ impl Region {
 
     fn open_inner(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, Reason> {
         let file = unused::enter(path, access == Access::Shared, settings.owner())?;
-        let header = read_header(&file, spec)?;
-        if access == Access::ReadOnly && file::has_holes(&file, header.region_len)? {
+        let header = read_header(file.get()?, spec)?;
+        if access == Access::ReadOnly && memory::has_holes(file.get()?, header.region_len)? {
             return Err(Reason::Holes);
         }
-        let mapping = attach(&file, &header, spec, settings, access)?;
+        let mapping = attach(file.get()?, &header, spec, settings, access)?;
         Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
     }
 
@@ -102,10 +103,10 @@ impl Region {
                 return Ok(Self::new(mapping, header, Backing::Anonymous(Some(file)), settings));
             }
             let huge = settings.huge_pages;
-            let page = if huge { file::huge_page()? } else { file::base_page()? };
+            let page = if huge { memory::huge_page()? } else { file::base_page()? };
             let header = new_header(spec, page, None)?;
             if !huge {
-                file::check_memory(header.region_len)?;
+                memory::check_memory(header.region_len)?;
             }
             let mapping = fill_in(Source::Anonymous { huge }, &header, spec, settings)?;
             Ok(Self::new(mapping, header, Backing::Anonymous(file::for_locks()), settings))
@@ -121,24 +122,24 @@ impl Region {
 
     /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
     pub(crate) fn from_fd(fd: OwnedFd, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
-        let file = File::from(fd);
+        let file = file::at(MEMFD, Owned::new(File::from(fd)).map_err(Reason::from))?;
         let open = || {
-            let metadata = file.metadata().map_err(|source| OsError { call: "fstat", source })?;
-            if !metadata.is_file() {
+            if !file::metadata(file.get()?)?.is_file() {
                 return Err(Reason::NotAFile { found: "a descriptor of something else" });
             }
-            let seals = file::seals(&file).map_or(0, |seals| seals.bits() as u32);
+            let seals = file::seals(file.get()?).map_or(0, |seals| seals.bits() as u32);
             let expected = file::SEALS.bits() as u32;
             if seals & expected != expected {
                 return Err(Reason::Unsealed { found: seals, expected });
             }
             // Seals do not keep a peer from punching a hole, and the kernel may have no huge page to fill it.
-            if file::page_size(&file)? != file::base_page()? && !settings.huge_pages {
+            if file::page_size(file.get()?)? != file::base_page()? && !settings.huge_pages {
                 return Err(Reason::HugePagesUnasked);
             }
-            let header = read_header(&file, spec)?;
-            let mapping = attach(&file, &header, spec, settings, access)?;
-            let _ = try_lock(&file, Lock::Shared, ATTACHED);
+            let header = read_header(file.get()?, spec)?;
+            let mapping = attach(file.get()?, &header, spec, settings, access)?;
+            // For whoever looks at it through `/proc`; a peer may hold any lock on it.
+            try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)?;
             Ok((mapping, header))
         };
         let (mapping, header) = file::at(MEMFD, open())?;
@@ -153,7 +154,7 @@ impl Region {
     pub(crate) fn copy(&self, spec: &Spec) -> Result<Self, OpenError> {
         let make = || {
             let shape = shape(&self.header, spec);
-            file::check_memory(shape.len as u64)?;
+            memory::check_memory(shape.len as u64)?;
             let mapping = Unshared::new(Source::Anonymous { huge: false }, shape)?;
             let mapping = mapping.with_header(self.header.as_bytes())?;
             // Made here, whatever the header says of the original.
@@ -198,19 +199,21 @@ impl Nameless {
         // Checked before there is a file: a capacity, a name, a size that no region can have.
         wanted(spec)?;
         let unnamed = Unnamed::beside(path)?;
-        let page = file::page_size(unnamed.file())?;
-        let header = new_header(spec, page, Some(unnamed.file()))?;
-        file::reserve(unnamed.file(), settings.mode, header.region_len)?;
-        let mapping = fill_in(Source::File(unnamed.file()), &header, spec, settings)?;
+        let page = file::page_size(unnamed.file()?)?;
+        let header = new_header(spec, page, Some(unnamed.file()?))?;
+        memory::reserve(unnamed.file()?, header.region_len)?;
+        let mapping = fill_in(Source::File(unnamed.file()?), &header, spec, settings)?;
         // A file system without locks has regions that nobody can tell to be unused.
-        let _ = try_lock(unnamed.file(), Lock::Shared, ATTACHED);
+        if !try_lock_if_any(unnamed.file()?, Lock::Shared, ATTACHED)? {
+            return Err(Reason::BeingRemoved);
+        }
         Ok(Self { unnamed, mapping, header })
     }
 
     /// Gives it its name. If that is taken, [`Reason::Exists`] and the region, to be tried again.
     pub fn link(self, path: &Path, settings: &Settings) -> Result<Region, Box<(Self, Reason)>> {
         let Self { unnamed, mapping, header } = self;
-        match unnamed.link(path) {
+        match unnamed.link(path, settings.mode) {
             Ok(file) => Ok(Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings)),
             Err((unnamed, reason)) => Err(Box::new((Self { unnamed, mapping, header }, reason))),
         }
@@ -218,25 +221,23 @@ impl Nameless {
 }
 
 /// A sealed memfd with a region in it.
-fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header, File), Reason> {
+fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header, Owned), Reason> {
     let huge = settings.huge_pages;
     let file = file::memfd(huge).map_err(|reason| match reason {
         Reason::Os(error) if huge && error.errno() != Errno::EPERM => Reason::HugePagesUnsupported,
         other => other,
     })?;
-    let page = file::page_size(&file)?;
-    let header = new_header(spec, page, Some(&file))?;
-    if !huge {
-        file::check_memory(header.region_len)?;
-    }
-    file::reserve(&file, settings.mode, header.region_len).map_err(|reason| match reason {
+    let page = file::page_size(file.get()?)?;
+    let header = new_header(spec, page, Some(file.get()?))?;
+    memory::reserve(file.get()?, header.region_len).map_err(|reason| match reason {
         Reason::NoSpace { needed } if huge => Reason::NoHugePages { needed },
         other => other,
     })?;
-    let mapping = fill_in(Source::File(&file), &header, spec, settings)?;
-    file::seal(&file)?;
+    let mapping = fill_in(Source::File(file.get()?), &header, spec, settings)?;
+    file::seal(file.get()?)?;
+    file::set_mode(file.get()?, settings.mode)?;
     // For whoever looks at it through `/proc`.
-    let _ = try_lock(&file, Lock::Shared, ATTACHED);
+    try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)?;
     Ok((mapping, header, file))
 }
 
@@ -275,9 +276,11 @@ pub(super) fn attach(
     settings: &Settings,
     access: Access,
 ) -> Result<Arc<Mapping>, Reason> {
+    filesystem::check(file)?;
+    memory::check_room(file, header.region_len)?;
     let mapping = Mapping::new(Source::File(file), shape(header, spec), access)?;
     if access == Access::Shared {
-        file::fill_holes(file, header.region_len)?;
+        memory::fill_holes(file, header.region_len)?;
     }
     settle(&mapping, settings)?;
     Ok(Arc::new(mapping))
@@ -312,7 +315,7 @@ fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
 }
 
 pub(super) fn len_of(file: &File) -> Result<u64, OsError> {
-    file.metadata().map(|metadata| metadata.len()).map_err(|source| OsError { call: "fstat", source })
+    file::metadata(file).map(|metadata| metadata.len())
 }
 
 pub(super) fn copy_header(file: &File) -> Result<Header, Reason> {

@@ -13,7 +13,6 @@ mod origin;
 pub(crate) mod unused;
 
 use core::fmt;
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -27,6 +26,7 @@ use crate::layout::{Control, Header, WORD};
 use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Owner};
 use crate::os::mapping::{Access, Mapping, Shape};
+use crate::os::owned::Owned;
 use crate::sync::ReadOnly;
 use crate::words::{View, Words};
 pub(crate) use copies::Reading;
@@ -93,12 +93,12 @@ pub enum Flush {
 
 enum Backing {
     File {
-        file: File,
+        file: Owned,
         path: PathBuf,
     },
-    Memfd(File),
+    Memfd(Owned),
     /// Nobody else can have the file: it is there for its locks.
-    Anonymous(Option<File>),
+    Anonymous(Option<Owned>),
     Snapshot,
 }
 
@@ -109,8 +109,6 @@ pub struct Region {
     mapping: Arc<Mapping>,
     header: Header,
     backing: Backing,
-    /// What tells the file that has the locks from every other.
-    file_id: Option<(u64, u64)>,
     /// Whether a lock was seen to last as long as a mapping.
     keeps_locks: AtomicBool,
     /// Whether messages shall cause no page fault.
@@ -124,17 +122,9 @@ const ANONYMOUS: &str = "anonymous region";
 
 impl Region {
     fn new(mapping: Arc<Mapping>, header: Header, backing: Backing, settings: &Settings) -> Self {
-        let mut region = Self {
-            mapping,
-            header,
-            backing,
-            file_id: None,
-            keeps_locks: AtomicBool::new(false),
-            prefault: settings.prefault,
-            watch_file: settings.watch_file,
-        };
-        region.file_id = region.lock_file().and_then(|file| file::id_of(file).ok());
-        region
+        let keeps_locks = AtomicBool::new(false);
+        let Settings { prefault, watch_file, .. } = *settings;
+        Self { mapping, header, backing, keeps_locks, prefault, watch_file }
     }
 
     /// Whether nothing may be stored.
@@ -207,7 +197,7 @@ impl Region {
         }
     }
 
-    fn file(&self) -> Option<&File> {
+    fn file(&self) -> Option<&Owned> {
         match &self.backing {
             Backing::File { file, .. } | Backing::Memfd(file) => Some(file),
             Backing::Anonymous(_) | Backing::Snapshot => None,
@@ -230,9 +220,10 @@ impl Region {
     }
 
     /// The descriptor of a file or memfd, to be sent over a Unix socket (`SCM_RIGHTS`). It is closed on
-    /// exec; for a program to be started see [`inheritable_fd`](Self::inheritable_fd).
+    /// exec; for a program to be started see [`inheritable_fd`](Self::inheritable_fd). `None` as well if somebody in
+    /// this process closed it.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.file().map(|file| file.as_fd())
+        self.file()?.get().ok().map(|file| file.as_fd())
     }
 
     /// A descriptor that stays open across exec, for the program to open with
@@ -241,7 +232,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// The region is anonymous, or the process has no descriptor left.
+    /// The region is anonymous, the process has no descriptor left, or somebody in it closed the region's
+    /// ([`Reason::DescriptorClosed`]).
     pub fn inheritable_fd(&self) -> Result<OwnedFd, OpenError> {
         let copy = || file::inheritable(self.file().ok_or(Reason::Anonymous)?);
         file::at(&self.place(), copy())

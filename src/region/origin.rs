@@ -10,7 +10,7 @@ use std::fs::File;
 use crate::error::OsError;
 use crate::layout::{FileIdentity, Header};
 use crate::open_error::CopySign;
-use crate::os::{file, identity, process};
+use crate::os::{filesystem, identity, process};
 
 /// What a new region remembers of where it was made.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ pub(crate) fn copy_sign(header: &Header, file: &File) -> Result<Option<CopySign>
     }
     Ok(match (header.boot, process::boot().unwrap_or(0)) {
         // What is in memory alone is of this boot.
-        (0, _) | (_, 0) => (!file::is_in_memory(file)?).then_some(CopySign::UnknownBoot),
+        (0, _) | (_, 0) => (!filesystem::is_in_memory(file)?).then_some(CopySign::UnknownBoot),
         (made, now) => (made != now).then_some(CopySign::OtherBoot),
     })
 }

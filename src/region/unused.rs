@@ -6,7 +6,6 @@
 //! still has a name: if not, it begins anew.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -15,19 +14,22 @@ use crate::error::OsError;
 use crate::layout::{ATTACHED, MAGIC};
 use crate::open_error::{OpenError, Reason};
 use crate::os::file::{self, Owner, PATIENCE, PAUSE};
-use crate::os::lock::{self, Lock, try_lock};
+use crate::os::lock::{self, Lock, try_lock, try_lock_if_any};
+use crate::os::nap::nap;
+use crate::os::owned::Owned;
+use crate::os::retry::retry_io;
 
 /// How often one looks, a [`PAUSE`] apart, until a file is in use indeed. The memory of a process that has ended, and
 /// was waited for, lingers while another looks into it, as `ps` does.
 const LINGERING: u32 = 5;
 
 /// Opens a file and attaches to it; not to one that is being removed.
-pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<File, Reason> {
+pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
     for _ in 0..PATIENCE {
         let file = file::open_checked(path, writable, owner)?;
         // A file system without locks has regions that nobody can remove as unused.
-        if let Ok(false) = try_lock(&file, Lock::Shared, ATTACHED) {
-            std::thread::sleep(PAUSE);
+        if !try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)? {
+            nap(PAUSE);
         } else if file::is_link_to_open_file(path)
             || file::names(path, &file).map_err(|source| OsError { call: "lstat", source })?
         {
@@ -37,12 +39,12 @@ pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<File, R
     Err(Reason::BeingRemoved)
 }
 
-fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<File, Reason> {
+fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
     let file = file::open_checked(path, writable, owner)?;
-    let mut magic = [0; 8];
-    let read = file.read_at(&mut magic, 0).map_err(|source| OsError { call: "pread", source })?;
+    let (own, mut magic) = (file.get()?, [0; 8]);
+    let read = retry_io(|| own.read_at(&mut magic, 0)).map_err(|source| OsError { call: "pread", source })?;
     if read < magic.len() {
-        let found = file.metadata().map_or(0, |metadata| metadata.len());
+        let found = file::metadata(own)?.len();
         return Err(Reason::Short { found, expected: magic.len() as u64 });
     }
     if magic == MAGIC { Ok(file) } else { Err(Reason::NotARegion { found: magic }) }
@@ -62,7 +64,7 @@ pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
 }
 
 pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
-    let ask = || Ok(lock::is_locked(&open_region(path, false, owner)?, ATTACHED)?);
+    let ask = || Ok(lock::is_locked(open_region(path, false, owner)?.get()?, ATTACHED)?);
     file::at(&path.display().to_string(), ask())
 }
 
@@ -82,12 +84,12 @@ pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
     let remove = || {
         let file = open_region(path, true, owner)?;
         let mut tries = 0;
-        while !try_lock(&file, Lock::Exclusive, ATTACHED)? {
+        while !try_lock(file.get()?, Lock::Exclusive, ATTACHED)? {
             if let Some(reason) = why_not(path, &file, tries)? {
                 return Err(reason);
             }
             tries += 1;
-            std::thread::sleep(PAUSE);
+            nap(PAUSE);
         }
         file::unlink(path, &file).map_err(|source| match source.kind() {
             ErrorKind::NotFound => Reason::Missing,
@@ -98,9 +100,9 @@ pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
 }
 
 /// Why a file that is locked by somebody else cannot be removed; `None` if that may change in a moment.
-fn why_not(path: &Path, file: &File, tries: u32) -> Result<Option<Reason>, Reason> {
+fn why_not(path: &Path, file: &Owned, tries: u32) -> Result<Option<Reason>, Reason> {
     // Another remover is no user: it will be done in a moment.
-    if lock::is_barred(file, Lock::Shared, ATTACHED)? || !lock::is_locked(file, ATTACHED)? {
+    if lock::is_barred(file.get()?, Lock::Shared, ATTACHED)? || !lock::is_locked(file.get()?, ATTACHED)? {
         return Ok((tries == PATIENCE).then_some(Reason::BeingRemoved));
     }
     // One that another removed is in use only by those who have not noticed yet.
@@ -112,6 +114,8 @@ fn why_not(path: &Path, file: &File, tries: u32) -> Result<Option<Reason>, Reaso
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]
@@ -119,7 +123,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
         drop(crate::spsc::Channel::<u64>::create(&path, 4).unwrap());
-        let (file, user) = (File::open(&path).unwrap(), File::open(&path).unwrap());
+        let (file, user) = (Owned::new(File::open(&path).unwrap()).unwrap(), File::open(&path).unwrap());
         assert!(try_lock(&user, Lock::Shared, ATTACHED).unwrap());
         assert!(why_not(&path, &file, 0).unwrap().is_none());
         assert!(matches!(why_not(&path, &file, LINGERING), Ok(Some(Reason::InUse))));

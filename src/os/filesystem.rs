@@ -1,0 +1,166 @@
+//! Which file systems keep what a region needs: memory that was reserved stays there, so that no store is a
+//! signal.
+//!
+//! On most disks a file's blocks are its own once they are allocated. A file system that writes every change to
+//! a new place (copy-on-write) needs room at each write-back, and one behind a network may lose anything.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::statfs::{
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
+    fstatfs,
+};
+
+use super::retry::retry;
+use crate::error::OsError;
+use crate::open_error::Reason;
+
+/// What a file lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Memory, whose size is bounded, and whose files know their holes.
+    Tmpfs,
+    /// Memory without any bound.
+    Ramfs,
+    /// Huge pages.
+    Huge,
+    /// ext2, ext3 and ext4.
+    Ext,
+    Xfs,
+    Btrfs,
+    /// Whatever lies below.
+    Overlay,
+    /// One that promises nothing.
+    Other(FsType),
+}
+
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+
+/// `FS_IOC_SETFLAGS`, which libc does not name.
+const SETFLAGS: libc::Ioctl = libc::_IOW::<libc::c_long>(b'f' as u32, 2);
+/// The attributes of a file that is compressed, and of one whose blocks are overwritten in place.
+const COMPRESSED: libc::c_int = 0x4;
+const IN_PLACE: libc::c_int = 0x0080_0000;
+
+/// What is refused by name; any other by its number.
+const NAMES: [(i64, &str); 16] = [
+    (0x6969, "NFS"),
+    (0x6573_5546, "FUSE"),
+    (0x0102_1997, "9p"),
+    (0x2fc1_2fc1, "ZFS"),
+    (0xca45_1a4e, "bcachefs"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x00c3_6400, "Ceph"),
+    (0xf2f5_2010, "F2FS"),
+    (0x2011_bab0, "exFAT"),
+    (0x4d44, "FAT"),
+    (0x7366_746e, "NTFS"),
+    (0xf15f, "eCryptfs"),
+    (0x786f_4256, "a VirtualBox share"),
+    (0x0116_1970, "GFS2"),
+    (0x7461_636f, "OCFS2"),
+];
+
+/// The file system that a file lies on.
+pub(crate) fn kind(file: &File) -> Result<Kind, OsError> {
+    let system = retry(|| fstatfs(file)).map_err(|e| OsError::new("fstatfs", e))?;
+    Ok(match system.filesystem_type() {
+        TMPFS_MAGIC => Kind::Tmpfs,
+        RAMFS_MAGIC => Kind::Ramfs,
+        HUGETLBFS_MAGIC => Kind::Huge,
+        EXT4_SUPER_MAGIC => Kind::Ext,
+        XFS_SUPER_MAGIC => Kind::Xfs,
+        BTRFS_SUPER_MAGIC => Kind::Btrfs,
+        OVERLAYFS_SUPER_MAGIC => Kind::Overlay,
+        other => Kind::Other(other),
+    })
+}
+
+/// Whether what lies in the file is in memory alone, so that it cannot be of another boot.
+pub(crate) fn is_in_memory(file: &File) -> Result<bool, OsError> {
+    Ok(matches!(kind(file)?, Kind::Tmpfs | Kind::Ramfs | Kind::Huge))
+}
+
+fn name(system: FsType) -> String {
+    let number = system.0 & 0xffff_ffff;
+    let known = NAMES.iter().find(|(magic, _)| *magic == number);
+    known.map_or_else(|| format!("a file system of type {number:#x}"), |(_, name)| (*name).to_owned())
+}
+
+/// Makes an empty file one whose memory stays where it is.
+pub(crate) fn prepare(file: &File) -> Result<(), Reason> {
+    match kind(file)? {
+        // Of an overlay nobody can say what lies below. Only btrfs takes the attribute, and only it needs it.
+        Kind::Overlay => {
+            let _ = write_in_place(file);
+            Ok(())
+        }
+        Kind::Btrfs => {
+            write_in_place(file).map_err(|errno| OsError::new("ioctl(FS_IOC_SETFLAGS)", errno))?;
+            check(file)
+        }
+        _ => check(file),
+    }
+}
+
+/// Refuses a file whose memory can be missing later, although it was reserved.
+pub(crate) fn check(file: &File) -> Result<(), Reason> {
+    match kind(file)? {
+        Kind::Other(system) => Err(Reason::FileSystem { found: name(system) }),
+        Kind::Btrfs => {
+            let flags = flags(file).map_err(|errno| OsError::new("ioctl(FS_IOC_GETFLAGS)", errno))?;
+            if flags & IN_PLACE == 0 { Err(Reason::CopyOnWrite) } else { Ok(()) }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_in_place(file: &File) -> nix::Result<()> {
+    let found = flags(file)?;
+    // What is compressed is never written in place; the kernel wants one change after the other.
+    if found & COMPRESSED != 0 {
+        set_flags(file, found & !COMPRESSED)?;
+    }
+    set_flags(file, found & !COMPRESSED | IN_PLACE)
+}
+
+fn flags(file: &File) -> nix::Result<libc::c_int> {
+    // The kernel writes an `int`, whatever the request's number says of a `long`.
+    let mut flags: libc::c_long = 0;
+    retry(|| {
+        // SAFETY: the kernel writes at most the eight bytes of `flags`.
+        Errno::result(unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &raw mut flags) })
+    })?;
+    Ok(flags as libc::c_int)
+}
+
+fn set_flags(file: &File, flags: libc::c_int) -> nix::Result<()> {
+    let flags = libc::c_long::from(flags);
+    retry(|| {
+        // SAFETY: the kernel reads at most the eight bytes of `flags`.
+        Errno::result(unsafe { libc::ioctl(file.as_raw_fd(), SETFLAGS, &raw const flags) })
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_named() {
+        assert_eq!(name(FsType(0x6969)), "NFS");
+        assert_eq!(name(FsType(0xff53_4d42_u32 as i32 as _)), "CIFS");
+        assert_eq!(name(FsType(0x9fa0)), "a file system of type 0x9fa0");
+    }
+
+    #[test]
+    fn what_promises_nothing_is_refused() {
+        let file = File::open("/proc/version").unwrap();
+        assert!(matches!(check(&file), Err(Reason::FileSystem { found }) if found.contains("0x9fa0")));
+    }
+}
