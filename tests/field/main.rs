@@ -1,14 +1,19 @@
 //! What breaks in the field: one test a situation that was met in the bug trackers of other software, by hostile
 //! programs, or as a new user. Each is named after it.
-#![cfg(not(loom))]
+#![cfg(all(not(loom), target_arch = "x86_64"))]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod advice;
+mod answers;
 mod copies;
+mod descriptors;
 mod destroyed;
 mod dropped_values;
+mod filter;
+mod interrupted;
 mod large_values;
+mod memory;
 mod multiplied_work;
 mod paths;

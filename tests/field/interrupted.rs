@@ -1,0 +1,130 @@
+//! System calls that a signal interrupts.
+
+use std::fs;
+use std::ptr;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use ringway::{bytes, spsc};
+
+use crate::filter::refuse;
+use crate::support::{alone, fork, skip};
+
+extern "C" fn ignore(_: libc::c_int) {}
+
+/// From now on a signal comes every `micros`, and interrupts whatever call it meets.
+fn be_interrupted(micros: i64) {
+    let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(Signal::SIGALRM, &action) }.unwrap();
+    let every = libc::timeval { tv_sec: 0, tv_usec: micros };
+    let timer = libc::itimerval { it_interval: every, it_value: every };
+    // SAFETY: the kernel reads one live timer and writes none.
+    Errno::result(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) }).unwrap();
+}
+
+#[test]
+fn regions_are_made_and_opened_under_a_fast_timer() {
+    alone(|| {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        for micros in [4000, 1000] {
+            be_interrupted(micros);
+            let path = dir.path().join("region");
+            let options = bytes::Channel::options().capacity_bytes(100 << 20).prefault(true);
+            let made = options.create(&path).unwrap();
+            drop(options.open(&path).unwrap());
+            made.region().unlink().unwrap();
+            options.memfd().unwrap();
+            options.anonymous().unwrap();
+        }
+    });
+}
+
+const POOL: &str = "/proc/sys/vm/nr_hugepages";
+
+/// Huge pages of the machine, put back when this is dropped.
+struct Pool(String);
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        fs::write(POOL, &self.0).unwrap();
+    }
+}
+
+#[test]
+fn huge_pages_are_had_under_a_fast_timer() {
+    alone(|| {
+        let Ok(kept) = fs::read_to_string(POOL) else { return skip("huge pages: the kernel has none") };
+        let had: u64 = kept.trim().parse().unwrap();
+        if fs::write(POOL, (had + 110).to_string()).is_err() {
+            return skip("huge pages: not root");
+        }
+        let pool = Pool(kept);
+        if fs::read_to_string(POOL).unwrap().trim().parse::<u64>().unwrap() < had + 110 {
+            return skip("huge pages: none could be reserved");
+        }
+        for micros in [4000, 1000] {
+            be_interrupted(micros);
+            for _ in 0..5 {
+                let options = spsc::Channel::<[u64; 7]>::options().capacity(200 << 14).huge_pages(true);
+                let channel = options.memfd().unwrap();
+                assert!(channel.region().size() >= 200 << 20);
+            }
+        }
+        drop(pool);
+    });
+}
+
+/// Every call that the crate makes and that may be interrupted, by the kernel's documents or by a file system's.
+const CALLS: [libc::c_long; 17] = [
+    libc::SYS_fallocate,
+    libc::SYS_fcntl,
+    libc::SYS_ftruncate,
+    libc::SYS_fchmod,
+    libc::SYS_fstatfs,
+    libc::SYS_ioctl,
+    libc::SYS_linkat,
+    libc::SYS_madvise,
+    libc::SYS_memfd_create,
+    libc::SYS_mlock,
+    libc::SYS_msync,
+    libc::SYS_pidfd_open,
+    libc::SYS_poll,
+    libc::SYS_pread64,
+    libc::SYS_statx,
+    libc::SYS_unlink,
+    libc::SYS_futex,
+];
+
+/// Every call that always says it was interrupted ends nevertheless, with an error that names it or without it.
+#[test]
+fn a_call_that_is_interrupted_for_ever_hangs_nobody() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        drop(bytes::Channel::create(&path, 4096).unwrap());
+        for call in CALLS {
+            // `pread` and `fchmod` are made again by the standard library, for as long as it takes.
+            if [libc::SYS_pread64, libc::SYS_fchmod].contains(&call) {
+                continue;
+            }
+            let child = fork(|| {
+                refuse(&[call], Errno::EINTR);
+                let errors = [
+                    bytes::Channel::create(dir.path().join("new"), 4096).err(),
+                    bytes::Channel::open(&path).err(),
+                    bytes::Channel::options().capacity_bytes(64).prefault(true).memfd().err(),
+                ];
+                for error in errors.into_iter().flatten() {
+                    assert!(error.to_string().contains("nterrupted"), "{call}: {error}");
+                }
+                let Ok(channel) = bytes::Channel::open(&path) else { return };
+                let Ok(mut rx) = channel.receiver() else { return };
+                let _ = rx.recv_timeout(std::time::Duration::from_millis(10));
+            });
+            child.ok();
+            let _ = fs::remove_file(dir.path().join("new"));
+        }
+    });
+}
