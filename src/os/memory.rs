@@ -9,6 +9,7 @@ use nix::fcntl::{FallocateFlags, fallocate, posix_fallocate};
 use nix::libc::off_t;
 use nix::sys::resource::Resource;
 
+use super::extents::are_own;
 use super::file::{memfd, page_size};
 use super::filesystem::{self, Kind};
 use super::retry::{in_pieces, retry_io};
@@ -33,6 +34,8 @@ pub(crate) fn reserve(file: &File, len: u64) -> Result<(), Reason> {
 pub(crate) fn fill_holes(file: &File, len: u64) -> Result<(), Reason> {
     check_room(file, len)?;
     let flags = match filesystem::kind(file)? {
+        // A full one refuses room for what is there already.
+        Kind::Xfs if are_own(file, len) => return Ok(()),
         Kind::Xfs => FallocateFlags::FALLOC_FL_UNSHARE_RANGE,
         _ => FallocateFlags::empty(),
     };

@@ -1,5 +1,6 @@
 //! The kernel, thinly: each file wraps one of its facilities and has no policy of its own.
 
+pub(crate) mod extents;
 pub(crate) mod file;
 pub(crate) mod filesystem;
 pub(crate) mod futex;

@@ -1,1 +1,250 @@
+//! Memory that was reserved and can be missing nevertheless: holes, copy-on-write, hostile sizes.
 
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use ringway::{Flush, Reason, spsc};
+
+use crate::support::{alone, seal_header, skip};
+
+type Spsc = spsc::Channel<[u64; 7]>;
+
+const NONE: Option<&str> = None;
+
+/// A mount namespace of one's own: what is mounted in it goes with this process.
+fn mounts_of_our_own() -> Result<(), Errno> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+}
+
+/// A file system in a file, mounted for this process alone, and unmounted when this is dropped.
+struct Disk {
+    at: PathBuf,
+    _image: tempfile::TempDir,
+}
+
+impl Disk {
+    /// Makes one of so many bytes; says why not if that is not possible here.
+    fn new(kind: &str, options: &[&str], bytes: u64, mount_options: &str) -> Result<Self, String> {
+        let image = tempfile::tempdir().unwrap();
+        let (file, at) = (image.path().join("image"), image.path().join("disk"));
+        File::create(&file).unwrap().set_len(bytes).unwrap();
+        fs::create_dir(&at).unwrap();
+        mounts_of_our_own().map_err(|error| format!("{kind}: unshare: {error}"))?;
+        let run = |command: &mut Command| match command.output() {
+            Err(error) => Err(format!("{kind}: {:?}: {error}", command.get_program())),
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(format!("{kind}: {}", String::from_utf8_lossy(&output.stderr).replace('\n', " "))),
+        };
+        run(Command::new(format!("mkfs.{kind}")).args(options).arg(&file))?;
+        run(Command::new("mount").args(["-t", kind, "-o", &format!("loop,{mount_options}")]).arg(&file).arg(&at))?;
+        Ok(Self { at, _image: image })
+    }
+
+    fn btrfs() -> Result<Self, String> {
+        Self::new("btrfs", &["-q"], 128 << 20, "compress-force=zstd")
+    }
+
+    /// Writes until there is no room left.
+    fn fill(&self) {
+        let mut file = File::create(self.at.join("ballast")).unwrap();
+        // What is written back may leave some room again.
+        for len in [1 << 20, 4096, 4096] {
+            let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(len).collect();
+            while fits(file.write_all(&noise)) {}
+            fits(file.sync_data());
+        }
+    }
+}
+
+/// Whether there was room.
+fn fits(written: std::io::Result<()>) -> bool {
+    match written {
+        Err(error) if error.kind() == ErrorKind::StorageFull => false,
+        written => {
+            written.unwrap();
+            true
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = umount2(&self.at, MntFlags::MNT_DETACH);
+    }
+}
+
+/// Stores into every page of the region, again and again, and has each round written back.
+fn stir(channel: &Spsc) {
+    let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    for round in 0..2 * channel.capacity() {
+        tx.try_send(&[round; 7]).unwrap();
+        assert_eq!(rx.try_recv().unwrap(), [round; 7]);
+        if round % channel.capacity() == 0 {
+            channel.region().flush(Flush::Wait).unwrap();
+        }
+    }
+}
+
+/// A region is stirred while its file system fills up, and opened and stirred again when it is full.
+fn holds_on_a_full_disk(disk: &Disk, capacity: u64) {
+    let path = disk.at.join("region");
+    let channel = Spsc::options().capacity(capacity).create(&path).unwrap();
+    stir(&channel);
+    disk.fill();
+    stir(&channel);
+    drop(channel);
+    stir(&Spsc::open(&path).unwrap());
+    let error = Spsc::options().capacity(1 << 20).create(disk.at.join("other")).unwrap_err();
+    // xfs has no room for another inode.
+    let no_room = |os: &ringway::OsError| os.source.kind() == ErrorKind::StorageFull;
+    assert!(
+        matches!(error.reason(), Reason::NoSpace { .. }) || matches!(error.reason(), Reason::Os(os) if no_room(os))
+    );
+}
+
+#[test]
+fn a_region_on_btrfs_survives_a_full_disk() {
+    alone(|| match Disk::btrfs() {
+        // A full btrfs looks for room for a second before it writes a page in place.
+        Ok(disk) => holds_on_a_full_disk(&disk, 120),
+        Err(why) => skip(&why),
+    });
+}
+
+#[test]
+fn a_file_on_btrfs_that_is_written_by_copying_is_refused() {
+    alone(|| {
+        let disk = match Disk::btrfs() {
+            Ok(disk) => disk,
+            Err(why) => return skip(&why),
+        };
+        let (path, copy) = (disk.at.join("region"), disk.at.join("copy"));
+        drop(Spsc::options().capacity(50).create(&path).unwrap());
+        // A new file of the same content, without the attribute.
+        fs::write(&copy, fs::read(&path).unwrap()).unwrap();
+        fs::rename(&copy, &path).unwrap();
+        let error = Spsc::open(&path).unwrap_err();
+        assert!(matches!(error.reason(), Reason::CopyOnWrite), "{error}");
+        assert!(error.to_string().contains("No_COW") && error.to_string().contains("/dev/shm"), "{error}");
+    });
+}
+
+#[test]
+fn a_region_on_ext4_survives_a_full_disk() {
+    alone(|| match Disk::new("ext4", &["-q"], 64 << 20, "rw") {
+        Ok(disk) => holds_on_a_full_disk(&disk, 50_000),
+        Err(why) => skip(&why),
+    });
+}
+
+fn xfs() -> Result<Disk, String> {
+    Disk::new("xfs", &["-q", "-m", "reflink=1"], 320 << 20, "rw")
+}
+
+#[test]
+fn a_region_on_xfs_survives_a_full_disk() {
+    alone(|| match xfs() {
+        Ok(disk) => holds_on_a_full_disk(&disk, 50_000),
+        Err(why) => skip(&why),
+    });
+}
+
+#[test]
+fn a_region_on_xfs_that_shares_its_blocks_with_a_copy_gets_its_own_when_it_is_opened() {
+    alone(|| {
+        let disk = match xfs() {
+            Ok(disk) => disk,
+            Err(why) => return skip(&why),
+        };
+        let (path, copy) = (disk.at.join("region"), disk.at.join("copy"));
+        stir(&Spsc::options().capacity(50_000).create(&path).unwrap());
+        let done = Command::new("cp").arg("--reflink=always").arg(&path).arg(&copy).status().unwrap();
+        assert!(done.success());
+        let channel = Spsc::open(&path).unwrap();
+        disk.fill();
+        stir(&channel);
+    });
+}
+
+#[test]
+fn a_file_system_that_promises_nothing_is_refused_and_nothing_is_left() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        if let Err(error) = mounts_of_our_own() {
+            return skip(&format!("another file system: {error}"));
+        }
+        if let Err(error) = mount(Some("mqueue"), dir.path(), Some("mqueue"), MsFlags::empty(), NONE) {
+            return skip(&format!("another file system: {error}"));
+        }
+        let before = fs::read_dir(dir.path()).unwrap().count();
+        let error = Spsc::create(dir.path().join("region"), 5).unwrap_err();
+        assert!(matches!(error.reason(), Reason::FileSystem { .. }), "{error}");
+        assert!(error.to_string().contains("0x19800202") && error.to_string().contains("memfd"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before);
+        umount2(dir.path(), MntFlags::MNT_DETACH).unwrap();
+    });
+}
+
+/// A sealed memfd whose header is valid and names 2^32 slots, of which nothing is there.
+fn hostile() -> OwnedFd {
+    let small = Spsc::options().capacity(64).memfd().unwrap();
+    let mut header = vec![0; 256];
+    File::from(small.region().inheritable_fd().unwrap()).read_exact_at(&mut header, 0).unwrap();
+    let capacity = 1u64 << 32;
+    let data = capacity * 64;
+    header[40..48].copy_from_slice(&(data + 8192).to_ne_bytes());
+    header[48..56].copy_from_slice(&data.to_ne_bytes());
+    header[56..64].copy_from_slice(&capacity.to_ne_bytes());
+    seal_header(&mut header);
+    let file = File::from(memfd_create(c"hostile", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap());
+    file.set_len(data + 8192).unwrap();
+    file.write_all_at(&header, 0).unwrap();
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
+    file.into()
+}
+
+#[test]
+fn a_received_region_larger_than_the_machine_is_refused_at_once() {
+    let error = Spsc::options().from_fd(hostile()).unwrap_err();
+    assert!(matches!(error.reason(), Reason::NoSpace { needed } if *needed >= 256 << 30), "{error}");
+}
+
+#[test]
+fn a_file_larger_than_the_machine_is_refused_at_once_although_its_file_system_is_larger() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        if let Err(error) = mounts_of_our_own() {
+            return skip(&format!("a large tmpfs: {error}"));
+        }
+        if let Err(error) = mount(Some("tmpfs"), dir.path(), Some("tmpfs"), MsFlags::empty(), Some("size=4T")) {
+            return skip(&format!("a large tmpfs: {error}"));
+        }
+        let error = Spsc::options().capacity(1 << 34).create(dir.path().join("region")).unwrap_err();
+        assert!(matches!(error.reason(), Reason::NoSpace { .. }), "{error}");
+        umount2(dir.path(), MntFlags::MNT_DETACH).unwrap();
+    });
+}
+
+fn mode_of(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_region_has_its_mode_when_it_has_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    drop(Spsc::options().capacity(4).mode(0o640).create(&path).unwrap());
+    assert_eq!(mode_of(&path), 0o640);
+}
