@@ -13,7 +13,8 @@ use crate::support::{alone, fork, skip};
 
 extern "C" fn ignore(_: libc::c_int) {}
 
-/// From now on a signal comes every `micros`, and interrupts whatever call it meets.
+/// From now on a signal comes every `micros`, and interrupts whatever call it meets. In a forked child, which has
+/// one thread only: else another could take all of them.
 fn be_interrupted(micros: i64) {
     let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing.
@@ -28,7 +29,7 @@ fn be_interrupted(micros: i64) {
 fn regions_are_made_and_opened_under_a_fast_timer() {
     alone(|| {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        for micros in [4000, 1000] {
+        let under_a_timer = |micros| {
             be_interrupted(micros);
             let path = dir.path().join("region");
             let options = bytes::Channel::options().capacity_bytes(100 << 20).prefault(true);
@@ -37,7 +38,8 @@ fn regions_are_made_and_opened_under_a_fast_timer() {
             made.region().unlink().unwrap();
             options.memfd().unwrap();
             options.anonymous().unwrap();
-        }
+        };
+        [4000, 1000].map(|micros| fork(|| under_a_timer(micros)).ok());
     });
 }
 
@@ -64,24 +66,25 @@ fn huge_pages_are_had_under_a_fast_timer() {
         if fs::read_to_string(POOL).unwrap().trim().parse::<u64>().unwrap() < had + 110 {
             return skip("huge pages: none could be reserved");
         }
-        for micros in [4000, 1000] {
+        let under_a_timer = |micros| {
             be_interrupted(micros);
             for _ in 0..5 {
                 let options = spsc::Channel::<[u64; 7]>::options().capacity(200 << 14).huge_pages(true);
                 let channel = options.memfd().unwrap();
                 assert!(channel.region().size() >= 200 << 20);
             }
-        }
+        };
+        [4000, 1000].map(|micros| fork(|| under_a_timer(micros)).ok());
         drop(pool);
     });
 }
 
 /// Every call that the crate makes and that may be interrupted, by the kernel's documents or by a file system's.
-const CALLS: [libc::c_long; 17] = [
+/// (`pread` and `fchmod` are made by the standard library, which makes them again for as long as it takes.)
+const CALLS: [libc::c_long; 15] = [
     libc::SYS_fallocate,
     libc::SYS_fcntl,
     libc::SYS_ftruncate,
-    libc::SYS_fchmod,
     libc::SYS_fstatfs,
     libc::SYS_ioctl,
     libc::SYS_linkat,
@@ -91,7 +94,6 @@ const CALLS: [libc::c_long; 17] = [
     libc::SYS_msync,
     libc::SYS_pidfd_open,
     libc::SYS_poll,
-    libc::SYS_pread64,
     libc::SYS_statx,
     libc::SYS_unlink,
     libc::SYS_futex,
@@ -105,10 +107,6 @@ fn a_call_that_is_interrupted_for_ever_hangs_nobody() {
         let path = dir.path().join("region");
         drop(bytes::Channel::create(&path, 4096).unwrap());
         for call in CALLS {
-            // `pread` and `fchmod` are made again by the standard library, for as long as it takes.
-            if [libc::SYS_pread64, libc::SYS_fchmod].contains(&call) {
-                continue;
-            }
             let child = fork(|| {
                 refuse(&[call], Errno::EINTR);
                 let errors = [

@@ -14,6 +14,7 @@ mod dropped_values;
 mod filter;
 mod interrupted;
 mod large_values;
+mod locks;
 mod memory;
 mod multiplied_work;
 mod paths;
