@@ -72,11 +72,11 @@ impl Unnamed {
     }
 
     /// Gives it its permissions and its name. If that name is taken, [`Reason::Exists`] and the file, to be tried again.
-    pub fn link(self, path: &Path, mode: u32) -> Result<Owned, (Self, Reason)> {
+    pub fn link(self, path: &Path, mode: u32) -> Result<Owned, Box<(Self, Reason)>> {
         match self.link_to(path, mode) {
             // A temporary name goes with its `TempPath`.
             Ok(()) => Ok(self.file),
-            Err(reason) => Err((self, reason)),
+            Err(reason) => Err(Box::new((self, reason))),
         }
     }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc;
 
+use super::retry::retry;
 use crate::error::OsError;
 use crate::layout::FileIdentity;
 
@@ -49,15 +50,10 @@ pub(crate) fn of_path(path: &Path) -> Result<Option<FileIdentity>, OsError> {
 fn statx(dir: i32, path: &core::ffi::CStr, flags: i32) -> Result<FileIdentity, Errno> {
     let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_SUBVOL;
     let mut found = MaybeUninit::<libc::statx>::zeroed();
-    loop {
+    retry(|| {
         // SAFETY: the path is a C string, and `found` has room for the answer; both live across the call.
-        let result = unsafe { libc::statx(dir, path.as_ptr(), flags, mask, found.as_mut_ptr()) };
-        match Errno::result(result) {
-            Ok(_) => break,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
+        Errno::result(unsafe { libc::statx(dir, path.as_ptr(), flags, mask, found.as_mut_ptr()) })
+    })?;
     // SAFETY: zeroes are a `statx`, and the kernel wrote another over them.
     let found = unsafe { found.assume_init() };
     let known = |bit: u32| found.stx_mask & bit != 0;
@@ -94,13 +90,10 @@ pub(crate) fn random_id() -> Result<[u64; 2], OsError> {
     let mut filled = 0;
     while filled < size_of_val(&id) {
         let rest = id.as_mut_ptr().cast::<u8>().wrapping_add(filled);
+        let left = size_of_val(&id) - filled;
         // SAFETY: the kernel writes what is left of `id`.
-        let result = unsafe { libc::getrandom(rest.cast(), size_of_val(&id) - filled, 0) };
-        match Errno::result(result) {
-            Ok(count) => filled += count as usize,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(OsError::new("getrandom", errno)),
-        }
+        let count = retry(|| Errno::result(unsafe { libc::getrandom(rest.cast(), left, 0) }));
+        filled += count.map_err(|e| OsError::new("getrandom", e))? as usize;
     }
     Ok(id)
 }

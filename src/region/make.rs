@@ -215,7 +215,10 @@ impl Nameless {
         let Self { unnamed, mapping, header } = self;
         match unnamed.link(path, settings.mode) {
             Ok(file) => Ok(Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings)),
-            Err((unnamed, reason)) => Err(Box::new((Self { unnamed, mapping, header }, reason))),
+            Err(refused) => {
+                let (unnamed, reason) = *refused;
+                Err(Box::new((Self { unnamed, mapping, header }, reason)))
+            }
         }
     }
 }

@@ -39,7 +39,9 @@ fn regions_are_made_and_opened_under_a_fast_timer() {
             options.memfd().unwrap();
             options.anonymous().unwrap();
         };
-        [4000, 1000].map(|micros| fork(|| under_a_timer(micros)).ok());
+        for micros in [4000, 1000] {
+            fork(|| under_a_timer(micros)).ok();
+        }
     });
 }
 
@@ -74,7 +76,9 @@ fn huge_pages_are_had_under_a_fast_timer() {
                 assert!(channel.region().size() >= 200 << 20);
             }
         };
-        [4000, 1000].map(|micros| fork(|| under_a_timer(micros)).ok());
+        for micros in [4000, 1000] {
+            fork(|| under_a_timer(micros)).ok();
+        }
         drop(pool);
     });
 }

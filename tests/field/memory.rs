@@ -3,27 +3,27 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringway::{Flush, Reason, spsc};
 
-use crate::support::{alone, seal_header, skip};
+use crate::support::{alone, private_mounts, seal_header, skip};
 
 type Spsc = spsc::Channel<[u64; 7]>;
 
 const NONE: Option<&str> = None;
 
-/// A mount namespace of one's own: what is mounted in it goes with this process.
-fn mounts_of_our_own() -> Result<(), Errno> {
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+/// Makes a header say that its region was made in this file.
+fn claim_origin(header: &mut [u8], file: &File) {
+    header[184..192].copy_from_slice(&file.metadata().unwrap().ino().to_ne_bytes());
+    // Not known: when it was made, and in which subvolume.
+    header[192..208].fill(0);
+    seal_header(&mut header[..256]);
 }
 
 /// A file system in a file, mounted for this process alone, and unmounted when this is dropped.
@@ -39,7 +39,7 @@ impl Disk {
         let (file, at) = (image.path().join("image"), image.path().join("disk"));
         File::create(&file).unwrap().set_len(bytes).unwrap();
         fs::create_dir(&at).unwrap();
-        mounts_of_our_own().map_err(|error| format!("{kind}: unshare: {error}"))?;
+        private_mounts().map_err(|error| format!("{kind}: unshare: {error}"))?;
         let run = |command: &mut Command| match command.output() {
             Err(error) => Err(format!("{kind}: {:?}: {error}", command.get_program())),
             Ok(output) if output.status.success() => Ok(()),
@@ -130,8 +130,10 @@ fn a_file_on_btrfs_that_is_written_by_copying_is_refused() {
         };
         let (path, copy) = (disk.at.join("region"), disk.at.join("copy"));
         drop(Spsc::options().capacity(50).create(&path).unwrap());
-        // A new file of the same content, without the attribute.
-        fs::write(&copy, fs::read(&path).unwrap()).unwrap();
+        // A new file of the same content, without the attribute, that says to be the original.
+        let mut content = fs::read(&path).unwrap();
+        claim_origin(&mut content, &File::create(&copy).unwrap());
+        fs::write(&copy, content).unwrap();
         fs::rename(&copy, &path).unwrap();
         let error = Spsc::open(&path).unwrap_err();
         assert!(matches!(error.reason(), Reason::CopyOnWrite), "{error}");
@@ -180,7 +182,7 @@ fn a_region_on_xfs_that_shares_its_blocks_with_a_copy_gets_its_own_when_it_is_op
 fn a_file_system_that_promises_nothing_is_refused_and_nothing_is_left() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        if let Err(error) = mounts_of_our_own() {
+        if let Err(error) = private_mounts() {
             return skip(&format!("another file system: {error}"));
         }
         if let Err(error) = mount(Some("mqueue"), dir.path(), Some("mqueue"), MsFlags::empty(), NONE) {
@@ -205,8 +207,8 @@ fn hostile() -> OwnedFd {
     header[40..48].copy_from_slice(&(data + 8192).to_ne_bytes());
     header[48..56].copy_from_slice(&data.to_ne_bytes());
     header[56..64].copy_from_slice(&capacity.to_ne_bytes());
-    seal_header(&mut header);
     let file = File::from(memfd_create(c"hostile", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap());
+    claim_origin(&mut header, &file);
     file.set_len(data + 8192).unwrap();
     file.write_all_at(&header, 0).unwrap();
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
@@ -224,7 +226,7 @@ fn a_received_region_larger_than_the_machine_is_refused_at_once() {
 fn a_file_larger_than_the_machine_is_refused_at_once_although_its_file_system_is_larger() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        if let Err(error) = mounts_of_our_own() {
+        if let Err(error) = private_mounts() {
             return skip(&format!("a large tmpfs: {error}"));
         }
         if let Err(error) = mount(Some("tmpfs"), dir.path(), Some("tmpfs"), MsFlags::empty(), Some("size=4T")) {
