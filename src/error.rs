@@ -8,6 +8,8 @@ use core::fmt;
 use std::error::Error;
 use std::io;
 
+use nix::errno::Errno;
+
 /// What a peer that follows the protocol cannot have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -353,7 +355,7 @@ pub struct OsError {
 }
 
 impl OsError {
-    pub(crate) fn new(call: &'static str, errno: nix::errno::Errno) -> Self {
+    pub(crate) fn new(call: &'static str, errno: Errno) -> Self {
         Self { call, source: errno.into() }
     }
 
@@ -361,8 +363,8 @@ impl OsError {
         Self { call, source: io::Error::last_os_error() }
     }
 
-    pub(crate) fn errno(&self) -> nix::errno::Errno {
-        nix::errno::Errno::from_raw(self.source.raw_os_error().unwrap_or(0))
+    pub(crate) fn errno(&self) -> Errno {
+        Errno::from_raw(self.source.raw_os_error().unwrap_or(0))
     }
 }
 
@@ -421,6 +423,19 @@ pub enum ClaimError {
         /// What its word holds.
         found: u64,
     },
+    /// This process is not in the boot and PID namespace where the region was made, or has no `/proc` to say so: only
+    /// a lock on the region's file could tell others that it lives. To take one it must open the file anew, which the
+    /// file's mode forbids to its user. See `docs/sandbox.md`.
+    FileMode {
+        /// The mode of the memfd or file.
+        found: u32,
+        /// The user it belongs to, as this process sees users.
+        owner: u32,
+        /// The user of this process.
+        user: u32,
+    },
+    /// The same, but the lock failed for this reason.
+    NoSignOfLife(OsError),
     /// The kernel refused what an endpoint needs.
     Os(OsError),
 }
@@ -443,6 +458,26 @@ impl fmt::Display for ClaimError {
                 "the region is corrupt: the {seat} seat holds {found:#x}, which contradicts its count; \
                  make a new region"
             ),
+            ClaimError::FileMode { found, owner, user } => write!(
+                f,
+                "the region's memfd or file has mode {found:04o} and belongs to user {owner}; this process, of user \
+                 {user}, must open it anew to lock it, for nothing else tells others that it lives; make the region \
+                 with mode(0o644), or take the seat before the process is confined"
+            ),
+            ClaimError::NoSignOfLife(error) => {
+                let advice = match error.errno() {
+                    Errno::ENOENT => "mount /proc here, or take the seat before the process is confined",
+                    Errno::EMFILE => "raise RLIMIT_NOFILE, or close some descriptors",
+                    Errno::EBADF => "keep the region's descriptor open",
+                    Errno::EOPNOTSUPP => "use a memfd, or take the seat where the region was made",
+                    _ => "let the sandbox allow it, or take the seat before the process is confined",
+                };
+                write!(
+                    f,
+                    "{error}; only a lock on the region's file can tell others that this process lives, which is \
+                     elsewhere than the region was made, or has no /proc to say so; {advice}"
+                )
+            }
             ClaimError::Os(error) => error.fmt(f),
         }
     }
@@ -451,7 +486,7 @@ impl fmt::Display for ClaimError {
 impl Error for ClaimError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            ClaimError::Os(error) => Some(error),
+            ClaimError::NoSignOfLife(error) | ClaimError::Os(error) => Some(error),
             ClaimError::Corrupt(corrupt) => Some(corrupt),
             _ => None,
         }

@@ -71,7 +71,7 @@ impl Witness {
     }
 
     /// This process, as it will name itself in a seat, and what gives its sign of life.
-    pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), OsError> {
+    pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), ClaimError> {
         let (pid, identity) = process::this();
         // Whom nothing tells from others with its id cannot be asked after by that.
         let at_home = self.at_home && identity.is_some();
@@ -80,7 +80,7 @@ impl Witness {
             Ok(lifeline) => Some(lifeline),
             // At home, the process id is enough.
             Err(_) if at_home => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(self.region.unlockable(error)),
         };
         Ok((Process { pid, identity, at_home, locked: lifeline.is_some() }, lifeline))
     }

@@ -28,7 +28,7 @@ use ringway::{
     ClaimError, EvictError, OpenError, Reason, RecvError, RecvTimeoutError, Region, Seat, SendError, TryRecvError,
     TrySendError, WriteError, in_use, remove_unused, seqlock, spsc,
 };
-use support::{Child, Footprint, Raw, alone, end, fork, mapped_by, root, skip};
+use support::{Child, Footprint, Raw, alone, born, cloned, end, fork, mapped_by, root, skip};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -47,25 +47,6 @@ fn make(backing: &str, dir: &Path) -> Spsc {
         _ => options.create(dir.join("region")),
     }
     .unwrap()
-}
-
-/// Makes a process by the bare system call, with the namespaces that `flags` name. `None` in the child.
-fn cloned(flags: c_int) -> Option<Pid> {
-    let (flags, none) = (libc::c_long::from(flags | libc::SIGCHLD), 0_usize);
-    // SAFETY: as `fork`, which the arguments make of it; the other threads of the process only wait.
-    match unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) } {
-        -1 => panic!("clone: {}", std::io::Error::last_os_error()),
-        0 => None,
-        pid => Some(Pid::from_raw(pid as i32)),
-    }
-}
-
-/// A process that does `body`, and its id here.
-fn born(flags: c_int, body: impl FnOnce()) -> (u32, Child) {
-    match cloned(flags) {
-        Some(pid) => (pid.as_raw() as u32, Child::new(pid)),
-        None => end(body),
-    }
 }
 
 /// Whether processes with these namespaces of their own may be made here.
@@ -187,7 +168,7 @@ impl Lane {
             Err(ClaimError::Taken { seat: Seat::Sender, pid, generation }) => {
                 assert_eq!((pid, generation), (self.holder, self.generation));
             }
-            Err(ClaimError::Os(_)) if self.lame => {}
+            Err(ClaimError::Os(_) | ClaimError::NoSignOfLife(_)) if self.lame => {}
             other => panic!("the holder lives: {:?}", other.map(|tx| tx.generation())),
         }
         assert!(self.rx.has_sender());
@@ -212,7 +193,7 @@ impl Lane {
         self.told();
         match self.channel.sender() {
             Ok(tx) => self.generation += assert_next(self.generation, tx.generation()),
-            Err(ClaimError::Os(_)) if self.lame => return,
+            Err(ClaimError::Os(_) | ClaimError::NoSignOfLife(_)) if self.lame => return,
             Err(error) => panic!("the holder is dead: {error:?}"),
         }
         assert_eq!(self.rx.recv(), Err(RecvError::Closed));

@@ -3,10 +3,12 @@
 //! Files and memfds have their own; an anonymous region has an empty memfd for it.
 #![forbid(unsafe_code)]
 
+use std::os::unix::fs::MetadataExt;
+
 use nix::errno::Errno;
 
 use super::{Backing, Region};
-use crate::error::OsError;
+use crate::error::{ClaimError, OsError};
 use crate::os::file::{self, Owner};
 use crate::os::filesystem::{self, Kind};
 use crate::os::lock;
@@ -35,6 +37,19 @@ impl Region {
         let path = self.path().ok_or_else(gone)?;
         let file = file::open_checked(path, false, Owner::Anyone).map_err(|_| gone())?;
         if file.id() == own.id() { Ok(file) } else { Err(gone()) }
+    }
+
+    /// What to say of a claim that needs a lock on the file and failed to get one: whether the file's mode is why.
+    pub(crate) fn unlockable(&self, error: OsError) -> ClaimError {
+        let own = self.lock_file().and_then(|file| file::metadata(file.get().ok()?).ok());
+        match own.filter(|own| error.errno() == Errno::EACCES && own.mode() & 0o444 != 0o444) {
+            Some(own) => ClaimError::FileMode {
+                found: own.mode() & 0o7777,
+                owner: own.uid(),
+                user: nix::unistd::geteuid().as_raw(),
+            },
+            None => ClaimError::NoSignOfLife(error),
+        }
     }
 
     /// Whether any open file has locked the byte; `None` where nobody can say. Asked from a file opened for it: the

@@ -18,3 +18,4 @@ mod locks;
 mod memory;
 mod multiplied_work;
 mod paths;
+mod sandboxes;

@@ -1,0 +1,248 @@
+//! Processes that are confined in one way or another: whether they can take a seat, which signs of life they give, and
+//! that their death is told outside. The table in `docs/sandbox.md` is what is demanded here.
+
+use std::fs;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::Ordering::Acquire;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc::{self, c_int};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::unistd::{Gid, Uid, chdir, chroot, pause, setgid, setgroups, setuid};
+use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, Region, spsc};
+
+use crate::support::{Raw, alone, born, fork, root, skip};
+
+type Spsc = spsc::Channel<u64>;
+
+const NOBODY: u32 = 65534;
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+/// In a holder's word: it can be asked after by a lock, and by its process id.
+const LOCKED: u64 = 1 << 54;
+const AT_HOME: u64 = 1 << 55;
+
+/// What comes of a claim.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Sits { by_pid: bool, by_lock: bool },
+    FileMode,
+    NoSign(Errno),
+}
+use Outcome::{FileMode, NoSign};
+
+const BOTH: Outcome = Outcome::Sits { by_pid: true, by_lock: true };
+const BY_PID: Outcome = Outcome::Sits { by_pid: true, by_lock: false };
+const BY_LOCK: Outcome = Outcome::Sits { by_pid: false, by_lock: true };
+
+struct Sandbox {
+    name: &'static str,
+    /// The namespaces of its own.
+    flags: c_int,
+    enter: &'static [fn()],
+    /// Whether the seat is taken before it is entered.
+    seated_before: bool,
+    /// What comes of a claim if the memfd has the default mode 0600, and mode 0644.
+    outcomes: [Outcome; 2],
+}
+
+const PIDS: c_int = libc::CLONE_NEWPID;
+const MOUNTS: c_int = libc::CLONE_NEWNS;
+
+fn sandboxes() -> Vec<Sandbox> {
+    let entered = |name, flags, enter, outcomes| Sandbox { name, flags, enter, seated_before: false, outcomes };
+    let denied = || NoSign(Errno::EPERM);
+    let no_proc = || [NoSign(Errno::ENOENT), NoSign(Errno::ENOENT)];
+    vec![
+        entered("none", 0, &[], [BOTH, BOTH]),
+        entered("another user", 0, &[another_user], [BY_PID, BOTH]),
+        entered("a user namespace", libc::CLONE_NEWUSER, &[], [BOTH, BOTH]),
+        entered("another user, a user namespace", 0, &[another_user, user_namespace], [BY_PID, BOTH]),
+        entered("a PID namespace", PIDS, &[], [BY_LOCK, BY_LOCK]),
+        entered("a PID namespace, another user", PIDS, &[another_user], [FileMode, BY_LOCK]),
+        entered("a PID namespace, its /proc", PIDS | MOUNTS, &[own_proc, another_user], [FileMode, BY_LOCK]),
+        entered("/proc with subset=pid", PIDS | MOUNTS, &[pids_only, another_user], [FileMode, BY_LOCK]),
+        entered("subset=pid, the old PID namespace", MOUNTS, &[pids_only, another_user], [FileMode, BY_LOCK]),
+        entered("/proc with hidepid=2", MOUNTS, &[hidden_pids, another_user], [BY_PID, BOTH]),
+        entered("no /proc", MOUNTS, &[unmount_proc], no_proc()),
+        entered("a PID namespace, no /proc", PIDS | MOUNTS, &[unmount_proc, another_user], no_proc()),
+        entered("an empty root", MOUNTS, &[empty_root, another_user], no_proc()),
+        entered("no pidfd_open", 0, &[no_pidfds], [BOTH, BOTH]),
+        entered("no open", 0, &[no_open], [denied(), denied()]),
+        Sandbox {
+            name: "all of it, entered from the seat",
+            flags: 0,
+            enter: &[other_namespaces, empty_root, another_user, no_pidfds, no_open],
+            seated_before: true,
+            outcomes: [BOTH, BOTH],
+        },
+        Sandbox {
+            name: "all of it in a PID namespace, entered from the seat",
+            flags: PIDS,
+            enter: &[other_namespaces, empty_root, another_user, no_pidfds, no_open],
+            seated_before: true,
+            outcomes: [BY_LOCK, BY_LOCK],
+        },
+    ]
+}
+
+fn another_user() {
+    setgroups(&[]).unwrap();
+    setgid(Gid::from_raw(NOBODY)).unwrap();
+    setuid(Uid::from_raw(NOBODY)).unwrap();
+}
+
+fn user_namespace() {
+    unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+}
+
+fn other_namespaces() {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC).unwrap();
+}
+
+/// Only in a process with a mount namespace of its own.
+fn mount_proc(options: Option<&str>) {
+    unmount_proc();
+    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), options).unwrap();
+}
+
+fn own_proc() {
+    mount_proc(None);
+}
+
+fn pids_only() {
+    mount_proc(Some("subset=pid"));
+    assert!(!Path::new("/proc/meminfo").exists());
+}
+
+fn hidden_pids() {
+    mount_proc(Some("hidepid=2"));
+}
+
+fn unmount_proc() {
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    umount2("/proc", MntFlags::MNT_DETACH).unwrap();
+}
+
+/// In a new file system, which goes with the namespace.
+fn empty_root() {
+    unmount_proc();
+    mount(Some("tmpfs"), "/proc", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    chroot("/proc").and_then(|()| chdir("/")).unwrap();
+    assert_eq!(fs::read_dir("/").unwrap().count(), 0);
+}
+
+fn no_pidfds() {
+    refuse(libc::SYS_pidfd_open);
+}
+
+fn no_open() {
+    refuse(libc::SYS_openat);
+}
+
+/// Has the kernel answer a system call of this process by EPERM from now on.
+fn refuse(call: libc::c_long) {
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+    let errno = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut lines = [
+        line(load, 0, 0, 0),
+        line(equal, 0, 1, call as u32),
+        line(answer, 0, 0, errno),
+        line(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: lines.len() as u16, filter: lines.as_mut_ptr() };
+    nix::sys::prctl::set_no_new_privs().unwrap();
+    // SAFETY: the program and its lines live until the call returns, which copies them.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Enters the sandbox and claims the sender's seat, which must end as expected; as a sender, it stays.
+fn claim(sandbox: &Sandbox, fd: OwnedFd, expected: &Outcome) {
+    let open = || Spsc::options().capacity(4).from_fd(fd).unwrap();
+    let enter = || sandbox.enter.iter().for_each(|step| step());
+    let channel = if sandbox.seated_before {
+        open()
+    } else {
+        enter();
+        open()
+    };
+    let claim = channel.sender();
+    if sandbox.seated_before {
+        enter();
+    }
+    let outcome = match claim {
+        Ok(mut tx) => {
+            assert!(matches!(expected, Outcome::Sits { .. }), "{}: it sits", sandbox.name);
+            tx.send(&7).unwrap();
+            loop {
+                pause();
+            }
+        }
+        Err(ClaimError::FileMode { found: 0o600, .. }) => FileMode,
+        Err(ClaimError::NoSignOfLife(error)) => NoSign(Errno::from_raw(error.source.raw_os_error().unwrap())),
+        Err(error) => panic!("{}: {error}", sandbox.name),
+    };
+    assert_eq!(outcome, *expected, "{}", sandbox.name);
+}
+
+/// Has a sandboxed process claim the sender's seat of a memfd of this mode, and kills it if it sits there. It is forked
+/// before the memfd is made, so that it knows no more of its surroundings than a program just started.
+fn try_out(sandbox: &Sandbox, mode: u32, expected: &Outcome) {
+    let (mine, its) = UnixStream::pair().unwrap();
+    let (_, child) = born(sandbox.flags, || claim(sandbox, receive(&its), expected));
+    let channel = Spsc::options().capacity(4).mode(mode).memfd().unwrap();
+    let mut rx = channel.receiver().unwrap();
+    send(&mine, channel.region());
+    let &Outcome::Sits { by_pid, by_lock } = expected else { return child.ok() };
+    assert_eq!(rx.recv_timeout(LONG), Ok(7));
+    let word = Raw::new(channel.region().fd().unwrap()).holder(0).load(Acquire);
+    assert_eq!((word & AT_HOME != 0, word & LOCKED != 0), (by_pid, by_lock));
+    assert!(rx.has_sender());
+    if !by_pid {
+        assert!(matches!(channel.evict_sender(LONG), Err(EvictError::OutOfReach { .. })));
+    }
+    child.kill();
+    let died = RecvError::PeerDied { generation: 1 };
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Refused(died)));
+}
+
+fn send(socket: &UnixStream, region: &Region) {
+    let fds = [region.fd().unwrap().as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"x")], &rights, MsgFlags::empty(), None).unwrap();
+}
+
+fn receive(socket: &UnixStream) -> OwnedFd {
+    let (mut byte, mut space) = ([0], nix::cmsg_space!(RawFd));
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty()).unwrap();
+    let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else { panic!("no descriptor") };
+    // SAFETY: the kernel just made this descriptor and nobody else knows it.
+    unsafe { OwnedFd::from_raw_fd(fds[0]) }
+}
+
+#[test]
+fn who_is_confined_sits_where_the_table_says_and_its_death_is_told() {
+    alone(|| {
+        if !root() {
+            return skip("sandboxes: only root may make all of them");
+        }
+        for sandbox in sandboxes() {
+            for (mode, expected) in [0o600, 0o644].into_iter().zip(&sandbox.outcomes) {
+                println!("{}, mode {mode:o}: {expected:?}", sandbox.name);
+                fork(|| try_out(&sandbox, mode, expected)).ok();
+            }
+        }
+    });
+}
