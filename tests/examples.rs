@@ -354,6 +354,29 @@ fn prefork_forks_a_worker_that_was_killed_again() {
     assert!(workers.iter().all(|worker| kill(*worker, None).is_err()));
 }
 
+#[test]
+fn sandbox_hears_its_peer_and_survives_it() {
+    let output = succeeds(run(&mut example("sandbox")));
+    let (said, skipped) = (stdout(&output), stderr(&output));
+    if skipped.starts_with("SKIPPED sandbox: ") {
+        // Not through `eprintln`, which libtest keeps to itself when the test passes.
+        let _ = write!(std::io::stderr(), "{skipped}");
+        return;
+    }
+    assert_eq!(skipped, "");
+    for says in [
+        "I am process 1 of user ",
+        "a file: No such file",
+        "a socket: Operation not permitted",
+        "another descriptor: No such file",
+        "it sent 4 messages and left",
+        "generation 1 died",
+        "all that came of it here is: ",
+    ] {
+        assert!(said.contains(says), "no {says:?} in {said}");
+    }
+}
+
 /// The number after `"key": `, wherever it comes first.
 fn number(json: &str, key: &str) -> f64 {
     let (_, rest) = json.split_once(&format!("\"{key}\": ")).unwrap_or_else(|| panic!("no {key} in {json}"));
@@ -408,7 +431,7 @@ fn latency_ends_when_its_child_is_killed() {
 
 #[test]
 fn every_example_explains_itself() {
-    for name in ["latency", "stream", "producer", "consumer", "dashboard", "prefork"] {
+    for name in ["latency", "stream", "producer", "consumer", "dashboard", "prefork", "sandbox"] {
         let help = stdout(&succeeds(run(example(name).arg("--help"))));
         assert!(help.contains("Usage:"), "{name}: {help}");
     }
