@@ -26,7 +26,7 @@ use ringway::{
     ChangedError, ClaimError, CopySign, Corrupt, Fault, OpenError, ReadError, Reason, RecvError, RecvTimeoutError,
     Seat, SendError, SendTimeoutError, TooLong, TryRecvError, TrySendError, WriteError, bytes, seqlock, spsc,
 };
-use support::{Footprint, Raw, alone, checksum, end, fork, root, seal_header, skip};
+use support::{Footprint, Raw, alone, by_descriptor, checksum, end, fork, root, seal_header, skip};
 use tempfile::TempDir;
 
 const NOBODY: u32 = 65534;
@@ -350,6 +350,8 @@ fn a_file_of_another_user_is_refused() {
         let path = dir.path().join("latest");
         Latest::options().mode(0o644).create(&path).unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let (_open, dir) = by_descriptor(dir.path());
+        let path = dir.join("latest");
         let child = fork(|| {
             setuid(Uid::from_raw(NOBODY)).unwrap();
             let error = refused(None, || Latest::open_read_only(&path));
@@ -702,7 +704,8 @@ fn a_directory_that_is_missing_or_may_not_be_written() {
         assert_reason!(error, Reason::Os(e) if e.call.starts_with("open"), "Not a directory");
 
         fs::set_permissions(dir, fs::Permissions::from_mode(0o555)).unwrap();
-        let path = &dir.join("region");
+        let (_open, reachable) = by_descriptor(dir);
+        let (dir, path) = (reachable.as_path(), &reachable.join("region"));
         let child = fork(|| {
             if root() {
                 setuid(Uid::from_raw(NOBODY)).unwrap();
@@ -728,7 +731,8 @@ fn after_setuid_regions_can_be_made() {
         }
         let dir = tempfile::tempdir().unwrap();
         chown(dir.path(), Some(Uid::from_raw(NOBODY)), None).unwrap();
-        let path = &dir.path().join("region");
+        let (_open, reachable) = by_descriptor(dir.path());
+        let path = &reachable.join("region");
         let child = fork(|| {
             setgid(Gid::from_raw(NOBODY)).unwrap();
             setuid(Uid::from_raw(NOBODY)).unwrap();
@@ -936,8 +940,9 @@ fn the_lock_limit_is_an_error() {
             return skip("RLIMIT_MEMLOCK: not root, who could be exempt");
         }
         let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path();
-        chown(dir, Some(Uid::from_raw(NOBODY)), None).unwrap();
+        chown(dir.path(), Some(Uid::from_raw(NOBODY)), None).unwrap();
+        let (_open, dir) = by_descriptor(dir.path());
+        let dir = dir.as_path();
         let child = fork(|| {
             setrlimit(Resource::RLIMIT_MEMLOCK, 4 * 4096, 4 * 4096).unwrap();
             setuid(Uid::from_raw(NOBODY)).unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ const RAN: &str = "the test ran alone";
 const LIMIT: u32 = 180;
 
 /// Runs `test` in a process of its own, whose other threads only wait: it may fork, count descriptors and
-/// mappings, and lower limits. Call it as the only statement of a `#[test]`, with a closure.
+/// mappings, and lower limits. Its temporary files have a directory of their own, in which nothing may stay, and which is
+/// removed when it is killed, too. Call it as the only statement of a `#[test]`, with a closure.
 pub fn alone<F: FnOnce()>(test: F) {
     if env::var_os(ALONE).is_some() {
         guard_process();
@@ -37,7 +38,9 @@ pub fn alone<F: FnOnce()>(test: F) {
         println!("{RAN}");
         return;
     }
-    let output = rerun(&mut Command::new(env::current_exe().unwrap()), test_name::<F>());
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env::current_exe().unwrap());
+    let output = rerun(command.env("TMPDIR", dir.path()), test_name::<F>());
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     for line in text.lines().filter(|line| line.starts_with("SKIPPED")) {
         // Not through `eprintln`, which libtest keeps to itself when the test passes.
@@ -45,6 +48,8 @@ pub fn alone<F: FnOnce()>(test: F) {
     }
     assert!(output.status.success(), "{}\n{text}", output.status);
     assert!(text.contains(RAN), "no such test?\n{text}");
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "it left {left:?} in its directory for temporary files");
 }
 
 /// Runs the test `name` alone, by `command` (to which the arguments are added).
@@ -69,6 +74,14 @@ fn guard_process() {
 /// Says that something could not be tested here.
 pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {why}");
+}
+
+/// A path to `dir` that holds for this process and its children when they have become another user, to whom the
+/// directories above may be closed (`TMPDIR` often is of mode 0700). Good while the file is open.
+pub fn by_descriptor(dir: &Path) -> (File, PathBuf) {
+    let file = File::open(dir).unwrap();
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    (file, path.into())
 }
 
 pub fn root() -> bool {
