@@ -1369,11 +1369,11 @@ fn check_trace(trace: &Path, marks: usize) {
 fn on_an_overlay_the_living_live_and_the_dead_are_dead() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        let merged = match overlay(dir.path()) {
-            Ok(overlay) => overlay.merged,
+        let overlay = match overlay(dir.path()) {
+            Ok(overlay) => overlay,
             Err(errno) => return skip(&format!("overlayfs: {errno}")),
         };
-        let channel = Spsc::create(merged.join("region"), 4).unwrap();
+        let channel = Spsc::create(overlay.merged.join("region"), 4).unwrap();
         let mut rx = channel.receiver().unwrap();
         let go = Latest::options().anonymous().unwrap();
         let mut go_on = go.reader();

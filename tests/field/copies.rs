@@ -99,10 +99,11 @@ fn a_region_of_another_boot_opens_only_as_a_copy_does() {
 fn a_copy_on_an_overlay_harms_nobody_whom_its_seats_name() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        let place = match overlay(dir.path()) {
-            Ok(overlay) => overlay.merged,
+        let overlay = match overlay(dir.path()) {
+            Ok(overlay) => overlay,
             Err(errno) => return skip(&format!("overlayfs: {errno}")),
         };
+        let place = &overlay.merged;
         let (live, copy) = (place.join("live"), place.join("copy"));
         let channel = Spsc::create(&live, 8).unwrap();
         let mut rx = channel.receiver().unwrap();

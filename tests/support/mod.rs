@@ -15,7 +15,7 @@ use std::{env, fs};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::signal::Signal;
@@ -164,34 +164,6 @@ impl Drop for Stopper<'_> {
     }
 }
 
-/// The folders of an overlay.
-pub struct Overlay {
-    pub lower: PathBuf,
-    pub upper: PathBuf,
-    pub merged: PathBuf,
-}
-
-/// Mounts an overlay on a tmpfs at `dir`, for this process and its children alone: its files' mappings refer to other
-/// files than were opened.
-pub fn overlay(dir: &Path) -> Result<Overlay, Errno> {
-    private_mounts()?;
-    let none = None::<&str>;
-    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none)?;
-    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
-    for made in [&lower, &upper, &work, &merged] {
-        fs::create_dir(made).unwrap();
-    }
-    let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
-    mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
-    Ok(Overlay { lower, upper, merged })
-}
-
-/// From now on, what this process mounts is mounted for it and its children alone, and gone with them.
-pub fn private_mounts() -> Result<(), Errno> {
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
-}
-
 /// Makes a process by the bare system call, with the namespaces that `flags` name. `None` in the child.
 pub fn cloned(flags: libc::c_int) -> Option<Pid> {
     let (flags, none) = (libc::c_long::from(flags | libc::SIGCHLD), 0_usize);
@@ -209,6 +181,42 @@ pub fn born(flags: libc::c_int, body: impl FnOnce()) -> (u32, Child) {
         Some(pid) => (pid.as_raw() as u32, Child::new(pid)),
         None => end(body),
     }
+}
+
+/// The folders of an overlay. Dropped before the directory it is mounted on, which could not be removed otherwise.
+pub struct Overlay {
+    on: PathBuf,
+    pub lower: PathBuf,
+    pub upper: PathBuf,
+    pub merged: PathBuf,
+}
+
+/// Mounts an overlay on a tmpfs at `dir`, for this process and its children alone: its files' mappings refer to other
+/// files than were opened.
+pub fn overlay(dir: &Path) -> Result<Overlay, Errno> {
+    private_mounts()?;
+    let none = None::<&str>;
+    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none)?;
+    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
+    for made in [&lower, &upper, &work, &merged] {
+        fs::create_dir(made).unwrap();
+    }
+    let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+    let overlay = Overlay { on: dir.to_owned(), lower, upper, merged };
+    mount(Some("overlay"), &overlay.merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
+    Ok(overlay)
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        umount2(&self.on, MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+/// From now on, what this process mounts is mounted for it and its children alone, and gone with them.
+pub fn private_mounts() -> Result<(), Errno> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
 }
 
 /// What a failed call may not leave behind.
