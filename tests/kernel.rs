@@ -26,7 +26,7 @@ use ringway::{
     Advice, ChangedError, ClaimError, Flush, ReadError, Reason, RecvError, RecvTimeoutError, Region, SendError,
     SendTimeoutError, TryRecvError, TrySendError, Wait, WriteError, bytes, page_faults, seqlock, spsc,
 };
-use support::{Child, Map, Raw, alone, end, fork, mapped_by, maps, overlay, skip, split, status_number};
+use support::{Child, Map, Raw, alone, end, fork, in_memory, mapped_by, maps, overlay, skip, split, status_number};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -292,7 +292,7 @@ fn a_snapshot_of_a_value_in_use_has_a_whole_one() {
 #[test]
 fn a_new_region_is_zero_and_all_its_memory_is_reserved() {
     alone(|| {
-        for dir in [tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap()] {
+        for dir in [tempfile::tempdir().unwrap(), in_memory()] {
             // On the same blocks, in all likelihood, as what is full of something else.
             fs::write(dir.path().join("full"), vec![0xEE; 1 << 21]).unwrap();
             fs::remove_file(dir.path().join("full")).unwrap();
@@ -589,7 +589,7 @@ fn faultless<C>(what: &str, make: impl Fn() -> C, mut work: impl FnMut(&mut C, u
 #[test]
 fn messages_cause_no_page_faults() {
     alone(|| {
-        let shm = tempfile::tempdir_in("/dev/shm").unwrap();
+        let shm = in_memory();
         let mut buffer = vec![0; 2000];
         let (record, value) = (vec![7; 1500], [3; 512]);
         for backing in BACKINGS {
@@ -645,7 +645,7 @@ fn messages_cause_no_page_faults() {
 #[test]
 fn a_sparse_file_gets_its_memory_when_it_is_opened() {
     alone(|| {
-        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let dir = in_memory();
         let path = dir.path().join("region");
         let size = bytes::Channel::options().capacity_bytes(1 << 20).create(&path).unwrap().region().size();
         let file = File::options().read(true).write(true).open(&path).unwrap();
@@ -795,7 +795,7 @@ fn a_stranger_that_locks_the_whole_file_hinders_nobody_at_home() {
 #[test]
 fn messages_cause_no_page_faults_in_a_forked_child() {
     alone(|| {
-        let shm = tempfile::tempdir_in("/dev/shm").unwrap();
+        let shm = in_memory();
         for backing in BACKINGS {
             // A fault that has nothing to do with the messages may come once in a while.
             let faultless = (0..3).any(|_| {

@@ -21,16 +21,19 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm};
+use tempfile::TempDir;
 
 /// Set in a process that runs one test and nothing else.
 pub const ALONE: &str = "RINGWAY_TEST_ALONE";
+/// Where a test that runs alone finds its directory in `/dev/shm`.
+const IN_MEMORY: &str = "RINGWAY_TEST_IN_MEMORY";
 const RAN: &str = "the test ran alone";
 /// Seconds after which a hanging process is killed by its alarm.
 const LIMIT: u32 = 180;
 
 /// Runs `test` in a process of its own, whose other threads only wait: it may fork, count descriptors and
-/// mappings, and lower limits. Its temporary files have a directory of their own, in which nothing may stay, and which is
-/// removed when it is killed, too. Call it as the only statement of a `#[test]`, with a closure.
+/// mappings, and lower limits. Its temporary files have directories of their own, in which nothing may stay, and which
+/// are removed when it is killed, too. Call it as the only statement of a `#[test]`, with a closure.
 pub fn alone<F: FnOnce()>(test: F) {
     if env::var_os(ALONE).is_some() {
         guard_process();
@@ -38,9 +41,10 @@ pub fn alone<F: FnOnce()>(test: F) {
         println!("{RAN}");
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap()];
     let mut command = Command::new(env::current_exe().unwrap());
-    let output = rerun(command.env("TMPDIR", dir.path()), test_name::<F>());
+    command.env("TMPDIR", dirs[0].path()).env(IN_MEMORY, dirs[1].path());
+    let output = rerun(&mut command, test_name::<F>());
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     for line in text.lines().filter(|line| line.starts_with("SKIPPED")) {
         // Not through `eprintln`, which libtest keeps to itself when the test passes.
@@ -48,8 +52,11 @@ pub fn alone<F: FnOnce()>(test: F) {
     }
     assert!(output.status.success(), "{}\n{text}", output.status);
     assert!(text.contains(RAN), "no such test?\n{text}");
-    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.is_empty(), "it left {left:?} in its directory for temporary files");
+    let names = |dir: &TempDir| fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = dirs.iter().flat_map(names).collect();
+    assert!(left.is_empty(), "it left {left:?} in its directories for temporary files");
+    // For who runs it with `--nocapture`.
+    print!("{text}");
 }
 
 /// Runs the test `name` alone, by `command` (to which the arguments are added).
@@ -74,6 +81,11 @@ fn guard_process() {
 /// Says that something could not be tested here.
 pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {why}");
+}
+
+/// A directory in `/dev/shm`, for a test that is [`alone`].
+pub fn in_memory() -> TempDir {
+    tempfile::tempdir_in(env::var_os(IN_MEMORY).unwrap()).unwrap()
 }
 
 /// A path to `dir` that holds for this process and its children when they have become another user, to whom the
