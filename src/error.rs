@@ -224,7 +224,7 @@ const FILE_LOST: &str = "the region's file was removed or replaced: whoever come
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SendError::Closed => f.write_str("the receiver left"),
+            SendError::Closed => f.write_str("the receiver left; send again when another sits there, or end"),
             SendError::PeerDied { generation } => write!(
                 f,
                 "the receiver (generation {generation}) died; what it had not consumed waits for its successor: send \
@@ -245,7 +245,9 @@ impl fmt::Display for SendError {
 impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TrySendError::Full => f.write_str("the channel is full"),
+            TrySendError::Full => {
+                f.write_str("the channel is full; let the receiver take something, or wait for it with send")
+            }
             TrySendError::Refused(error) => error.fmt(f),
         }
     }
@@ -254,7 +256,9 @@ impl fmt::Display for TrySendError {
 impl fmt::Display for SendTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SendTimeoutError::Timeout => f.write_str("the channel stayed full for all of the time given"),
+            SendTimeoutError::Timeout => {
+                f.write_str("the channel stayed full for all of the time given; try again, or give it more")
+            }
             SendTimeoutError::Refused(error) => error.fmt(f),
         }
     }
@@ -263,7 +267,9 @@ impl fmt::Display for SendTimeoutError {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RecvError::Closed => f.write_str("the sender left, and everything it sent was taken"),
+            RecvError::Closed => f.write_str(
+                "the sender left, and everything it sent was taken; receive again when another sits there, or end",
+            ),
             RecvError::PeerDied { generation } => write!(
                 f,
                 "the sender (generation {generation}) died, and everything it sent was taken; receive again to \
@@ -284,7 +290,7 @@ impl fmt::Display for RecvError {
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TryRecvError::Empty => f.write_str("the channel is empty"),
+            TryRecvError::Empty => f.write_str("the channel is empty; try again, or wait for a message with recv"),
             TryRecvError::Refused(error) => error.fmt(f),
         }
     }
@@ -293,7 +299,9 @@ impl fmt::Display for TryRecvError {
 impl fmt::Display for RecvTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RecvTimeoutError::Timeout => f.write_str("the channel stayed empty for all of the time given"),
+            RecvTimeoutError::Timeout => {
+                f.write_str("the channel stayed empty for all of the time given; try again, or give it more")
+            }
             RecvTimeoutError::Refused(error) => error.fmt(f),
         }
     }
@@ -322,14 +330,18 @@ impl fmt::Display for ReadError {
 impl fmt::Display for ChangedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ChangedError::Closed => f.write_str("the writer left, and its last value was seen"),
+            ChangedError::Closed => f.write_str(
+                "the writer left, and its last value was seen; read that, or wait again when another sits there",
+            ),
             ChangedError::PeerDied { generation } => write!(
                 f,
                 "the writer (generation {generation}) died, and the latest value was seen; wait again for its \
                  successor's next"
             ),
             ChangedError::FileLost => f.write_str(FILE_LOST),
-            ChangedError::Timeout => f.write_str("nothing changed for all of the time given"),
+            ChangedError::Timeout => {
+                f.write_str("nothing changed for all of the time given; wait again, or read the value as it is")
+            }
             ChangedError::Corrupt(corrupt) => corrupt.fmt(f),
         }
     }
@@ -363,6 +375,23 @@ impl OsError {
         Self { call, source: io::Error::last_os_error() }
     }
 
+    /// What to do about it, as far as the call does not matter.
+    fn advice(&self) -> &'static str {
+        match self.errno() {
+            Errno::EMFILE => "raise RLIMIT_NOFILE, or close some descriptors",
+            Errno::ENFILE => "raise fs.file-max, or close some descriptors",
+            Errno::ENOMEM => "free some memory, or raise vm.max_map_count",
+            Errno::EACCES | Errno::EPERM => "give this process that permission: to its user, or in its sandbox",
+            Errno::ENOSYS => "use a kernel that has it, or allow it in the sandbox",
+            Errno::ENOTDIR | Errno::ENAMETOOLONG | Errno::ELOOP => "use another path",
+            Errno::EROFS | Errno::EOPNOTSUPP => "use another file system, or a memfd",
+            Errno::EBADF => "keep the region's descriptor open",
+            Errno::EIO => "check the disk",
+            Errno::UnknownErrno => "",
+            _ => "try again, or look the error up in errno(3)",
+        }
+    }
+
     pub(crate) fn errno(&self) -> Errno {
         Errno::from_raw(self.source.raw_os_error().unwrap_or(0))
     }
@@ -370,7 +399,11 @@ impl OsError {
 
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed: {}", self.call, self.source)
+        write!(f, "{} failed: {}", self.call, self.source)?;
+        match self.advice() {
+            "" => Ok(()),
+            advice => write!(f, "; {advice}"),
+        }
     }
 }
 
@@ -467,15 +500,15 @@ impl fmt::Display for ClaimError {
             ClaimError::NoSignOfLife(error) => {
                 let advice = match error.errno() {
                     Errno::ENOENT => "mount /proc here, or take the seat before the process is confined",
-                    Errno::EMFILE => "raise RLIMIT_NOFILE, or close some descriptors",
-                    Errno::EBADF => "keep the region's descriptor open",
                     Errno::EOPNOTSUPP => "use a memfd, or take the seat where the region was made",
+                    Errno::EMFILE | Errno::EBADF => error.advice(),
                     _ => "let the sandbox allow it, or take the seat before the process is confined",
                 };
                 write!(
                     f,
-                    "{error}; only a lock on the region's file can tell others that this process lives, which is \
-                     elsewhere than the region was made, or has no /proc to say so; {advice}"
+                    "{} failed: {}; only a lock on the region's file can tell others that this process lives, which is \
+                     elsewhere than the region was made, or has no /proc to say so; {advice}",
+                    error.call, error.source
                 )
             }
             ClaimError::Os(error) => error.fmt(f),

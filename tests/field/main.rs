@@ -19,3 +19,4 @@ mod memory;
 mod multiplied_work;
 mod paths;
 mod sandboxes;
+mod texts;

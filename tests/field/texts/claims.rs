@@ -1,0 +1,149 @@
+//! Whatever keeps a process from a seat, or from evicting who sits there.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use nix::libc;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Uid, pause, setuid};
+use ringway::{EvictError, seqlock, spsc};
+
+use super::Table;
+use crate::support::{Raw, born, private_mounts, root};
+
+type Spsc = spsc::Channel<u64>;
+type Latest = seqlock::Channel<[u64; 4]>;
+
+const NOBODY: u32 = 65534;
+const LONG: Duration = Duration::from_secs(60);
+
+pub fn meet(table: &mut Table) {
+    seats(table);
+    corrupt_seats(table);
+    limits(table);
+    evictions(table);
+    if root() {
+        sandboxes(table);
+    } else {
+        for case in ["ClaimError::FileMode", "ClaimError::NoSignOfLife", "EvictError::OutOfReach"] {
+            table.skip(case, "not root");
+        }
+    }
+}
+
+fn memfd() -> Spsc {
+    Spsc::options().capacity(8).memfd().unwrap()
+}
+
+fn seats(table: &mut Table) {
+    let channel = memfd();
+    let _tx = channel.sender().unwrap();
+    table.failed("ClaimError", channel.sender());
+    table.failed("EvictError", channel.evict_sender(LONG));
+    table.elsewhere(0, |table| table.failed("ClaimError", channel.sender()));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    drop(Latest::options().create(&path).unwrap());
+    let read_only = Latest::open_read_only(&path).unwrap();
+    table.failed("ClaimError", read_only.writer());
+    table.failed("EvictError", read_only.evict_writer(LONG));
+}
+
+fn corrupt_seats(table: &mut Table) {
+    let channel = memfd();
+    let raw = Raw::new(channel.region().fd().unwrap());
+    raw.head().store(1 << 63, Relaxed);
+    table.failed("ClaimError", channel.receiver());
+    let channel = memfd();
+    let raw = Raw::new(channel.region().fd().unwrap());
+    raw.generation(0).store(1 << 63, Relaxed);
+    table.failed("ClaimError", channel.sender());
+}
+
+fn limits(table: &mut Table) {
+    let channel = memfd();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+    table.failed("ClaimError", channel.sender());
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+}
+
+/// A process whose memory takes a while to be freed sits there.
+fn large_holder(channel: &Spsc) -> (u32, crate::support::Child) {
+    born(0, || {
+        let _tx = channel.sender().unwrap();
+        let len = NonZeroUsize::new(256 << 20).unwrap();
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        unsafe { mmap_anonymous(None, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }.unwrap();
+        ready(channel);
+        loop {
+            pause();
+        }
+    })
+}
+
+/// Says so in a seat that nobody uses.
+fn ready(channel: &Spsc) {
+    Raw::new(channel.region().fd().unwrap()).holder(7).store(1, Relaxed);
+}
+
+fn wait_until_ready(channel: &Spsc) {
+    let raw = Raw::new(channel.region().fd().unwrap());
+    while raw.holder(7).load(Relaxed) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn evictions(table: &mut Table) {
+    // It may be that one is gone before anybody looks.
+    for _ in 0..1000 {
+        let channel = memfd();
+        let (_, child) = large_holder(&channel);
+        wait_until_ready(&channel);
+        let evicted = channel.evict_sender(Duration::ZERO);
+        drop(child);
+        if let Err(error @ EvictError::NotGone { .. }) = evicted {
+            table.add("EvictError", &error);
+            break;
+        }
+    }
+    // Another user's process may not be ended.
+    let channel = memfd();
+    let (_, child) = large_holder(&channel);
+    wait_until_ready(&channel);
+    table.elsewhere(0, |table| {
+        if root() {
+            setuid(Uid::from_raw(NOBODY)).unwrap();
+            table.failed("EvictError", channel.evict_sender(LONG));
+        } else {
+            let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+            setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+            table.failed("EvictError", channel.evict_sender(LONG));
+        }
+    });
+    child.kill();
+}
+
+fn sandboxes(table: &mut Table) {
+    let channel = memfd();
+    table.elsewhere(libc::CLONE_NEWPID, |table| {
+        setuid(Uid::from_raw(NOBODY)).unwrap();
+        table.failed("ClaimError", channel.sender());
+    });
+    table.elsewhere(libc::CLONE_NEWPID, |table| {
+        private_mounts().unwrap();
+        umount2("/proc", MntFlags::MNT_DETACH).unwrap();
+        table.failed("ClaimError", channel.sender());
+    });
+    table.elsewhere(libc::CLONE_NEWPID, |table| {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
+        table.failed("ClaimError", channel.sender());
+    });
+    let _tx = channel.sender().unwrap();
+    table.elsewhere(libc::CLONE_NEWPID, |table| table.failed("EvictError", channel.evict_sender(LONG)));
+}

@@ -1,0 +1,221 @@
+//! Whatever keeps a region from being made or opened.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Uid, chown, seteuid};
+use ringway::{OpenError, bytes, remove_unused, seqlock, spsc};
+
+use super::Table;
+use crate::support::{Raw, by_descriptor, root, seal_header};
+
+type Spsc = spsc::Channel<u64>;
+type Latest = seqlock::Channel<[u64; 4]>;
+
+const NOBODY: u32 = 65534;
+
+pub fn meet(table: &mut Table) {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    arguments(table, dir);
+    paths(table, dir);
+    headers(table, dir);
+    files_in_use(table, dir);
+    limits(table, dir);
+    users(table, dir);
+    memfds(table);
+    memory_in_motion(table);
+}
+
+fn arguments(table: &mut Table, dir: &Path) {
+    let path = &dir.join("arguments");
+    table.refused(Spsc::create(path, 0));
+    table.refused(Spsc::options().create(path));
+    table.refused(Spsc::create(path, u64::MAX));
+    table.refused(bytes::Channel::create(path, 7));
+    table.refused(spsc::Channel::<()>::create(path, 8));
+    table.refused(Spsc::options().capacity(8).type_name("x".repeat(65)).create(path));
+    table.refused(Spsc::options().capacity(8).type_name("a\0b").create(path));
+    table.refused(Spsc::options().capacity(8).huge_pages(true).create(path));
+    table.refused(Spsc::options().capacity(8).anonymous().unwrap().region().inheritable_fd());
+}
+
+fn paths(table: &mut Table, dir: &Path) {
+    table.refused(Spsc::open(dir.join("missing")));
+    table.refused(Spsc::open(dir));
+    table.refused(Spsc::create(dir.join("missing/region"), 8));
+    fs::write(dir.join("file"), b"a file of somebody").unwrap();
+    table.refused(Spsc::open(dir.join("file")));
+    table.refused(remove_unused(dir.join("file")));
+    table.refused(Spsc::create(dir.join("file/region"), 8));
+    fs::write(dir.join("long"), vec![b'x'; 20_000]).unwrap();
+    table.refused(Spsc::open(dir.join("long")));
+    table.refused(Spsc::create(dir.join("n".repeat(300)), 8));
+    Spsc::create(dir.join("region"), 8).unwrap();
+    table.refused(Spsc::create(dir.join("region"), 8));
+    fs::copy(dir.join("region"), dir.join("copy")).unwrap();
+    // Until a region knows its file, a copy passes for one.
+    let _ = Spsc::open(dir.join("copy")).map_err(|error| table.add("Reason", error.reason()));
+}
+
+/// Opens a region in which something was written at `byte`.
+fn altered(dir: &Path, byte: u64, value: &[u8], seal: bool) -> Result<Spsc, OpenError> {
+    let path = dir.join("altered");
+    let _ = fs::remove_file(&path);
+    Spsc::create(&path, 8).unwrap();
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    file.write_all_at(value, byte).unwrap();
+    if seal {
+        let mut header = [0; 256];
+        file.read_exact_at(&mut header, 0).unwrap();
+        seal_header(&mut header);
+        file.write_all_at(&header, 0).unwrap();
+    }
+    Spsc::open(path)
+}
+
+fn headers(table: &mut Table, dir: &Path) {
+    table.refused(altered(dir, 8, &0x0403_0201_u32.to_ne_bytes(), true));
+    table.refused(altered(dir, 12, &1_u32.to_ne_bytes(), true));
+    table.refused(altered(dir, 100, b"x", false));
+    table.refused(altered(dir, 24, &1_u64.to_ne_bytes(), true));
+    let path = &dir.join("header");
+    drop(Spsc::create(path, 8).unwrap());
+    table.refused(bytes::Channel::open(path));
+    table.refused(spsc::Channel::<[u64; 2]>::open(path));
+    table.refused(Spsc::options().capacity(9).open(path));
+    File::options().write(true).open(path).unwrap().set_len(3 * 4096 + 1).unwrap();
+    table.refused(Spsc::open(path));
+    let path = &dir.join("corrupt");
+    let channel = Spsc::create(path, 8).unwrap();
+    Raw::new(channel.region().fd().unwrap()).head().store(1 << 63, std::sync::atomic::Ordering::Relaxed);
+    table.refused(channel.snapshot());
+}
+
+fn lock_all(file: &File, kind: libc::c_short) {
+    let lock = libc::flock { l_type: kind, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 1, l_pid: 0 };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+}
+
+fn files_in_use(table: &mut Table, dir: &Path) {
+    let path = &dir.join("used");
+    let channel = Spsc::create(path, 8).unwrap();
+    table.refused(remove_unused(path));
+    drop(channel);
+    let remover = File::options().read(true).write(true).open(path).unwrap();
+    lock_all(&remover, libc::F_WRLCK as libc::c_short);
+    table.refused(Spsc::open(path));
+}
+
+/// Under another soft limit.
+fn limited<T>(resource: Resource, limit: u64, call: impl FnOnce() -> T) -> T {
+    let (soft, hard) = getrlimit(resource).unwrap();
+    setrlimit(resource, limit, hard).unwrap();
+    let result = call();
+    setrlimit(resource, soft, hard).unwrap();
+    result
+}
+
+/// As another user, if this one is root.
+fn as_nobody<T>(call: impl FnOnce() -> T) -> T {
+    if !root() {
+        return call();
+    }
+    seteuid(Uid::from_raw(NOBODY)).unwrap();
+    let result = call();
+    seteuid(Uid::from_raw(0)).unwrap();
+    result
+}
+
+fn limits(table: &mut Table, dir: &Path) {
+    let path = &dir.join("limits");
+    table.refused(limited(Resource::RLIMIT_FSIZE, 4096, || Spsc::create(path, 8)));
+    table.refused(limited(Resource::RLIMIT_NOFILE, 3, || Spsc::create(path, 8)));
+    let locked = || as_nobody(|| Spsc::options().capacity(1 << 16).lock(true).memfd());
+    table.refused(limited(Resource::RLIMIT_MEMLOCK, 4096, locked));
+    table.refused(Spsc::options().capacity(1 << 42).memfd());
+}
+
+fn users(table: &mut Table, dir: &Path) {
+    let path = &dir.join("users");
+    drop(Spsc::create(path, 8).unwrap());
+    if root() {
+        let (_open, reachable) = by_descriptor(dir);
+        // Of root, and readable for it alone.
+        table.refused(as_nobody(|| Spsc::open(reachable.join("users"))));
+        table.refused(as_nobody(|| Spsc::create(reachable.join("new"), 8)));
+        chown(path, Some(Uid::from_raw(12345)), None).unwrap();
+        table.refused(Spsc::open(path));
+    } else {
+        table.skip("Reason::Owner", "not root");
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        table.refused(Spsc::open(path));
+    }
+}
+
+fn memfd(flags: MFdFlags) -> File {
+    File::from(memfd_create(c"texts", flags | MFdFlags::MFD_ALLOW_SEALING).unwrap())
+}
+
+fn memfds(table: &mut Table) {
+    let unsealed = memfd(MFdFlags::empty());
+    unsealed.set_len(12288).unwrap();
+    table.refused(Spsc::options().from_fd(unsealed.into()));
+    let (reader, _writer) = std::io::pipe().unwrap();
+    table.refused(Spsc::options().from_fd(OwnedFd::from(reader)));
+    table.refused(Spsc::options().capacity(1 << 40).huge_pages(true).memfd());
+    match memfd_create(c"texts", MFdFlags::MFD_HUGETLB | MFdFlags::MFD_ALLOW_SEALING) {
+        Ok(huge) => {
+            let huge = File::from(huge);
+            huge.set_len(6 << 20).unwrap();
+            let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+            fcntl(&huge, FcntlArg::F_ADD_SEALS(seals)).unwrap();
+            table.refused(Latest::options().from_fd(huge.into()));
+        }
+        Err(errno) => {
+            for case in ["Reason::HugePagesUnasked", "Reason::NoHugePages"] {
+                table.skip(case, &format!("huge pages: {errno}"));
+            }
+        }
+    }
+}
+
+/// A seqlock of such values takes the reader so long that a writer without a payload overtakes it.
+type Large = [u64; 1 << 15];
+
+/// Its values are copied over the stack.
+const STACK: usize = 64 << 20;
+
+/// What a reader meets where the writer is faster than it again and again.
+fn memory_in_motion(table: &mut Table) {
+    use std::sync::atomic::Ordering::Relaxed;
+    let channel = seqlock::Channel::<Large>::options().memfd().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            let raw = Raw::new(channel.region().fd().unwrap());
+            let words = raw.data_words() / 4;
+            for version in (4_u64..).step_by(4).take_while(|_| !done.load(Relaxed)) {
+                (0..4).for_each(|cell| raw.data(cell * words + (1 << 15)).store(version + cell as u64, Relaxed));
+                raw.latest().store(version, Relaxed);
+            }
+        });
+        let look = || {
+            let mut reader = channel.reader();
+            let overtaken = std::iter::from_fn(|| Some(reader.read().map(drop))).find_map(Result::err);
+            let busy = std::iter::from_fn(|| Some(channel.snapshot().map(drop))).find_map(Result::err);
+            done.store(true, Relaxed);
+            (overtaken.unwrap(), busy.unwrap())
+        };
+        let looker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(threads, look).unwrap();
+        let (overtaken, busy) = looker.join().unwrap();
+        table.add("ReadError", &overtaken);
+        table.add("Reason", busy.reason());
+    });
+}
