@@ -59,7 +59,7 @@ impl Table {
         let (_, child) = born(flags, || {
             let mut table = Table::default();
             meet(&mut table);
-            table.rows.iter().for_each(|row| write!(writer, "{}\t{}\n", row.case, row.text).unwrap());
+            table.rows.iter().for_each(|row| writeln!(writer, "{}\t{}", row.case, row.text).unwrap());
         });
         drop(writer);
         let mut lines = String::new();

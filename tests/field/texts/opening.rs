@@ -1,11 +1,11 @@
 //! Whatever keeps a region from being made or opened.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -29,6 +29,7 @@ pub fn meet(table: &mut Table) {
     files_in_use(table, dir);
     limits(table, dir);
     users(table, dir);
+    holes(table, dir);
     memfds(table);
     memory_in_motion(table);
 }
@@ -154,9 +155,25 @@ fn users(table: &mut Table, dir: &Path) {
         table.refused(Spsc::open(path));
     } else {
         table.skip("Reason::Owner", "not root");
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
         table.refused(Spsc::open(path));
     }
+}
+
+/// Somebody punched a hole, and who may only read cannot fill it.
+fn holes(table: &mut Table, dir: &Path) {
+    let path = dir.join("holes");
+    drop(Latest::options().mode(0o444).create(&path).unwrap());
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    fallocate(&file, punch, 8192, 4096).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
+    let (_open, reachable) = by_descriptor(dir);
+    let owner = nix::unistd::geteuid().as_raw();
+    let opened = as_nobody(|| Latest::options().owner(owner).open_read_only(reachable.join("holes")));
+    // Until a hole is looked for, a reader opens the file all the same.
+    let _ = opened.map_err(|error| table.add("Reason", error.reason()));
 }
 
 fn memfd(flags: MFdFlags) -> File {
