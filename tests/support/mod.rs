@@ -195,34 +195,41 @@ pub fn born(flags: libc::c_int, body: impl FnOnce()) -> (u32, Child) {
     }
 }
 
-/// The folders of an overlay. Dropped before the directory it is mounted on, which could not be removed otherwise.
+/// What is mounted on a directory. Dropped before the directory is removed, which would fail otherwise.
+pub struct Mounted(PathBuf);
+
+/// Mounts a file system at `dir`; after [`private_mounts`], for this process and its children alone.
+pub fn mounted(kind: &str, dir: &Path, options: &str) -> Result<Mounted, Errno> {
+    mount(Some(kind), dir, Some(kind), MsFlags::empty(), Some(options))?;
+    Ok(Mounted(dir.to_owned()))
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+/// The folders of an overlay.
 pub struct Overlay {
-    on: PathBuf,
     pub lower: PathBuf,
     pub upper: PathBuf,
     pub merged: PathBuf,
+    _mounts: [Mounted; 2],
 }
 
 /// Mounts an overlay on a tmpfs at `dir`, for this process and its children alone: its files' mappings refer to other
 /// files than were opened.
 pub fn overlay(dir: &Path) -> Result<Overlay, Errno> {
     private_mounts()?;
-    let none = None::<&str>;
-    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), none)?;
+    let base = mounted("tmpfs", dir, "")?;
     let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
     for made in [&lower, &upper, &work, &merged] {
         fs::create_dir(made).unwrap();
     }
     let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
-    let overlay = Overlay { on: dir.to_owned(), lower, upper, merged };
-    mount(Some("overlay"), &overlay.merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
-    Ok(overlay)
-}
-
-impl Drop for Overlay {
-    fn drop(&mut self) {
-        umount2(&self.on, MntFlags::MNT_DETACH).unwrap();
-    }
+    let top = mounted("overlay", &merged, &options)?;
+    Ok(Overlay { lower, upper, merged, _mounts: [top, base] })
 }
 
 /// From now on, what this process mounts is mounted for it and its children alone, and gone with them.
