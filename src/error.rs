@@ -58,11 +58,11 @@ impl fmt::Display for Corrupt {
             Fault::Count => ("a count of records", "one that fits its position"),
         };
         let Corrupt { found, position, .. } = self;
-        write!(
-            f,
-            "the region is corrupt: {what} at position {position} holds {found:#x}, expected {expected}; \
-             a peer broke the protocol: make a new region"
-        )
+        write!(f, "the region is corrupt: {what}")?;
+        if matches!(self.fault, Fault::Stamp | Fault::RecordHeader) {
+            write!(f, " at position {position}")?;
+        }
+        write!(f, " holds {found:#x}, expected {expected}; a peer broke the protocol: make a new region")
     }
 }
 
