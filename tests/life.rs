@@ -28,7 +28,7 @@ use ringway::{
     ClaimError, EvictError, OpenError, Reason, RecvError, RecvTimeoutError, Region, Seat, SendError, TryRecvError,
     TrySendError, WriteError, in_use, remove_unused, seqlock, spsc,
 };
-use support::{Child, Footprint, Raw, alone, born, cloned, end, fork, mapped_by, root, skip};
+use support::{Child, Footprint, Raw, alone, born, cloned, end, fork, mapped_by, root, skip, with_locks};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -255,7 +255,7 @@ fn observe(kind: &Oddity) {
     if !may_clone(kind.flags) {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = with_locks();
     let mut lanes = Lane::all(dir.path());
     for round in 0..ROUNDS {
         let lane = &mut lanes[round % 3];
@@ -288,7 +288,7 @@ fn be_observed(kind: &Oddity) {
     if !may_clone(kind.flags) {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = with_locks();
     for backing in BACKINGS {
         let (channel, board) = (make(backing, dir.path()), board());
         let (turn, sitter) = (board.data(0), board.data(1));
@@ -359,7 +359,7 @@ fn a_process_with_the_id_of_a_dead_holder_is_not_the_holder() {
         }
         // In a namespace of its own, so that nobody else takes the id.
         let (_, init) = born(libc::CLONE_NEWPID, || {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = with_locks();
             let mut lanes = Lane::all(dir.path());
             for round in 0..ROUNDS {
                 let lane = &mut lanes[round % 3];
@@ -388,7 +388,7 @@ fn a_holder_that_became_another_program_has_lost_its_seat() {
         if !Path::new("/bin/sleep").exists() {
             return skip("exec: there is no /bin/sleep");
         }
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let mut lanes = Lane::all(dir.path());
         for round in 0..ROUNDS {
             let lane = &mut lanes[round % 3];
@@ -439,7 +439,7 @@ fn is_zombie(pid: Pid) -> bool {
 #[test]
 fn a_child_that_inherited_everything_is_not_the_holder() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let mut lanes = Lane::all(dir.path());
         for round in 0..ROUNDS {
             let lane = &mut lanes[round % 3];
@@ -461,7 +461,7 @@ fn a_child_that_inherited_everything_is_not_the_holder() {
 #[test]
 fn a_stopped_holder_is_alive() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let mut lanes = Lane::all(dir.path());
         for round in 0..ROUNDS {
             let lane = &mut lanes[round % 3];
@@ -479,7 +479,7 @@ fn a_stopped_holder_is_alive() {
 #[test]
 fn a_holder_is_its_process_and_not_its_thread() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let mut lanes = Lane::all(dir.path());
         for round in 0..ROUNDS {
             let lane = &mut lanes[round % 3];
@@ -527,7 +527,7 @@ fn forge_home(path: &Path, home: impl FnOnce(u64) -> u64) -> Spsc {
 #[test]
 fn in_a_region_of_another_boot_the_locks_decide() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let other = forge_home(&dir.path().join("other"), |home| home ^ 1);
         let unknown = forge_home(&dir.path().join("unknown"), |_| 0);
         let mut lanes = [Lane::new(other), Lane::new(unknown)];
@@ -553,7 +553,7 @@ fn what_a_child_in_another_pid_namespace_asks_of_its_parents_endpoint_kills_nobo
         if !may_clone(libc::CLONE_NEWPID) {
             return;
         }
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         for mut lane in Lane::all(dir.path()) {
             let (pid, child) = holder(0, &lane.channel);
             lane.meet(pid);
@@ -571,7 +571,7 @@ fn what_a_child_in_another_pid_namespace_asks_of_its_parents_endpoint_kills_nobo
 #[test]
 fn eviction_ends_whoever_lives_and_takes_the_seat() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let mut lanes = Lane::all(dir.path());
         let (back, latest) = (make("memfd", dir.path()), Latest::options().memfd().unwrap());
         let mut turn = 0;
@@ -626,7 +626,7 @@ fn eviction_spares_who_is_out_of_reach() {
         if !may_clone(libc::CLONE_NEWPID) {
             return;
         }
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         for mut lane in Lane::all(dir.path()) {
             // The holder inside and the evictor outside, and the other way round.
             let (_, child) = holder(libc::CLONE_NEWPID, &lane.channel);
@@ -658,7 +658,7 @@ fn eviction_spares_who_is_out_of_reach() {
 #[test]
 fn of_two_evictors_one_has_the_seat_and_nobody_else_is_harmed() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let mut lanes = Lane::all(dir.path());
         for round in 0..ROUNDS {
             let (lane, board) = (&mut lanes[round % 3], board());
@@ -733,7 +733,7 @@ fn eviction_is_not_disturbed_by_signals() {
 fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
     const CLAIMANTS: usize = 8;
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let lanes = Lane::all(dir.path());
         let board = board();
         let (turn, done, winner) = (board.data(0), board.data(1), board.data(2));
@@ -838,7 +838,7 @@ fn a_pool_survives_its_workers() {
     const WORKERS: u64 = 4;
     const RESPAWNS: u64 = 10_000;
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let mut pool: VecDeque<Worker> =
             ["file", "memfd", "anonymous", "memfd"].map(|b| Worker::new(b, dir.path())).into();
         pool.iter_mut().for_each(Worker::ask);
@@ -880,7 +880,7 @@ fn fill_hole(address: usize, len: u64) -> *mut u8 {
 #[test]
 fn a_childs_drop_of_its_parents_endpoints_unmaps_nothing_of_its_own() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         for backing in BACKINGS {
             let (ring, latest) = (make(backing, dir.path()), Latest::options().memfd().unwrap());
             let ((mut tx, mut rx, mut writer), lines) =
@@ -945,7 +945,7 @@ fn pause_a_while() {
 fn no_region_vanishes_under_those_who_opened_it() {
     const RACES: u64 = 1000;
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let (path, board) = (dir.path().join("region"), board());
         let (opened, removed, done) = (board.data(0), board.data(1), board.data(2));
         let options = Spsc::options().capacity(4);
@@ -985,7 +985,7 @@ fn no_region_vanishes_under_those_who_opened_it() {
 #[test]
 fn an_opener_that_is_stopped_half_way_opens_nothing_that_was_removed() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let path = dir.path().join("region");
         let (pid, opener) = born(0, || {
             loop {
@@ -1011,7 +1011,7 @@ fn an_opener_that_is_stopped_half_way_opens_nothing_that_was_removed() {
 #[test]
 fn a_creator_that_is_killed_leaves_a_whole_file_or_none() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let unnamed = fs::OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(dir.path());
         if unnamed.is_err() {
             return skip("creators killed half-way: the file system has no unnamed files");
@@ -1042,7 +1042,7 @@ fn a_creator_that_is_killed_leaves_a_whole_file_or_none() {
 fn a_file_is_in_use_until_the_last_one_attached_is_gone() {
     alone(|| {
         nix::sys::prctl::set_child_subreaper(true).unwrap();
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let path = dir.path().join("region");
         drop(Spsc::create(&path, 4).unwrap());
         for round in 0..ROUNDS {
@@ -1077,7 +1077,7 @@ fn a_file_is_in_use_until_the_last_one_attached_is_gone() {
 #[test]
 fn only_an_unused_region_is_removed() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let at = |name: &str| dir.path().join(name);
         let used = Spsc::create(at("used"), 4).unwrap();
         drop(Spsc::create(at("unused"), 4).unwrap());
@@ -1106,7 +1106,7 @@ fn only_an_unused_region_is_removed() {
 #[test]
 fn a_region_is_made_anew_when_its_pair_is_dead() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let path = dir.path().join("region");
         let options = Spsc::options().capacity(4);
         for _ in 0..ROUNDS {
@@ -1142,7 +1142,7 @@ fn lock(file: &File, byte: i64) {
 fn a_remover_that_never_finishes_hangs_nobody() {
     const UNLINKING: i64 = 1 << 22;
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let path = dir.path().join("region");
         let attached = Spsc::create(&path, 4).unwrap();
         let remover = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
@@ -1169,7 +1169,7 @@ fn a_remover_that_never_finishes_hangs_nobody() {
 #[test]
 fn who_lost_its_descriptor_waits_for_no_fifo() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let fifo = dir.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for in_its_place in [fifo_as_descriptor, fifo_at_path] {
@@ -1203,7 +1203,7 @@ fn fifo_as_descriptor(fifo: &Path, region: &Region) {
 #[test]
 fn two_who_unlink_a_region_remove_nobody_elses() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let (path, board) = (dir.path().join("region"), board());
         let (turn, ready, removed) = (board.data(0), board.data(1), board.data(2));
         let unlink = || {
@@ -1258,7 +1258,7 @@ fn forks_until(stop: &AtomicU64) {
 #[test]
 fn a_claim_gives_its_sign_of_life_while_another_thread_forks() {
     alone(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = with_locks();
         let path = dir.path().join("region");
         drop(Spsc::create(&path, 4).unwrap());
         let raw = Raw::new(File::options().read(true).write(true).open(&path).unwrap());

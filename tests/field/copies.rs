@@ -12,7 +12,7 @@ use ringway::{
     remove_unused, seqlock, spsc,
 };
 
-use crate::support::{Footprint, Stopper, alone, fork, overlay, seal_header, skip};
+use crate::support::{Footprint, Stopper, alone, fork, mounted, overlay, private_mounts, seal_header, skip};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -364,13 +364,10 @@ fn a_memfd_behind_proc_can_be_looked_at() {
 fn a_sparse_copy_on_a_full_file_system_can_be_looked_at() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        let mounted = crate::support::private_mounts().and_then(|()| {
-            let size = Some("size=3m");
-            nix::mount::mount(Some("tmpfs"), dir.path(), Some("tmpfs"), nix::mount::MsFlags::empty(), size)
-        });
-        if let Err(errno) = mounted {
-            return skip(&format!("tmpfs: {errno}"));
-        }
+        let _full = match private_mounts().and_then(|()| mounted("tmpfs", dir.path(), "size=3m")) {
+            Ok(mounted) => mounted,
+            Err(errno) => return skip(&format!("tmpfs: {errno}")),
+        };
         let (live, copy, filler) = (dir.path().join("live"), dir.path().join("copy"), dir.path().join("filler"));
         let channel = bytes::Channel::create(&live, 1 << 20).unwrap();
         channel.sender().unwrap().send(b"whole").unwrap();

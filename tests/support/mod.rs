@@ -88,6 +88,13 @@ pub fn in_memory() -> TempDir {
     tempfile::tempdir_in(env::var_os(IN_MEMORY).unwrap()).unwrap()
 }
 
+/// A directory whose files' locks are kept by a mapping, for a test that is [`alone`].
+pub fn with_locks() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let system = nix::sys::statfs::statfs(dir.path()).unwrap().filesystem_type();
+    if system == nix::sys::statfs::OVERLAYFS_SUPER_MAGIC { in_memory() } else { dir }
+}
+
 /// A path to `dir` that holds for this process and its children when they have become another user, to whom the
 /// directories above may be closed (`TMPDIR` often is of mode 0700). Good while the file is open.
 pub fn by_descriptor(dir: &Path) -> (File, PathBuf) {

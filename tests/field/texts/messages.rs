@@ -22,6 +22,7 @@ pub fn meet(table: &mut Table) {
     after_deaths(table);
     in_a_child(table);
     lengths(table);
+    without_a_file(table);
     garbage(table);
 }
 
@@ -135,6 +136,22 @@ fn lengths(table: &mut Table) {
     table.failed("SendError", tx.send(&[0; 5000]));
     tx.send(&[0; 100]).unwrap();
     table.failed("RecvError", rx.recv_into(&mut [0; 10]));
+}
+
+/// Somebody removed the file, and the peers would wait for those who can no longer come.
+fn without_a_file(table: &mut Table) {
+    let dir = tempfile::tempdir().unwrap();
+    let (ring, value) = (dir.path().join("ring"), dir.path().join("value"));
+    let channel = Spsc::options().capacity(1).watch_file(true).create(&ring).unwrap();
+    let latest = Latest::options().watch_file(true).create(&value).unwrap();
+    let (mut tx, mut rx, mut reader) = (channel.sender().unwrap(), channel.receiver().unwrap(), latest.reader());
+    let _writer = latest.writer().unwrap();
+    std::fs::remove_file(ring).unwrap();
+    std::fs::remove_file(value).unwrap();
+    table.failed("RecvError", rx.recv());
+    tx.send(&1).unwrap();
+    table.failed("SendError", tx.send(&2));
+    table.failed("ChangedError", reader.changed());
 }
 
 fn garbage(table: &mut Table) {
