@@ -1,0 +1,232 @@
+//! What the tests need of both rings: ends that do anything at random.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use ringway::{ClaimError, Corrupt, OpenError, Region, bytes, spsc};
+
+use crate::verdict::{Sticky, claimed, of_recv_timeout, of_send_timeout, of_try_recv, of_try_send};
+
+/// Too short to wait for anything.
+pub const MOMENT: Duration = Duration::from_micros(20);
+
+/// Not at every message: the kernel is asked.
+fn now_and_then(random: &mut fastrand::Rng, look: impl FnOnce()) {
+    if random.u32(0..8) == 0 {
+        look();
+    }
+}
+
+/// A ring, and one random call on either end of it, which says what it found to be corrupt.
+pub trait Ring: Sized {
+    type Sender;
+    type Receiver;
+
+    /// A small one in a memfd.
+    fn new(random: &mut fastrand::Rng) -> Self;
+    fn from_fd(fd: OwnedFd) -> Result<Self, OpenError>;
+    fn snapshot(&self) -> Result<Self, OpenError>;
+    fn region(&self) -> &Region;
+    fn sender(&self) -> Result<Self::Sender, ClaimError>;
+    fn receiver(&self) -> Result<Self::Receiver, ClaimError>;
+    fn send(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt>;
+    fn receive(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt>;
+}
+
+impl<const N: usize> Ring for spsc::Channel<[u8; N]> {
+    type Sender = spsc::Sender<[u8; N]>;
+    type Receiver = spsc::Receiver<[u8; N]>;
+
+    fn new(random: &mut fastrand::Rng) -> Self {
+        Self::options().capacity(random.u64(1..9)).memfd().unwrap()
+    }
+
+    fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+        Self::from_fd(fd)
+    }
+
+    fn snapshot(&self) -> Result<Self, OpenError> {
+        self.snapshot()
+    }
+
+    fn region(&self) -> &Region {
+        self.region()
+    }
+
+    fn sender(&self) -> Result<Self::Sender, ClaimError> {
+        self.sender()
+    }
+
+    fn receiver(&self) -> Result<Self::Receiver, ClaimError> {
+        self.receiver()
+    }
+
+    fn send(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt> {
+        assert!(tx.len() <= tx.capacity());
+        now_and_then(random, || _ = (tx.is_empty(), tx.is_closed(), tx.has_receiver()));
+        match random.u32(0..20) {
+            0 => of_send_timeout(tx.send_timeout(&[1; N], MOMENT)),
+            1..8 => of_try_send(tx.try_send(&[1; N])),
+            8..12 => of_try_send(tx.try_send_slice(&[[1; N]; 3])),
+            12..14 => of_try_send(tx.try_send_ref()),
+            _ => match tx.try_send_ref() {
+                Ok(mut slot) => {
+                    slot.write(&[2; N]);
+                    slot.send().unwrap();
+                    None
+                }
+                error => of_try_send(error),
+            },
+        }
+    }
+
+    fn receive(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt> {
+        assert!(rx.len() <= rx.capacity());
+        now_and_then(random, || _ = (rx.is_empty(), rx.is_closed(), rx.has_sender(), rx.is_redelivery()));
+        match random.u32(0..20) {
+            0 => of_recv_timeout(rx.recv_timeout(MOMENT)),
+            1..8 => of_try_recv(rx.try_recv()),
+            8..14 => of_try_recv(rx.try_recv_slice(&mut [[0; N]; 3])),
+            _ => match rx.try_recv_ref() {
+                Ok(slot) => {
+                    let (whole, mut part) = (slot.read(), [0]);
+                    slot.read_at(N - 1, &mut part);
+                    drop((whole, slot));
+                    None
+                }
+                error => of_try_recv(error),
+            },
+        }
+    }
+}
+
+impl Ring for bytes::Channel {
+    type Sender = bytes::Sender;
+    type Receiver = bytes::Receiver;
+
+    fn new(_: &mut fastrand::Rng) -> Self {
+        Self::options().capacity_bytes(4096).memfd().unwrap()
+    }
+
+    fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+        Self::from_fd(fd)
+    }
+
+    fn snapshot(&self) -> Result<Self, OpenError> {
+        self.snapshot()
+    }
+
+    fn region(&self) -> &Region {
+        self.region()
+    }
+
+    fn sender(&self) -> Result<Self::Sender, ClaimError> {
+        self.sender()
+    }
+
+    fn receiver(&self) -> Result<Self::Receiver, ClaimError> {
+        self.receiver()
+    }
+
+    fn send(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt> {
+        let most = tx.max_len();
+        now_and_then(random, || _ = (tx.len(), tx.is_empty(), tx.is_closed(), tx.has_receiver()));
+        let len = if random.bool() { random.usize(0..200) } else { random.usize(0..most + 20) };
+        let record = vec![9; len];
+        match random.u32(0..20) {
+            0 => of_send_timeout(tx.send_timeout(&record, MOMENT)),
+            1..8 => of_try_send(tx.try_send(&record)),
+            8..12 => of_try_send(tx.try_send_slice(&[&record, b"", &record])),
+            12..14 => of_try_send(tx.try_send_ref(len)),
+            _ => match tx.try_send_ref(len) {
+                Ok(mut slot) => {
+                    slot.write_at(0, &record);
+                    slot.truncate(len / 2);
+                    slot.send().unwrap();
+                    None
+                }
+                error => of_try_send(error),
+            },
+        }
+    }
+
+    fn receive(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt> {
+        let most = rx.capacity() as usize;
+        now_and_then(random, || _ = (rx.len(), rx.is_empty(), rx.is_closed(), rx.has_sender(), rx.is_redelivery()));
+        match random.u32(0..20) {
+            0 => of_recv_timeout(rx.recv_timeout(MOMENT)),
+            1..6 => of_try_recv(rx.try_recv().inspect(|record| assert!(record.len() < most))),
+            6..10 => of_try_recv(rx.try_recv_into(&mut [0; 100])),
+            10..14 => of_try_recv(rx.try_recv_slice(&mut [0; 300], &mut [0; 5])),
+            _ => match rx.try_recv_ref() {
+                Ok(record) => {
+                    assert!(record.len() < most && record.to_vec().len() == record.len());
+                    None
+                }
+                error => of_try_recv(error),
+            },
+        }
+    }
+}
+
+/// Both ends of a ring, as far as their seats could be taken.
+pub struct Ends<K: Ring> {
+    pub ring: K,
+    tx: Option<K::Sender>,
+    rx: Option<K::Receiver>,
+    sent: Sticky,
+    received: Sticky,
+}
+
+impl<K: Ring> Ends<K> {
+    pub fn new(ring: K) -> Self {
+        let (tx, rx) = (claimed(ring.sender()), claimed(ring.receiver()));
+        Self { ring, tx, rx, sent: Sticky::default(), received: Sticky::default() }
+    }
+
+    pub fn send(&mut self, random: &mut fastrand::Rng) {
+        if let Some(tx) = &mut self.tx {
+            self.sent.look(K::send(tx, random));
+        }
+    }
+
+    pub fn receive(&mut self, random: &mut fastrand::Rng) {
+        if let Some(rx) = &mut self.rx {
+            self.received.look(K::receive(rx, random));
+        }
+    }
+
+    /// How many of them found the region corrupt.
+    pub fn corrupt(&self) -> u32 {
+        u32::from(self.sent.is_corrupt()) + u32::from(self.received.is_corrupt())
+    }
+
+    pub fn renew_sender(&mut self) {
+        self.tx = None;
+        (self.tx, self.sent) = (claimed(self.ring.sender()), Sticky::default());
+    }
+
+    pub fn renew_receiver(&mut self) {
+        self.rx = None;
+        (self.rx, self.received) = (claimed(self.ring.receiver()), Sticky::default());
+    }
+
+    /// New ends for those that found the region corrupt, or could not be had.
+    pub fn renew_corrupt(&mut self) {
+        if self.tx.is_none() || self.sent.is_corrupt() {
+            self.renew_sender();
+        }
+        if self.rx.is_none() || self.received.is_corrupt() {
+            self.renew_receiver();
+        }
+    }
+
+    /// Seats are asked for although someone sits there, and what is copied may be anything or be refused.
+    pub fn look_around(&mut self, random: &mut fastrand::Rng) {
+        drop((claimed(self.ring.sender()), claimed(self.ring.receiver())));
+        let copy = self.ring.snapshot().ok();
+        if let Some(mut rx) = copy.and_then(|copy| claimed(copy.receiver())) {
+            K::receive(&mut rx, random);
+        }
+    }
+}
