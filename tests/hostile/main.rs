@@ -5,13 +5,26 @@
 //! |---|---|
 //! | [`turns`] | a peer that overwrites a word between any two calls, at random and repeatably |
 //! | [`scribbler`] | a process that overwrites everything at full speed |
-//! | [`numbers`], [`verdict`], [`rings`] | what is written, what may be said of it, who says it |
+//! | [`words`] | each word, each number, each operation |
+//! | [`scenes`]; [`slot_scene`], [`record_scene`], [`value_scene`] | the operations, on a channel of each kind |
+//! | [`rescue`], [`canary`] | calls that wait for ever; memory beside the caller's buffers |
+//! | [`numbers`]; [`said`], [`verdict`]; [`rings`] | what is written; what may be said of it; who says it |
 #![cfg(not(loom))]
 
+mod canary;
+#[path = "../common/mod.rs"]
+mod common;
 mod numbers;
+mod record_scene;
+mod rescue;
 mod rings;
+mod said;
+mod scenes;
 mod scribbler;
+mod slot_scene;
 #[path = "../support/mod.rs"]
 mod support;
 mod turns;
+mod value_scene;
 mod verdict;
+mod words;

@@ -9,7 +9,6 @@
 //!     cargo test --release --test hostile scribbler -- --nocapture
 //! ```
 
-use std::env;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::alarm;
 use ringway::{ReadError, Region, Report, WriteError, bytes, seqlock, spsc};
 
-use crate::numbers::evil;
+use crate::numbers::{evil, number};
 use crate::rings::{Ends, MOMENT, Ring};
 use crate::support::{Raw, alone, end, split};
 use crate::turns::{scribble, scribble_seat};
@@ -26,10 +25,6 @@ use crate::verdict::claimed;
 const PAGE: usize = 4096;
 /// The last word of the control page, which no kind uses: there the scribbler counts its strokes.
 const STROKES: usize = 2 * PAGE - 8;
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text:?} is no number")))
-}
 
 /// How long each kind is under fire.
 fn duration() -> Duration {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -323,6 +324,9 @@ pub struct Raw {
     line: usize,
 }
 
+// SAFETY: the mapping stays where it is until drop, and is accessed as atomics only.
+unsafe impl Sync for Raw {}
+
 const PAGE: usize = 4096;
 
 impl Raw {
@@ -411,6 +415,17 @@ impl Raw {
         self.half(PAGE + 11 * self.line)
     }
 
+    /// Where in the region a word lies.
+    pub fn byte_of<T>(&self, word: &T) -> usize {
+        std::ptr::from_ref(word).addr() - self.base.addr().get()
+    }
+
+    /// The bytes of the region that share a cache line with a word of it.
+    pub fn line_of<T>(&self, word: &T) -> Range<usize> {
+        let first = self.byte_of(word) / self.line * self.line;
+        first..first + self.line
+    }
+
     /// The word at `index` of the data area.
     pub fn data(&self, index: usize) -> &AtomicU64 {
         self.word(2 * PAGE + index * 8)
@@ -418,6 +433,21 @@ impl Raw {
 
     pub fn data_words(&self) -> usize {
         (self.len - 2 * PAGE) / 8
+    }
+
+    /// All words, the header's included. Only while nobody writes.
+    pub fn image(&self) -> Vec<u64> {
+        let mut words = vec![0; self.len / 8];
+        // SAFETY: the whole mapping, to as many bytes.
+        unsafe { self.base.as_ptr().cast::<u64>().copy_to_nonoverlapping(words.as_mut_ptr(), words.len()) };
+        words
+    }
+
+    /// Makes all words what they were. Only while nobody else writes.
+    pub fn put_back(&self, image: &[u64]) {
+        assert_eq!(8 * image.len(), self.len);
+        // SAFETY: the whole mapping, from as many bytes.
+        unsafe { self.base.as_ptr().cast::<u64>().copy_from_nonoverlapping(image.as_ptr(), image.len()) };
     }
 
     /// All words from the control page on.

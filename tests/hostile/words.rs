@@ -1,0 +1,177 @@
+//! Each word of the control page, and those of the data area that matter, holding each of the numbers that protocols trip
+//! over, when each operation comes.
+//!
+//! Of each case is demanded: the operation comes to an end, in as much processor time as a child has, and a system call
+//! that sleeps for ever does not count; it answers by a value; it calls nobody gone whose seat was left alone; and it
+//! writes where its kind may write and nowhere else, in the region and beside the caller's buffers.
+//!
+//! There are tens of thousands of words times numbers, and some thirty operations, millions of cases in all. Tried is every
+//! `RINGWAY_HOSTILE_STRIDE`-th, by default few; with 1 all, which takes an hour:
+//!
+//! ```text
+//! RUSTFLAGS="-C overflow-checks -C debug-assertions" RINGWAY_HOSTILE_STRIDE=1 RINGWAY_HOSTILE_SECONDS=3600 \
+//!     cargo test --release --test hostile words -- --nocapture
+//! ```
+
+use std::ops::Range;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Instant;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::alarm;
+
+use crate::common::Board;
+use crate::numbers::{interesting, number};
+use crate::record_scene::Records;
+use crate::rescue::rescued;
+use crate::said::Said;
+use crate::scenes::{Acts, Operation, Scene};
+use crate::slot_scene::Slots;
+use crate::support::{Raw, alone, end, split};
+use crate::value_scene::Values;
+
+const PAGE: usize = 4096;
+/// Bytes of the control page that are tried: more than are used.
+const CONTROL: usize = 2048;
+/// Every so many cases by default.
+const STRIDE: usize = 401;
+/// Seconds of processor time that the cases of one word may take.
+const PROCESSOR: u64 = 60;
+
+/// What one kind of operation may write.
+fn writable(acts: Acts, raw: &Raw) -> Vec<Range<usize>> {
+    let word = |word: &AtomicU64| raw.byte_of(word)..raw.byte_of(word) + 8;
+    let (consumed, sent) = (raw.line_of(raw.head()), raw.line_of(raw.latest()));
+    let waits = [raw.line_of(raw.data_wait()), raw.line_of(raw.space_wait())];
+    let data = 2 * PAGE..2 * PAGE + 8 * raw.data_words();
+    let (no_sender, no_receiver) = (word(raw.died(0)), word(raw.died(1)));
+    match acts {
+        Acts::Sends => [vec![no_receiver, sent, data], waits.to_vec()].concat(),
+        Acts::Receives => [vec![no_sender, consumed], waits.to_vec()].concat(),
+        Acts::Waits => vec![no_sender, raw.line_of(raw.data_wait())],
+        Acts::LooksAtReceiver => vec![no_receiver],
+        Acts::LooksAtSender => vec![no_sender],
+        Acts::SeatsSender => [vec![no_receiver, sent, data, raw.line_of(raw.holder(0))], waits.to_vec()].concat(),
+        Acts::SeatsReceiver => [vec![no_sender, consumed, raw.line_of(raw.holder(1))], waits.to_vec()].concat(),
+        Acts::Copies => vec![],
+    }
+}
+
+/// The seat of whom an operation may call gone, if that seat's words were forged.
+fn seat_of_peer(acts: Acts) -> usize {
+    match acts {
+        Acts::Sends | Acts::LooksAtReceiver | Acts::SeatsReceiver => 1,
+        Acts::Receives | Acts::Waits | Acts::LooksAtSender | Acts::SeatsSender | Acts::Copies => 0,
+    }
+}
+
+/// One word, one number, one operation.
+fn try_case<S: Scene>(scene: &S, raw: &Raw, good: &[u64], (byte, number): (usize, u64), operation: &Operation<S>) {
+    raw.put_back(good);
+    let mut ends = scene.ends().expect("a region that is as it was");
+    let sound = if operation.blocks { raw.image() } else { Vec::new() };
+    raw.word(byte).store(number, Relaxed);
+    let forged = raw.image();
+    let (said, rescued) = if operation.blocks {
+        rescued(raw, &sound, || (operation.run)(scene, &mut ends))
+    } else {
+        ((operation.run)(scene, &mut ends), false)
+    };
+    let is_seat = raw.line_of(raw.holder(seat_of_peer(operation.acts))).contains(&byte);
+    let gone = matches!(said, Said::Died(_) | Said::Closed | Said::Alone);
+    assert!(!gone || is_seat, "{said:?}, of one who is alive and there");
+    let after = raw.image();
+    if rescued || forged == after {
+        return;
+    }
+    let writable = writable(operation.acts, raw);
+    for (index, (before, after)) in forged.iter().zip(after).enumerate() {
+        let may = *before == after || writable.iter().any(|range| range.contains(&(8 * index)));
+        assert!(may, "it wrote {after:#x} over {before:#x} at byte {} of the region", 8 * index);
+    }
+}
+
+/// The last id that somebody had who is dead.
+fn dead_process() -> u64 {
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    u64::from(child.id())
+}
+
+/// All cases, or every n-th, of one kind, each word's in a child of its own.
+fn try_all<S: Scene>(name: &str, stride: usize) {
+    alarm::set(number("RINGWAY_HOSTILE_SECONDS").unwrap_or(0) as u32 + 180);
+    let (start, board, dead) = (Instant::now(), Board::new(), dead_process());
+    let (mut cases, mut all, mut failures) = (0, 0, Vec::new());
+    let scene = S::new();
+    let raw = Raw::new(scene.region().fd().unwrap());
+    let holders = {
+        let _ends = scene.ends().unwrap();
+        [raw.holder(0), raw.holder(1)].map(|holder| holder.load(Relaxed))
+    };
+    let good = raw.image();
+    let numbers = interesting(&scene.positions(&raw), &holders, dead);
+    let operations = S::operations();
+    let control = (PAGE..PAGE + CONTROL).step_by(8);
+    let bytes: Vec<usize> = control.chain(scene.data_words().iter().map(|word| 2 * PAGE + 8 * word)).collect();
+    for byte in &bytes {
+        let runs: Vec<(usize, usize)> = (0..numbers.len() * operations.len())
+            .map(|run| (run, all + run))
+            .filter(|(_, case)| case % stride == 0)
+            .map(|(run, _)| (run / operations.len(), run % operations.len()))
+            .collect();
+        all += numbers.len() * operations.len();
+        cases += runs.len();
+        let Some(child) = split() else {
+            end(|| {
+                let (_, hard) = getrlimit(Resource::RLIMIT_CPU).unwrap();
+                setrlimit(Resource::RLIMIT_CPU, PROCESSOR, hard).unwrap();
+                for (number, operation) in runs {
+                    board[0].store(number as u64, SeqCst);
+                    board[1].store(operation as u64, SeqCst);
+                    try_case(&scene, &raw, &good, (*byte, numbers[number]), &operations[operation]);
+                }
+            })
+        };
+        let status = child.wait();
+        if !matches!(status, WaitStatus::Exited(_, 0)) {
+            let number = numbers[board[0].load(SeqCst) as usize];
+            let operation = operations[board[1].load(SeqCst) as usize].name;
+            failures.push(format!("{operation} with {number:#x} at byte {byte}: {status:?}"));
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let (words, values) = (bytes.len(), numbers.len());
+    println!(
+        "{name}: {words} words x {values} numbers x {} operations: {cases} of {all} cases in {seconds:.1} s",
+        operations.len()
+    );
+    assert!(failures.is_empty(), "{} words do harm:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Every how many cases are tried; `longer` for what tells little more than another kind.
+fn stride(longer: usize) -> usize {
+    let given = number("RINGWAY_HOSTILE_STRIDE");
+    given.map_or(STRIDE * longer, |given| if given == 1 { 1 } else { given as usize * longer })
+}
+
+#[test]
+fn every_word_of_a_slot_ring() {
+    alone(|| {
+        try_all::<Slots<8>>("slots of 8 bytes", stride(1));
+        try_all::<Slots<24>>("slots of 24 bytes", stride(4));
+        try_all::<Slots<200>>("slots of 200 bytes", stride(4));
+    });
+}
+
+#[test]
+fn every_word_of_a_record_ring() {
+    alone(|| try_all::<Records>("records", stride(1)));
+}
+
+#[test]
+fn every_word_of_a_seqlock() {
+    alone(|| try_all::<Values>("values", stride(1)));
+}
