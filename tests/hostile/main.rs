@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`turns`] | a peer that overwrites a word between any two calls, at random and repeatably |
 //! | [`scribbler`] | a process that overwrites everything at full speed |
+//! | [`sleepers`] | very many who are asleep on one word |
 //! | [`words`] | each word, each number, each operation |
 //! | [`scenes`]; [`slot_scene`], [`record_scene`], [`value_scene`] | the operations, on a channel of each kind |
 //! | [`rescue`], [`canary`] | calls that wait for ever; memory beside the caller's buffers |
@@ -21,6 +22,7 @@ mod rings;
 mod said;
 mod scenes;
 mod scribbler;
+mod sleepers;
 mod slot_scene;
 #[path = "../support/mod.rs"]
 mod support;

@@ -415,6 +415,11 @@ impl Raw {
         self.half(PAGE + 11 * self.line)
     }
 
+    /// The last word of the control page, which nothing uses.
+    pub fn spare(&self) -> &AtomicU32 {
+        self.half(2 * PAGE - 8)
+    }
+
     /// Where in the region a word lies.
     pub fn byte_of<T>(&self, word: &T) -> usize {
         std::ptr::from_ref(word).addr() - self.base.addr().get()
