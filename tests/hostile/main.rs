@@ -5,9 +5,10 @@
 //! |---|---|
 //! | [`turns`] | a peer that overwrites a word between any two calls, at random and repeatably |
 //! | [`scribbler`] | a process that overwrites everything at full speed |
+//! | [`steps`] | how many instructions an operation takes at most |
 //! | [`sleepers`] | very many who are asleep on one word |
 //! | [`words`] | each word, each number, each operation |
-//! | [`scenes`]; [`slot_scene`], [`record_scene`], [`value_scene`] | the operations, on a channel of each kind |
+//! | [`trial`], [`scenes`]; [`slot_scene`], [`record_scene`], [`value_scene`] | the operations, on a channel of each kind |
 //! | [`rescue`], [`canary`] | calls that wait for ever; memory beside the caller's buffers |
 //! | [`numbers`]; [`said`], [`verdict`]; [`rings`] | what is written; what may be said of it; who says it |
 #![cfg(not(loom))]
@@ -24,9 +25,16 @@ mod scenes;
 mod scribbler;
 mod sleepers;
 mod slot_scene;
+#[cfg(target_arch = "x86_64")]
+mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+mod trial;
 mod turns;
 mod value_scene;
 mod verdict;
+#[cfg(target_arch = "x86_64")]
+#[allow(dead_code, reason = "deaths use all of it")]
+#[path = "../deaths/victim.rs"]
+mod victim;
 mod words;

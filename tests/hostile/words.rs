@@ -14,7 +14,6 @@
 //! ```
 
 use std::ops::Range;
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Instant;
 
@@ -23,18 +22,16 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::alarm;
 
 use crate::common::Board;
-use crate::numbers::{interesting, number};
+use crate::numbers::number;
 use crate::record_scene::Records;
 use crate::rescue::rescued;
 use crate::said::Said;
 use crate::scenes::{Acts, Operation, Scene};
 use crate::slot_scene::Slots;
 use crate::support::{Raw, alone, end, split};
+use crate::trial::{PAGE, Trial};
 use crate::value_scene::Values;
 
-const PAGE: usize = 4096;
-/// Bytes of the control page that are tried: more than are used.
-const CONTROL: usize = 2048;
 /// Every so many cases by default.
 const STRIDE: usize = 401;
 /// Seconds of processor time that the cases of one word may take.
@@ -68,17 +65,14 @@ fn seat_of_peer(acts: Acts) -> usize {
 }
 
 /// One word, one number, one operation.
-fn try_case<S: Scene>(scene: &S, raw: &Raw, good: &[u64], (byte, number): (usize, u64), operation: &Operation<S>) {
-    raw.put_back(good);
-    let mut ends = scene.ends().expect("a region that is as it was");
+fn try_case<S: Scene>(trial: &Trial<S>, (byte, number): (usize, u64), operation: &Operation<S>) {
+    let raw = &trial.raw;
+    let mut ends = trial.ends();
     let sound = if operation.blocks { raw.image() } else { Vec::new() };
     raw.word(byte).store(number, Relaxed);
     let forged = raw.image();
-    let (said, rescued) = if operation.blocks {
-        rescued(raw, &sound, || (operation.run)(scene, &mut ends))
-    } else {
-        ((operation.run)(scene, &mut ends), false)
-    };
+    let mut call = || (operation.run)(&trial.scene, &mut ends);
+    let (said, rescued) = if operation.blocks { rescued(raw, &sound, call) } else { (call(), false) };
     let is_seat = raw.line_of(raw.holder(seat_of_peer(operation.acts))).contains(&byte);
     let gone = matches!(said, Said::Died(_) | Said::Closed | Said::Alone);
     assert!(!gone || is_seat, "{said:?}, of one who is alive and there");
@@ -93,37 +87,17 @@ fn try_case<S: Scene>(scene: &S, raw: &Raw, good: &[u64], (byte, number): (usize
     }
 }
 
-/// The last id that somebody had who is dead.
-fn dead_process() -> u64 {
-    let mut child = Command::new("true").spawn().unwrap();
-    child.wait().unwrap();
-    u64::from(child.id())
-}
-
 /// All cases, or every n-th, of one kind, each word's in a child of its own.
 fn try_all<S: Scene>(name: &str, stride: usize) {
     alarm::set(number("RINGWAY_HOSTILE_SECONDS").unwrap_or(0) as u32 + 180);
-    let (start, board, dead) = (Instant::now(), Board::new(), dead_process());
+    let (start, board, trial) = (Instant::now(), Board::new(), Trial::<S>::new());
     let (mut cases, mut all, mut failures) = (0, 0, Vec::new());
-    let scene = S::new();
-    let raw = Raw::new(scene.region().fd().unwrap());
-    let holders = {
-        let _ends = scene.ends().unwrap();
-        [raw.holder(0), raw.holder(1)].map(|holder| holder.load(Relaxed))
-    };
-    let good = raw.image();
-    let numbers = interesting(&scene.positions(&raw), &holders, dead);
-    let operations = S::operations();
-    let control = (PAGE..PAGE + CONTROL).step_by(8);
-    let bytes: Vec<usize> = control.chain(scene.data_words().iter().map(|word| 2 * PAGE + 8 * word)).collect();
+    let (bytes, operations) = (trial.bytes(), &trial.operations);
+    let each = trial.numbers.len() * operations.len();
     for byte in &bytes {
-        let runs: Vec<(usize, usize)> = (0..numbers.len() * operations.len())
-            .map(|run| (run, all + run))
-            .filter(|(_, case)| case % stride == 0)
-            .map(|(run, _)| (run / operations.len(), run % operations.len()))
-            .collect();
-        all += numbers.len() * operations.len();
-        cases += runs.len();
+        let chosen = (0..each).filter(|case| (all + case) % stride == 0);
+        let runs: Vec<_> = chosen.map(|case| (case / operations.len(), case % operations.len())).collect();
+        (all, cases) = (all + each, cases + runs.len());
         let Some(child) = split() else {
             end(|| {
                 let (_, hard) = getrlimit(Resource::RLIMIT_CPU).unwrap();
@@ -131,23 +105,20 @@ fn try_all<S: Scene>(name: &str, stride: usize) {
                 for (number, operation) in runs {
                     board[0].store(number as u64, SeqCst);
                     board[1].store(operation as u64, SeqCst);
-                    try_case(&scene, &raw, &good, (*byte, numbers[number]), &operations[operation]);
+                    try_case(&trial, (*byte, trial.numbers[number]), &operations[operation]);
                 }
             })
         };
         let status = child.wait();
         if !matches!(status, WaitStatus::Exited(_, 0)) {
-            let number = numbers[board[0].load(SeqCst) as usize];
-            let operation = operations[board[1].load(SeqCst) as usize].name;
+            let [number, operation] = [0, 1].map(|word| board[word].load(SeqCst) as usize);
+            let (number, operation) = (trial.numbers[number], operations[operation].name);
             failures.push(format!("{operation} with {number:#x} at byte {byte}: {status:?}"));
         }
     }
+    let (words, numbers, operations) = (bytes.len(), trial.numbers.len(), operations.len());
     let seconds = start.elapsed().as_secs_f64();
-    let (words, values) = (bytes.len(), numbers.len());
-    println!(
-        "{name}: {words} words x {values} numbers x {} operations: {cases} of {all} cases in {seconds:.1} s",
-        operations.len()
-    );
+    println!("{name}: {words} words x {numbers} numbers x {operations} operations: {cases} of {all} in {seconds:.1} s");
     assert!(failures.is_empty(), "{} words do harm:\n{}", failures.len(), failures.join("\n"));
 }
 

@@ -1,0 +1,130 @@
+//! How many instructions an operation takes at most, whatever a word holds: counted, by `ptrace(2)`.
+//!
+//! A call that waits takes as many as it likes, so those that may wait for ever are not among them; nor are copies of a
+//! whole region.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::numbers::number;
+use crate::record_scene::Records;
+use crate::scenes::{Acts, Operation, Scene};
+use crate::slot_scene::Slots;
+use crate::support::{alone, skip};
+use crate::trial::Trial;
+use crate::value_scene::Values;
+use crate::victim::{Victim, mark, tracing_allowed};
+/// Instructions of a build without optimisation, for a call that looks at each word of the data area once. A claim takes
+/// the most besides: it reads `/proc`.
+const BASE: usize = 60_000;
+const EACH_WORD: usize = 400;
+/// Claims take very many steps, so so much fewer of these.
+const CLAIMS: usize = 10;
+
+/// A word, a number, an operation.
+type Case = (usize, u64, usize);
+
+/// Takes one victim through the cases, as far as it comes: how many those are, and the most steps of one.
+fn follow<S: Scene>(trial: &Trial<S>, cases: &[Case], most: usize) -> (usize, usize) {
+    let mut victim = Victim::new("victim", || {
+        for (byte, number, operation) in cases {
+            let mut ends = trial.ends();
+            trial.raw.word(*byte).store(*number, Relaxed);
+            mark();
+            let said = (trial.operations[*operation].run)(&trial.scene, &mut ends);
+            mark();
+            drop((said, ends));
+        }
+    });
+    let mut longest = 0;
+    for done in 0..cases.len() {
+        let mut steps = 0;
+        while !victim.is_over() && steps <= most {
+            victim.step();
+            steps += 1;
+        }
+        longest = longest.max(steps);
+        if steps > most {
+            victim.kill();
+            return (done + 1, longest);
+        }
+        if done + 1 < cases.len() {
+            let mark = victim.place().0;
+            assert!(victim.run_to(mark, 1), "the next operation begins");
+            victim.step();
+        }
+    }
+    victim.kill();
+    (cases.len(), longest)
+}
+
+/// Tracer and victim take turns, which is ten times as fast on one processor.
+fn be_on_one_processor() {
+    let me = Pid::from_raw(0);
+    let Ok(allowed) = sched_getaffinity(me) else { return };
+    let mut one = CpuSet::new();
+    let last = (0..CpuSet::count()).rev().find(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    if last.is_some_and(|cpu| one.set(cpu).is_ok()) {
+        let _ = sched_setaffinity(me, &one);
+    }
+}
+
+/// Counts the steps of every `stride`-th case, or of what was asked for.
+fn count<S: Scene>(name: &str, stride: usize) {
+    if let Err(errno) = tracing_allowed() {
+        return skip(&format!("counting the steps of {name}, for want of ptrace: {errno}"));
+    }
+    be_on_one_processor();
+    let stride = number("RINGWAY_HOSTILE_STRIDE").map_or(stride, |stride| 5 * stride as usize);
+    let trial = Trial::<S>::new();
+    let raw = &trial.raw;
+    let lines =
+        [raw.line_of(raw.head()), raw.line_of(raw.latest()), raw.line_of(raw.holder(0)), raw.line_of(raw.holder(1))];
+    let waits = [raw.byte_of(raw.data_wait()), raw.byte_of(raw.space_wait())];
+    let bytes = lines.into_iter().flat_map(|line| line.step_by(8).take(6)).chain(waits).chain(trial.data_bytes());
+    let places: Vec<usize> = bytes.collect();
+    let all = |claims: bool| {
+        let counted = |operation: &Operation<S>| {
+            let claim = matches!(operation.acts, Acts::SeatsSender | Acts::SeatsReceiver);
+            !operation.blocks && operation.acts != Acts::Copies && claim == claims
+        };
+        let (operations, trial) = (trial.operations.iter().enumerate(), &trial);
+        let operations: Vec<usize> = operations.filter(|(_, is)| counted(is)).map(|(index, _)| index).collect();
+        let numbers = places.iter().flat_map(|byte| trial.numbers.iter().map(move |number| (*byte, *number)));
+        numbers.flat_map(move |(byte, number)| operations.clone().into_iter().map(move |is| (byte, number, is)))
+    };
+    let cases: Vec<Case> = all(false).step_by(stride).chain(all(true).step_by(CLAIMS * stride)).collect();
+    let most = BASE + EACH_WORD * raw.data_words();
+    let (mut done, mut longest, mut failures) = (0, 0, Vec::new());
+    while done < cases.len() {
+        let (more, steps) = follow(&trial, &cases[done..], most);
+        done += more;
+        longest = longest.max(steps);
+        if steps > most {
+            let (byte, number, operation) = cases[done - 1];
+            failures.push(format!("{} with {number:#x} at byte {byte}", trial.operations[operation].name));
+        }
+    }
+    println!("{name}: at most {longest} steps in each of {done} cases");
+    assert!(failures.is_empty(), "these take more than {most} steps:\n{}", failures.join("\n"));
+}
+
+#[test]
+fn of_a_slot_ring() {
+    alone(|| {
+        count::<Slots<8>>("slots of 8 bytes", 7919);
+        count::<Slots<200>>("slots of 200 bytes", 19_997);
+    });
+}
+
+#[test]
+fn of_a_record_ring() {
+    alone(|| count::<Records>("records", 7919));
+}
+
+#[test]
+fn of_a_seqlock() {
+    alone(|| count::<Values>("values", 997));
+}
