@@ -77,7 +77,7 @@ fn count<S: Scene>(name: &str, stride: usize) {
         return skip(&format!("counting the steps of {name}, for want of ptrace: {errno}"));
     }
     be_on_one_processor();
-    let stride = number("RINGWAY_HOSTILE_STRIDE").map_or(stride, |stride| 5 * stride as usize);
+    let stride = number("RINGWAY_HOSTILE_STRIDE").map_or(stride, |given| stride.min(25 * given as usize));
     let trial = Trial::<S>::new();
     let raw = &trial.raw;
     let lines =
