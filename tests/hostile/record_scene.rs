@@ -175,6 +175,10 @@ impl Scene for Records {
         words
     }
 
+    fn hot_data_words(&self) -> Vec<usize> {
+        (0..=HELD).map(|record| ((HEAD + record * WORDS - 1) % CAPACITY) as usize).collect()
+    }
+
     fn positions(&self, _: &Raw) -> Vec<u64> {
         let near = [HEAD, HEAD + WORDS, HEAD + HELD * WORDS];
         near.iter().flat_map(|pos| [*pos, pos - CAPACITY, pos + CAPACITY]).collect()

@@ -54,6 +54,8 @@ pub trait Scene: Sized + 'static {
     fn operations() -> Vec<Operation<Self>>;
     /// The words of the data area that the next operations use, and some others.
     fn data_words(&self) -> Vec<usize>;
+    /// Those of them that say what comes next.
+    fn hot_data_words(&self) -> Vec<usize>;
     /// Positions or versions that mean something now.
     fn positions(&self, raw: &Raw) -> Vec<u64>;
 }

@@ -40,6 +40,14 @@ fn into_guarded<const N: usize, E: Says>(receive: impl FnOnce(&mut [[u8; N]]) ->
     received.says()
 }
 
+impl<const N: usize> Slots<N> {
+    /// Words of a slot.
+    const STRIDE: usize = {
+        let words = N.div_ceil(8) + 1;
+        if words <= 8 { words.next_power_of_two() } else { words }
+    };
+}
+
 impl<const N: usize> Scene for Slots<N> {
     type Ends = Ends<N>;
 
@@ -132,10 +140,14 @@ impl<const N: usize> Scene for Slots<N> {
     }
 
     fn data_words(&self) -> Vec<usize> {
-        let stride = (N.div_ceil(8) + 1).max(2);
-        let stride = if stride <= 8 { stride.next_power_of_two() } else { stride };
+        let stride = Self::STRIDE;
         let all = CAPACITY as usize * stride;
         (0..all).filter(|word| word % stride < 2 || word % stride + 2 >= stride || *word < 2 * stride).collect()
+    }
+
+    fn hot_data_words(&self) -> Vec<usize> {
+        let stamp = |pos: u64| ((pos - 1) % CAPACITY) as usize * Self::STRIDE + Self::STRIDE - 1;
+        (HEAD..=HEAD + HELD).map(stamp).collect()
     }
 
     fn positions(&self, _: &Raw) -> Vec<u64> {

@@ -80,11 +80,7 @@ fn count<S: Scene>(name: &str, stride: usize) {
     let stride = number("RINGWAY_HOSTILE_STRIDE").map_or(stride, |given| stride.min(25 * given as usize));
     let trial = Trial::<S>::new();
     let raw = &trial.raw;
-    let lines =
-        [raw.line_of(raw.head()), raw.line_of(raw.latest()), raw.line_of(raw.holder(0)), raw.line_of(raw.holder(1))];
-    let waits = [raw.byte_of(raw.data_wait()), raw.byte_of(raw.space_wait())];
-    let bytes = lines.into_iter().flat_map(|line| line.step_by(8).take(6)).chain(waits).chain(trial.data_bytes());
-    let places: Vec<usize> = bytes.collect();
+    let places = trial.hot_bytes();
     let all = |claims: bool| {
         let counted = |operation: &Operation<S>| {
             let claim = matches!(operation.acts, Acts::SeatsSender | Acts::SeatsReceiver);

@@ -43,6 +43,18 @@ impl<S: Scene> Trial<S> {
         self.scene.data_words().into_iter().map(|word| 2 * PAGE + 8 * word)
     }
 
+    /// Where the words lie that decide most: those of the seats, of both ends' own lines, and the next ones of the data.
+    /// The lines, not the words, so that one that is new in them is among these.
+    pub fn hot_bytes(&self) -> Vec<usize> {
+        let raw = &self.raw;
+        let own = [raw.line_of(raw.head()), raw.line_of(raw.latest())];
+        let seats = [raw.line_of(raw.holder(0)), raw.line_of(raw.holder(1))];
+        let waits = [raw.byte_of(raw.data_wait()), raw.byte_of(raw.space_wait())];
+        let lines = own.into_iter().chain(seats).flat_map(|line| line.step_by(8).take(6));
+        let data = self.scene.hot_data_words().into_iter().map(|word| 2 * PAGE + 8 * word);
+        lines.chain(waits).chain(data).collect()
+    }
+
     /// Where all words lie that are tried.
     pub fn bytes(&self) -> Vec<usize> {
         (PAGE..PAGE + CONTROL).step_by(8).chain(self.data_bytes()).collect()

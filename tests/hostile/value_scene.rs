@@ -80,6 +80,10 @@ impl Scene for Values {
         (0..2 * STRIDE).chain(cells.iter().flat_map(|cell| [*cell, cell + 3, cell + 4, cell + 7])).collect()
     }
 
+    fn hot_data_words(&self) -> Vec<usize> {
+        [VERSION, VERSION + 1].map(|version| (version % CELLS) as usize * STRIDE + 4).to_vec()
+    }
+
     fn positions(&self, _: &Raw) -> Vec<u64> {
         [VERSION, VERSION - 1, VERSION + 1, VERSION + 2].iter().flat_map(|v| [*v, v + CELLS, v - CELLS]).collect()
     }
