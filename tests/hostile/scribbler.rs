@@ -70,10 +70,12 @@ fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
             let byte = match random.u32(0..3) {
                 0 => PAGE + 8 * random.usize(0..256),
                 1 => 2 * PAGE + 8 * random.usize(0..words.min(64)),
-                _ => 2 * PAGE + 8 * (near as usize).wrapping_sub(1 + random.usize(0..3)).min(words - 1) % words,
+                _ => 2 * PAGE + 8 * ((near as usize).wrapping_add(random.usize(0..2)).wrapping_sub(1) % words),
             };
-            let (word, other) = (raw.word(byte), evil(random, near));
+            let word = raw.word(byte);
             let right = if random.bool() { word.load(Relaxed) } else { good.0[byte / 8] };
+            // Often one that passes most checks, but with another length.
+            let other = if random.bool() { evil(random, near) } else { right ^ 1 << random.u32(0..13) };
             for _ in 0..random.u32(1..500) {
                 word.store(other, Relaxed);
                 word.store(right, Relaxed);
