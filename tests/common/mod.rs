@@ -2,6 +2,9 @@
 //! counters they share, and messages that say whether they are whole.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[cfg(target_arch = "x86_64")]
+pub mod ptrace;
+
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -19,7 +22,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{ForkResult, Pid, fork as fork_process};
 
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -117,6 +120,11 @@ impl Child {
         self.end_within(deadline())
     }
 
+    /// Waits for its end, sooner than by looking again and again, and leaves that for [`Child::end`].
+    pub fn wait_for_end(&self) {
+        waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+    }
+
     pub fn end_within(&mut self, limit: Duration) -> WaitStatus {
         assert!(!self.reaped, "{} was reaped before", self.name);
         let mut nap = Duration::from_micros(200);
@@ -173,7 +181,8 @@ impl Child {
         }
     }
 
-    fn log(&mut self) -> String {
+    /// What it said when it panicked.
+    pub fn log(&mut self) -> String {
         let mut text = String::new();
         let _ = self.log.seek(SeekFrom::Start(0));
         let _ = self.log.read_to_string(&mut text);

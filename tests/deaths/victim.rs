@@ -1,38 +1,13 @@
 //! ptrace: a process that is held at a point of its operation, killed there or stopped.
 
-use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
+pub use crate::common::ptrace::{mark, tracing_allowed};
+use crate::common::ptrace::{peek, ptrace, registers, set_register, trace_me};
 use crate::common::{Child, fork};
-
-fn ptrace(request: libc::c_uint, pid: Pid, address: usize, data: usize) -> Result<(), Errno> {
-    let address = std::ptr::without_provenance_mut::<libc::c_void>(address);
-    // SAFETY: none of the requests made here has the kernel write to this process's memory.
-    Errno::result(unsafe { libc::ptrace(request, pid.as_raw(), address, data) }).map(drop)
-}
-
-pub fn tracing_allowed() -> Result<(), Errno> {
-    let mut child = fork("traced child", || {
-        if let Err(errno) = ptrace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0, 0) {
-            std::process::exit(errno as i32);
-        }
-    });
-    match child.end() {
-        WaitStatus::Exited(_, 0) => Ok(()),
-        WaitStatus::Exited(_, code) => Err(Errno::from_raw(code)),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Where a victim's operation begins and ends: a traced process stops here.
-#[inline(never)]
-pub fn mark() {
-    // SAFETY: a trap, which changes nothing.
-    unsafe { std::arch::asm!("int3") }
-}
 
 const TRAP: u8 = 0xCC;
 const NOP: u8 = 0x90;
@@ -48,7 +23,7 @@ impl Victim {
     /// One that is held where its operation begins.
     pub fn new(name: &str, work: impl FnOnce()) -> Self {
         let child = fork(name, || {
-            ptrace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0, 0).unwrap();
+            trace_me().unwrap();
             work();
         });
         let mut victim = Self { child, end: 0 };
@@ -78,29 +53,16 @@ impl Victim {
     }
 
     fn registers(&self) -> libc::user_regs_struct {
-        let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
-        let nothing = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: the kernel writes one such struct there.
-        let result =
-            unsafe { libc::ptrace(libc::PTRACE_GETREGS, self.pid().as_raw(), nothing, registers.as_mut_ptr()) };
-        Errno::result(result).unwrap();
-        // SAFETY: plain numbers, and zeroed at least.
-        unsafe { registers.assume_init() }
+        registers(self.pid())
     }
 
     fn set_place(&self, rip: u64) {
-        ptrace(libc::PTRACE_POKEUSER, self.pid(), std::mem::offset_of!(libc::user_regs_struct, rip), rip as usize)
-            .unwrap();
+        set_register(self.pid(), std::mem::offset_of!(libc::user_regs_struct, rip), rip);
     }
 
     /// Eight bytes of its memory, from an aligned address on.
     fn peek(&self, address: u64) -> u64 {
-        let address = std::ptr::without_provenance_mut::<libc::c_void>(address as usize);
-        Errno::clear();
-        // SAFETY: reads the victim's memory.
-        let word = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, self.pid().as_raw(), address, 0) };
-        assert!(word != -1 || Errno::last_raw() == 0, "PTRACE_PEEKTEXT: {}", Errno::last());
-        word as u64
+        peek(self.pid(), address).unwrap()
     }
 
     /// Changes a byte of its text, and returns what was there.
@@ -172,15 +134,10 @@ impl Victim {
     }
 }
 
-/// Sooner than by looking again and again.
-fn wait_for_end(child: &Child) {
-    waitid(Id::Pid(child.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
-}
-
 /// Does something in a process that then ends without leaving its seat.
 pub fn die(work: impl FnOnce()) {
     let mut child = fork("predecessor", work);
-    wait_for_end(&child);
+    child.wait_for_end();
     child.end();
 }
 
@@ -201,7 +158,7 @@ impl Stopped {
     /// Lets it go on, and demands that it ends well.
     pub fn go_on(mut self) {
         kill(self.0.pid, Signal::SIGCONT).unwrap();
-        wait_for_end(&self.0);
+        self.0.wait_for_end();
         self.0.succeed();
     }
 }

@@ -1,0 +1,63 @@
+//! `ptrace(2)`: what the tests that hold another process need of it.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+
+use super::fork;
+
+pub fn ptrace(request: libc::c_uint, pid: Pid, address: usize, data: usize) -> Result<(), Errno> {
+    let address = std::ptr::without_provenance_mut::<libc::c_void>(address);
+    // SAFETY: none of the requests made here has the kernel write to this process's memory.
+    Errno::result(unsafe { libc::ptrace(request, pid.as_raw(), address, data) }).map(drop)
+}
+
+/// Lets the parent trace this process.
+pub fn trace_me() -> Result<(), Errno> {
+    ptrace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0, 0)
+}
+
+pub fn tracing_allowed() -> Result<(), Errno> {
+    let mut child = fork("traced child", || {
+        if let Err(errno) = trace_me() {
+            std::process::exit(errno as i32);
+        }
+    });
+    match child.end() {
+        WaitStatus::Exited(_, 0) => Ok(()),
+        WaitStatus::Exited(_, code) => Err(Errno::from_raw(code)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Where a traced process's operation begins and ends: it stops here.
+#[inline(never)]
+pub fn mark() {
+    // SAFETY: a trap, which changes nothing.
+    unsafe { std::arch::asm!("int3") }
+}
+
+pub fn registers(pid: Pid) -> libc::user_regs_struct {
+    let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the kernel writes one such struct there.
+    let result = unsafe { libc::ptrace(libc::PTRACE_GETREGS, pid.as_raw(), nothing, registers.as_mut_ptr()) };
+    Errno::result(result).unwrap();
+    // SAFETY: plain numbers, and zeroed at least.
+    unsafe { registers.assume_init() }
+}
+
+/// Sets the register that stands `offset` bytes into `user_regs_struct`.
+pub fn set_register(pid: Pid, offset: usize, value: u64) {
+    ptrace(libc::PTRACE_POKEUSER, pid, offset, value as usize).unwrap();
+}
+
+/// Eight bytes of its memory, from an address on.
+pub fn peek(pid: Pid, address: u64) -> Result<u64, Errno> {
+    let address = std::ptr::without_provenance_mut::<libc::c_void>(address as usize);
+    Errno::clear();
+    // SAFETY: reads the traced process's memory.
+    let word = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, pid.as_raw(), address, 0) };
+    if word == -1 && Errno::last_raw() != 0 { Err(Errno::last()) } else { Ok(word as u64) }
+}

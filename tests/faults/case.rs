@@ -1,0 +1,291 @@
+//! An operation, and every way in which one of its system calls can fail.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::sys::wait::WaitStatus;
+
+use crate::calls::{ERRNOS, name_of};
+use crate::common::ptrace::{mark, trace_me};
+use crate::common::{Board, Child, fork};
+use crate::inject::{Fault, Run, Standing, follow, none};
+use crate::known;
+use crate::left::Left;
+use crate::say;
+
+/// A directory of one case's own, and words that its processes share.
+pub struct Place {
+    dir: tempfile::TempDir,
+    pub board: Board,
+}
+
+/// The word of the board that says how the operation ended.
+const OUTCOME: usize = 0;
+/// The word in which one who lives beside says that it is ready.
+pub const READY: usize = 1;
+const DONE: u64 = 1;
+const FAILED: u64 = 2;
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("ringway-faults-").tempdir_in("/dev/shm").unwrap();
+        Self { dir, board: Board::new() }
+    }
+
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Where the region is, or shall be.
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("region")
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
+/// What was tried, and what did not hold.
+#[derive(Default)]
+pub struct Tally {
+    pub cases: usize,
+    pub hits: usize,
+    pub red: Vec<Red>,
+    pub known: BTreeSet<usize>,
+}
+
+/// A fault after which not everything was as it should be.
+pub struct Red {
+    pub operation: String,
+    pub call: String,
+    pub nth: usize,
+    pub errno: Option<Errno>,
+    pub lasting: bool,
+    pub what: String,
+}
+
+impl fmt::Display for Red {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, call, nth, errno, lasting, what } = self;
+        let errno = errno.map_or("no fault".into(), |errno| format!("{errno:?}"));
+        let lasting = if *lasting { ", and all later ones" } else { "" };
+        write!(f, "RED {operation} | {nth}: {call} | {errno}{lasting} | {}", what.trim().replace('\n', " / "))
+    }
+}
+
+/// An operation, what comes before it, and what must be true after it. `S` is what it is done with, `R` what it
+/// gives.
+pub struct Operation<'a, S, R, E> {
+    name: &'a str,
+    /// In the process of the test: who lives beside, or lived before.
+    stage: Box<dyn Fn(&Place) -> Option<Child> + 'a>,
+    prepare: Box<dyn Fn(&Place) -> S + 'a>,
+    run: Box<dyn Fn(&mut S, &Place) -> Result<R, E> + 'a>,
+    /// What it promises where it succeeded, checked by the process itself, which then lets go of what it got.
+    done: Box<dyn Fn(R, &mut S, &Place) + 'a>,
+    /// Gives the process again what the operation takes from it in any case.
+    restore: Box<dyn Fn(&mut S, &Place) + 'a>,
+    /// What must be true where it failed.
+    failed: Box<dyn Fn(&mut S, &Place) + 'a>,
+    /// Checked by another process while this one is held where the operation was done.
+    beside: Box<dyn Fn(&Place) + 'a>,
+    /// Checked by another process when this one has ended.
+    afterwards: Box<dyn Fn(&Place) + 'a>,
+    /// A success changes files, or keeps what it got.
+    changes: bool,
+    /// It may wait for ever where faults last.
+    waits: bool,
+    standing: Standing,
+}
+
+impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
+    pub fn new(
+        name: &'a str,
+        prepare: impl Fn(&Place) -> S + 'a,
+        run: impl Fn(&mut S, &Place) -> Result<R, E> + 'a,
+    ) -> Self {
+        Self {
+            name,
+            stage: Box::new(|_| None),
+            prepare: Box::new(prepare),
+            run: Box::new(run),
+            done: Box::new(|_, _, _| {}),
+            restore: Box::new(|_, _| {}),
+            failed: Box::new(|_, _| {}),
+            beside: Box::new(|_| {}),
+            afterwards: Box::new(|_| {}),
+            changes: false,
+            waits: false,
+            standing: none,
+        }
+    }
+
+    pub fn stage(mut self, stage: impl Fn(&Place) -> Option<Child> + 'a) -> Self {
+        self.stage = Box::new(stage);
+        self
+    }
+
+    pub fn done(mut self, done: impl Fn(R, &mut S, &Place) + 'a) -> Self {
+        self.done = Box::new(done);
+        self
+    }
+
+    pub fn restore(mut self, restore: impl Fn(&mut S, &Place) + 'a) -> Self {
+        self.restore = Box::new(restore);
+        self
+    }
+
+    pub fn failed(mut self, failed: impl Fn(&mut S, &Place) + 'a) -> Self {
+        self.failed = Box::new(failed);
+        self
+    }
+
+    pub fn beside(mut self, beside: impl Fn(&Place) + 'a) -> Self {
+        self.beside = Box::new(beside);
+        self
+    }
+
+    pub fn afterwards(mut self, afterwards: impl Fn(&Place) + 'a) -> Self {
+        self.afterwards = Box::new(afterwards);
+        self
+    }
+
+    pub fn changes(mut self) -> Self {
+        self.changes = true;
+        self
+    }
+
+    pub fn waits(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
+    pub fn standing(mut self, standing: Standing) -> Self {
+        self.standing = standing;
+        self
+    }
+
+    /// Tries all faults.
+    pub fn try_all(self, tally: &mut Tally) {
+        if std::env::var("RINGWAY_FAULTS_ONLY").is_ok_and(|only| !self.name.contains(&only)) {
+            return;
+        }
+        let (started, cases) = (Instant::now(), tally.cases);
+        let calls = self.attempt(None, tally).calls;
+        for nth in 0..calls.len() {
+            for errno in ERRNOS {
+                self.attempt(Some(Fault { nth, errno, lasting: false }), tally);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for (nth, call) in calls.iter().enumerate() {
+            // Who is interrupted for ever need not come to an end.
+            for errno in [Errno::ENOMEM, Errno::ENOSYS, Errno::EPERM, Errno::EAGAIN] {
+                if !self.waits && seen.insert((call.number, errno as i32)) {
+                    self.attempt(Some(Fault { nth, errno, lasting: true }), tally);
+                }
+            }
+        }
+        let (cases, seconds) = (tally.cases - cases, started.elapsed().as_secs_f64());
+        say(&format!("{:40}{:4} system calls {cases:5} cases {seconds:6.2} s", self.name, calls.len()));
+        if std::env::var_os("RINGWAY_FAULTS_CALLS").is_some() {
+            calls.iter().enumerate().for_each(|(n, call)| say(&format!("    {n}: {call}")));
+        }
+    }
+
+    fn attempt(&self, fault: Option<Fault>, tally: &mut Tally) -> Run {
+        let place = Place::new();
+        let neighbour = (self.stage)(&place);
+        let mut child = fork(self.name, || self.victim(&place, fault));
+        let was_done = || place.board[OUTCOME].load(SeqCst) == DONE;
+        let mut whose = vec![];
+        let mut check = |what: &str, check: &dyn Fn(&Place)| {
+            // In a process of its own, so that a failure is one case's.
+            let mut other = fork(what, || check(&place));
+            other.wait_for_end();
+            if !matches!(other.end(), WaitStatus::Exited(_, 0)) {
+                whose.push(format!("{what}: {}", other.log()));
+            }
+        };
+        let run = follow(&mut child, fault, self.standing, || {
+            if was_done() {
+                check("beside", &*self.beside);
+            }
+        });
+        check("afterwards", &*self.afterwards);
+        drop(neighbour);
+        let what = match (run.endless, run.ended) {
+            (Some(calls), _) => format!("goes on for {calls} system calls"),
+            (_, WaitStatus::Exited(_, 0)) if whose.is_empty() => String::new(),
+            (_, WaitStatus::Exited(_, 0)) => whose.concat(),
+            (_, ended) => {
+                let when = if run.over { "" } else { "in the operation: " };
+                let how = if matches!(ended, WaitStatus::Exited(..)) { String::new() } else { format!("{ended:?} ") };
+                format!("{when}{how}{}{}", child.log(), whose.concat())
+            }
+        };
+        tally.cases += 1;
+        tally.hits += usize::from(run.hit.is_some());
+        if !what.is_empty() {
+            self.note(&run, fault, what, tally);
+        }
+        run
+    }
+
+    fn note(&self, run: &Run, fault: Option<Fault>, what: String, tally: &mut Tally) {
+        if let (Some(fault), Some(hit)) = (fault, &run.hit)
+            && let Some(known) = known::find(self.name, name_of(hit.number), &hit.path, fault.errno)
+        {
+            tally.known.insert(known);
+            return;
+        }
+        let red = Red {
+            operation: self.name.to_owned(),
+            call: run.hit.as_ref().map_or_else(String::new, |call| call.to_string()),
+            nth: fault.map_or(0, |fault| fault.nth),
+            errno: fault.map(|fault| fault.errno),
+            lasting: fault.is_some_and(|fault| fault.lasting),
+            what,
+        };
+        say(&red.to_string());
+        tally.red.push(red);
+    }
+
+    fn victim(&self, place: &Place, fault: Option<Fault>) {
+        trace_me().unwrap();
+        let mut state = (self.prepare)(place);
+        let before = Left::now(place);
+        mark();
+        let result = (self.run)(&mut state, place);
+        place.board[OUTCOME].store(if result.is_ok() { DONE } else { FAILED }, SeqCst);
+        mark();
+        match result {
+            Ok(got) => {
+                (self.done)(got, &mut state, place);
+                (self.restore)(&mut state, place);
+                if !self.changes {
+                    Left::now(place).assert_is(&before);
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!text.is_empty() && !format!("{error:?}").is_empty(), "an error without a text");
+                drop(error);
+                (self.restore)(&mut state, place);
+                Left::now(place).assert_is(&before);
+                match fault {
+                    None => panic!("it failed: {text}"),
+                    Some(Fault { errno: Errno::EINTR, .. }) => panic!("interrupted once, it failed: {text}"),
+                    Some(_) => (self.failed)(&mut state, place),
+                }
+            }
+        }
+    }
+}
