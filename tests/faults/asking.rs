@@ -9,8 +9,10 @@ use ringway::{Content, Holder, Report, in_use, spsc};
 
 use crate::case::{Operation, Place, READY, Tally};
 use crate::common::{Child, fork};
+use crate::inject::World;
 use crate::making::{Slots, slots_there};
 use crate::removing::user;
+use crate::worlds;
 
 /// The word of the board that says which process lives beside.
 const PID: usize = 2;
@@ -65,6 +67,20 @@ pub fn receiver(place: &Place) -> (Slots, spsc::Receiver<u64>) {
     (channel, rx)
 }
 
+/// A process that made a region, sits in the receiver's seat, and lives.
+pub fn living_receiver(place: &Place) -> Option<Child> {
+    sitting(place, || {
+        let _rx = Slots::create(place.path(), 8).unwrap().receiver().unwrap();
+        stay(place)
+    })
+}
+
+fn sender(place: &Place) -> (Slots, spsc::Sender<u64>) {
+    let channel = attached(place);
+    let tx = channel.sender().unwrap();
+    (channel, tx)
+}
+
 pub fn all(tally: &mut Tally) {
     Operation::new("in_use, by nobody", slots_there, |(), place| in_use(place.path()))
         .done(|used, (), _| assert!(!used))
@@ -73,12 +89,28 @@ pub fn all(tally: &mut Tally) {
         .stage(user)
         .done(|used, (), _| assert!(used))
         .try_all(tally);
-    Operation::new("has_sender, alive", receiver, |(_, rx), _| Ok::<_, Infallible>(rx.has_sender()))
-        .stage(living_sender)
-        .done(|has, (_, rx), _| {
+    let alive = [
+        ("has_sender, alive", (|_| None) as World),
+        ("has_sender, alive, without locks", worlds::no_locks),
+        ("has_sender, alive, without pidfds", worlds::no_pidfds),
+    ];
+    for (name, world) in alive {
+        Operation::new(name, receiver, |(_, rx), _| Ok::<_, Infallible>(rx.has_sender()))
+            .stage(living_sender)
+            .world(world)
+            .done(|has, (_, rx), _| {
+                assert!(has, "the living is taken for dead");
+                assert!(!rx.is_closed());
+                assert_eq!(rx.try_recv().map_err(|error| error.to_string()), Err("the channel is empty".into()));
+            })
+            .try_all(tally);
+    }
+    Operation::new("has_receiver, alive", sender, |(_, tx), _| Ok::<_, Infallible>(tx.has_receiver()))
+        .stage(living_receiver)
+        .done(|has, (_, tx), _| {
             assert!(has, "the living is taken for dead");
-            assert!(!rx.is_closed());
-            assert_eq!(rx.try_recv().map_err(|error| error.to_string()), Err("the channel is empty".into()));
+            assert!(!tx.is_closed());
+            tx.try_send(&9).unwrap();
         })
         .try_all(tally);
     // Of two signs one is enough.
@@ -93,8 +125,7 @@ pub fn all(tally: &mut Tally) {
         assert!(rx.is_closed());
     })
     .try_all(tally);
-    let report = || Operation::new("Report::open", |_| (), |(), place| Report::open(place.path()));
-    report()
+    Operation::new("Report::open", |_| (), |(), place| Report::open(place.path()))
         .stage(living_sender)
         .done(|report, (), _| {
             assert_ne!(report.in_use, Some(false));

@@ -13,7 +13,7 @@ use nix::sys::wait::WaitStatus;
 use crate::calls::{ERRNOS, name_of};
 use crate::common::ptrace::{mark, trace_me};
 use crate::common::{Board, Child, fork};
-use crate::inject::{Fault, Run, Standing, follow, none};
+use crate::inject::{Fault, Run, World, follow};
 use crate::known;
 use crate::left::Left;
 use crate::say;
@@ -80,20 +80,25 @@ impl fmt::Display for Red {
     }
 }
 
+type Stage<'a> = Box<dyn Fn(&Place) -> Option<Child> + 'a>;
+type Act<'a, S, R, E> = Box<dyn Fn(&mut S, &Place) -> Result<R, E> + 'a>;
+type Done<'a, S, R> = Box<dyn Fn(R, &mut S, &Place) + 'a>;
+type Step<'a, S> = Box<dyn Fn(&mut S, &Place) + 'a>;
+
 /// An operation, what comes before it, and what must be true after it. `S` is what it is done with, `R` what it
 /// gives.
 pub struct Operation<'a, S, R, E> {
     name: &'a str,
     /// In the process of the test: who lives beside, or lived before.
-    stage: Box<dyn Fn(&Place) -> Option<Child> + 'a>,
+    stage: Stage<'a>,
     prepare: Box<dyn Fn(&Place) -> S + 'a>,
-    run: Box<dyn Fn(&mut S, &Place) -> Result<R, E> + 'a>,
+    run: Act<'a, S, R, E>,
     /// What it promises where it succeeded, checked by the process itself, which then lets go of what it got.
-    done: Box<dyn Fn(R, &mut S, &Place) + 'a>,
+    done: Done<'a, S, R>,
     /// Gives the process again what the operation takes from it in any case.
-    restore: Box<dyn Fn(&mut S, &Place) + 'a>,
+    restore: Step<'a, S>,
     /// What must be true where it failed.
-    failed: Box<dyn Fn(&mut S, &Place) + 'a>,
+    failed: Step<'a, S>,
     /// Checked by another process while this one is held where the operation was done.
     beside: Box<dyn Fn(&Place) + 'a>,
     /// Checked by another process when this one has ended.
@@ -102,7 +107,7 @@ pub struct Operation<'a, S, R, E> {
     changes: bool,
     /// It may wait for ever where faults last.
     waits: bool,
-    standing: Standing,
+    world: World,
 }
 
 impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
@@ -123,7 +128,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
             afterwards: Box::new(|_| {}),
             changes: false,
             waits: false,
-            standing: none,
+            world: |_| None,
         }
     }
 
@@ -167,8 +172,8 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
         self
     }
 
-    pub fn standing(mut self, standing: Standing) -> Self {
-        self.standing = standing;
+    pub fn world(mut self, world: World) -> Self {
+        self.world = world;
         self
     }
 
@@ -214,7 +219,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
                 whose.push(format!("{what}: {}", other.log()));
             }
         };
-        let run = follow(&mut child, fault, self.standing, || {
+        let run = follow(&mut child, fault, self.world, || {
             if was_done() {
                 check("beside", &*self.beside);
             }

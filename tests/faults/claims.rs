@@ -8,7 +8,9 @@ use ringway::{ClaimError, EvictError};
 use crate::asking::{after_its_death, attached, living_sender, sitting, stay};
 use crate::case::{Operation, Place, Tally};
 use crate::common::{Child, Numbered, Packet};
+use crate::inject::World;
 use crate::making::{MESSAGE, Records, Slots, Values, slots_there, values_there};
+use crate::worlds;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -69,6 +71,17 @@ fn claiming(tally: &mut Tally) {
                 rx.try_recv().expect_err("empty");
                 tx.try_send(&MESSAGE).unwrap();
             })
+            .failed(|channel, _| drop(channel.sender().unwrap()))
+            .afterwards(seats_can_be_had)
+            .try_all(tally);
+    }
+    for (name, world) in
+        [("sender without locks", worlds::no_locks as World), ("sender without pidfds", worlds::no_pidfds)]
+    {
+        Operation::new(name, open, |channel, _| channel.sender())
+            .world(world)
+            .beside(sender_is_taken)
+            .done(|mut tx, _, _| tx.try_send(&8).unwrap())
             .failed(|channel, _| drop(channel.sender().unwrap()))
             .afterwards(seats_can_be_had)
             .try_all(tally);
@@ -189,6 +202,20 @@ fn evicting(tally: &mut Tally) {
     .failed(|channel, _| drop(channel.evict_sender(LONG).unwrap()))
     .afterwards(seats_can_be_had)
     .try_all(tally);
+    let receiver_sits = |place: &Place| {
+        sitting(place, || {
+            let channel = open(place);
+            let _rx = channel.receiver().unwrap();
+            stay(place)
+        })
+    };
+    Operation::new("evict_receiver", attached, |channel, _| channel.evict_receiver(LONG))
+        .stage(receiver_sits)
+        .beside(receiver_is_taken)
+        .done(|rx, _, _| assert_eq!(rx.len(), 1))
+        .failed(|channel, _| drop(channel.evict_receiver(LONG).unwrap()))
+        .afterwards(seats_can_be_had)
+        .try_all(tally);
     Operation::new("evict_sender, nobody there", attached, |channel, _| channel.evict_sender(LONG))
         .stage(bystander)
         .done(|mut tx, _, _| tx.try_send(&8).unwrap())

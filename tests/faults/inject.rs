@@ -28,7 +28,7 @@ impl fmt::Display for Call {
         match (name_of(self.number), self.path.as_str()) {
             ("fcntl", _) => write!(f, "fcntl({})", calls::fcntl_command(second)),
             ("madvise", _) => write!(f, "madvise({third})"),
-            (name, "") if name.is_empty() => write!(f, "system call {}", self.number),
+            ("", "") => write!(f, "system call {}", self.number),
             (name @ "mmap", _) => write!(f, "{name}({first:#x}, {second:#x}, {third})"),
             (name, "") => f.write_str(name),
             (name, path) => write!(f, "{name}({path:?})"),
@@ -47,7 +47,7 @@ pub struct Fault {
 }
 
 /// What the kernel answers in every run, as one without a feature would.
-pub type Standing = fn(&Call) -> Option<Errno>;
+pub type World = fn(&Call) -> Option<Errno>;
 
 /// What was seen of an operation.
 pub struct Run {
@@ -82,7 +82,7 @@ fn go_on(pid: Pid, signal: Option<Signal>) {
 }
 
 /// Follows a child from its first mark to its second, where it is held while `beside` runs, and then to its end.
-pub fn follow(child: &mut Child, fault: Option<Fault>, standing: Standing, mut beside: impl FnMut()) -> Run {
+pub fn follow(child: &mut Child, fault: Option<Fault>, world: World, mut beside: impl FnMut()) -> Run {
     let pid = child.pid;
     let mut run = Run { calls: vec![], hit: None, over: false, ended: WaitStatus::StillAlive, endless: None };
     let mut after = 0;
@@ -105,7 +105,7 @@ pub fn follow(child: &mut Child, fault: Option<Fault>, standing: Standing, mut b
             }
             WaitStatus::PtraceSyscall(_) => {
                 answer = match answer {
-                    None => Some(entered(pid, &mut run, fault, standing)),
+                    None => Some(entered(pid, &mut run, fault, world)),
                     Some(answer) => {
                         if let Some(result) = answer {
                             set_register(pid, RAX, i64::from(result) as u64);
@@ -131,7 +131,7 @@ pub fn follow(child: &mut Child, fault: Option<Fault>, standing: Standing, mut b
 }
 
 /// At the entry of a call: what it shall answer without being made.
-fn entered(pid: Pid, run: &mut Run, fault: Option<Fault>, standing: Standing) -> Option<i32> {
+fn entered(pid: Pid, run: &mut Run, fault: Option<Fault>, world: World) -> Option<i32> {
     let registers = registers(pid);
     let mut call = Call {
         number: registers.orig_rax as i64,
@@ -150,7 +150,7 @@ fn entered(pid: Pid, run: &mut Run, fault: Option<Fault>, standing: Standing) ->
         }
         run.calls.push(call.clone());
     }
-    let result = if let Some(errno) = standing(&call) {
+    let result = if let Some(errno) = world(&call) {
         -(errno as i32)
     } else if let Some(fault) = injected {
         run.hit.get_or_insert(call);
@@ -163,11 +163,6 @@ fn entered(pid: Pid, run: &mut Run, fault: Option<Fault>, standing: Standing) ->
     };
     set_register(pid, ORIG_RAX, u64::MAX);
     Some(result)
-}
-
-/// Every call is made.
-pub fn none(_: &Call) -> Option<Errno> {
-    None
 }
 
 fn path_of(pid: Pid, call: &Call) -> String {

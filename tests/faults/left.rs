@@ -1,57 +1,78 @@
 //! What a process and a directory hold: compared before an operation and after it.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{File, read_dir, read_link, read_to_string};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::case::Place;
-use crate::support::Footprint;
+use crate::support::parse_maps;
 
 #[derive(Debug)]
 pub struct Left {
-    /// Files, descriptors and mappings.
-    footprint: Footprint,
-    /// Blocks of the files, by inode.
-    blocks: Vec<(u64, u64)>,
-    /// Locks on them: inode, first byte, length and whether it is exclusive.
-    locks: Vec<(u64, i64, i64, bool)>,
+    /// Names and blocks of the files.
+    files: Vec<(String, u64)>,
+    /// Locks on them: name, first byte, length and whether it is exclusive.
+    locks: Vec<(String, i64, i64, bool)>,
+    /// What the descriptors refer to, by their numbers.
+    descriptors: Vec<(String, PathBuf)>,
+    /// `/proc/self/maps`. Parsed only where it differs, for that takes long.
+    maps: String,
 }
 
 impl Left {
     pub fn now(place: &Place) -> Self {
-        let (mut blocks, mut locks) = (vec![], vec![]);
-        for entry in std::fs::read_dir(place.dir()).unwrap() {
-            let file = File::open(entry.unwrap().path()).unwrap();
-            let metadata = file.metadata().unwrap();
-            blocks.push((metadata.ino(), metadata.blocks()));
-            locks.extend(locks_on(&file).into_iter().map(|(start, len, alone)| (metadata.ino(), start, len, alone)));
+        let (mut files, mut locks) = (vec![], vec![]);
+        for name in place.names() {
+            let file = File::open(place.dir().join(&name)).unwrap();
+            files.push((name.clone(), file.metadata().unwrap().blocks()));
+            locks.extend(locks_on(&file).into_iter().map(|(start, len, alone)| (name.clone(), start, len, alone)));
         }
-        blocks.sort();
-        Self { footprint: Footprint::now(Some(place.dir())), blocks, locks }
+        files.sort();
+        let descriptors = read_dir("/proc/self/fd").unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            // The one by which this is read is gone by then.
+            (entry.file_name().into_string().unwrap(), read_link(entry.path()).unwrap_or_default())
+        });
+        Self { files, locks, descriptors: descriptors.collect(), maps: read_to_string("/proc/self/maps").unwrap() }
     }
 
     /// Nothing came, and nothing but locks went: those of a process that was ended are gone.
     #[track_caller]
     pub fn assert_is(&self, before: &Self) {
-        let same = self.footprint == before.footprint && self.blocks == before.blocks;
-        let locks = self.locks.iter().all(|lock| before.locks.contains(lock));
-        assert!(same && locks, "left behind: {}", self.differences(before));
+        assert_eq!(self.files, before.files, "files");
+        let [new, gone] =
+            [only_in(&self.descriptors, &before.descriptors), only_in(&before.descriptors, &self.descriptors)];
+        assert!(new.is_empty() && gone.is_empty(), "descriptors left open: {new:?}, or closed: {gone:?}");
+        let new = only_in(&self.locks, &before.locks);
+        assert!(new.is_empty(), "locks left behind: {new:?}");
+        if self.maps != before.maps {
+            let [mut now, before] = [self, before].map(Self::mapped);
+            if now != before {
+                now.retain(|what, size| before.get(what) != Some(size));
+                panic!("mappings left behind, or taken away: {now:x?}, before: {before:x?}");
+            }
+        }
     }
 
-    /// The lines of one's text that the other does not have.
-    fn differences(&self, before: &Self) -> String {
-        let [now, then] = [self, before].map(|left| format!("{left:#?}"));
-        let only = |sign: char, here: &str, there: &str| -> String {
-            here.lines()
-                .filter(|line| !there.lines().any(|other| other == *line))
-                .map(|line| format!("{sign}{} ", line.trim()))
-                .collect()
-        };
-        let lines = only('+', &now, &then) + &only('-', &then, &now);
-        if lines.is_empty() { format!("{self:?}, before: {before:?}") } else { lines }
+    /// Bytes and pieces mapped, by what is mapped.
+    fn mapped(&self) -> BTreeMap<String, (u64, usize)> {
+        let mut mapped = BTreeMap::<String, (u64, usize)>::new();
+        for map in parse_maps(&self.maps) {
+            let entry = mapped.entry(format!("{} {}", map.perms, map.what)).or_default();
+            *entry = (entry.0 + map.len(), entry.1 + 1);
+        }
+        // The stack grows as it is used.
+        mapped.retain(|what, _| !what.ends_with("[stack]"));
+        mapped
     }
+}
+
+fn only_in<'a, T: PartialEq>(these: &'a [T], those: &[T]) -> Vec<&'a T> {
+    these.iter().filter(|one| !those.contains(one)).collect()
 }
 
 /// Every stretch of a file that anybody has locked. (`/proc/locks` misses some while others come and go.)

@@ -8,6 +8,7 @@
 //! | [`calls`] | the system calls by name, and those that are left alone |
 //! | [`case`] | an operation, all its faults, and what is asked of every one |
 //! | [`left`] | what may not be left behind |
+//! | [`worlds`] | kernels and file systems that lack something |
 //! | [`known`] | what is red and right |
 //! | [`making`], [`removing`], [`claims`], [`asking`], [`waiting`], [`memory`] | the operations |
 //!
@@ -31,6 +32,7 @@ mod removing;
 #[path = "../support/mod.rs"]
 mod support;
 mod waiting;
+mod worlds;
 
 use std::io::Write;
 use std::time::Instant;
@@ -113,8 +115,10 @@ fn be_on_one_processor(role: &str) {
     let me = Pid::from_raw(0);
     let Ok(allowed) = sched_getaffinity(me) else { return };
     let processors: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
+    // Two of them run at a time.
+    let processor = usize::from(["claims", "waiting"].contains(&role)) % processors.len();
     let mut one = CpuSet::new();
-    if one.set(processors[role.len() % processors.len()]).is_ok() {
+    if one.set(processors[processor]).is_ok() {
         let _ = sched_setaffinity(me, &one);
     }
 }

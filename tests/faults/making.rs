@@ -6,10 +6,9 @@ use ringway::{OpenError, Reason, bytes, in_use, seqlock, spsc};
 
 use crate::case::{Operation, Place, Tally};
 use crate::common::{Numbered, Packet};
-use crate::inject::{Call, Standing};
+use crate::inject::World;
 use crate::support::{root, skip};
-use nix::errno::Errno;
-use nix::libc;
+use crate::worlds;
 
 pub type Slots = spsc::Channel<u64>;
 pub type Records = bytes::Channel;
@@ -82,12 +81,6 @@ fn nothing_there(place: &Place) {
     is_empty(&Slots::create(place.path(), 8).unwrap());
 }
 
-/// A file system without `O_TMPFILE`.
-fn no_tmpfile(call: &Call) -> Option<Errno> {
-    let asked = call.number == libc::SYS_openat && call.arguments[2] as i32 & libc::O_TMPFILE == libc::O_TMPFILE;
-    asked.then_some(Errno::EOPNOTSUPP)
-}
-
 fn fd_of(place: &Place) -> Option<OwnedFd> {
     Some(std::fs::File::options().read(true).write(true).open(place.path()).unwrap().into())
 }
@@ -101,10 +94,10 @@ pub fn all(tally: &mut Tally) {
 }
 
 fn creating(tally: &mut Tally) {
-    let create = |name, standing: Standing, options: fn() -> ringway::Options<Slots>| {
+    let create = |name, world: World, options: fn() -> ringway::Options<Slots>| {
         Operation::new(name, |_| (), move |(), place| options().capacity(8).create(place.path()))
-            .standing(standing)
-            .beside(|place| is_attached(place))
+            .world(world)
+            .beside(is_attached)
             .done(|channel, (), place| {
                 is_attached(place);
                 is_empty(&channel);
@@ -113,9 +106,9 @@ fn creating(tally: &mut Tally) {
             .failed(|(), place| nothing_there(place))
             .changes()
     };
-    let none: Standing = crate::inject::none;
+    let none: World = |_| None;
     create("create", none, Slots::options).try_all(tally);
-    create("create without O_TMPFILE", no_tmpfile, Slots::options).try_all(tally);
+    create("create without O_TMPFILE", worlds::no_tmpfile, Slots::options).try_all(tally);
     create("create, prefault", none, || Slots::options().prefault(true)).try_all(tally);
     create("create, lock", none, || Slots::options().lock(true)).try_all(tally);
     create("create, another mode", none, || Slots::options().mode(0o640)).try_all(tally);
@@ -157,6 +150,11 @@ fn opening(tally: &mut Tally) {
     open("open, prefault", |place| Slots::options().prefault(true).open(place.path())).try_all(tally);
     open("open, lock", |place| Slots::options().lock(true).open(place.path())).try_all(tally);
     open("open_or_create, there", |place| Slots::options().capacity(8).open_or_create(place.path())).try_all(tally);
+    Operation::new("open without locks", slots_there, |(), place| Slots::open(place.path()))
+        .world(worlds::no_locks)
+        .done(|channel, (), _| holds_message(&channel))
+        .failed(|(), place| slots_still_there(place))
+        .try_all(tally);
     Operation::new("open, bytes", records_there, |(), place| Records::open(place.path()))
         .done(|channel, (), place| {
             is_attached(place);

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ringway::{ChangedError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Wait, spsc};
 
-use crate::asking::{after_its_death, attached, living_sender, receiver, sitting, stay};
+use crate::asking::{after_its_death, attached, living_receiver, living_sender, receiver, sitting, stay};
 use crate::case::{Operation, Place, Tally};
 use crate::common::{Child, Numbered, Packet};
 use crate::making::{Slots, Values};
+use crate::worlds;
 
 /// Longer than the first question takes to be asked.
 const SHORT: Duration = Duration::from_millis(6);
@@ -26,13 +27,6 @@ fn sleeping_sender(place: &Place) -> (Slots, spsc::Sender<u64>) {
     while tx.try_send(&9).is_ok() {}
     tx.set_wait(Wait::Sleep);
     (channel, tx)
-}
-
-fn living_receiver(place: &Place) -> Option<Child> {
-    sitting(place, || {
-        let _rx = Slots::create(place.path(), 8).unwrap().receiver().unwrap();
-        stay(place)
-    })
 }
 
 fn living_writer(place: &Place) -> Option<Child> {
@@ -54,6 +48,13 @@ fn receiving(tally: &mut Tally) {
         .stage(living_sender)
         .done(|received, _, _| assert_eq!(received, Err(RecvTimeoutError::Timeout)))
         .try_all(tally);
+    Operation::new("recv without membarrier", sleeping_receiver, |(_, rx), _| {
+        Ok::<_, Infallible>(rx.recv_timeout(SHORT))
+    })
+    .stage(living_sender)
+    .world(worlds::no_membarrier)
+    .done(|received, _, _| assert_eq!(received, Err(RecvTimeoutError::Timeout)))
+    .try_all(tally);
     let spinning = |place: &Place| {
         let (channel, mut rx) = receiver(place);
         rx.set_wait(Wait::Spin);
@@ -107,6 +108,7 @@ fn sending(tally: &mut Tally) {
 
 fn changing(tally: &mut Tally) {
     type Reader = ringway::seqlock::Reader<Packet>;
+    type Prepare<'a> = &'a dyn Fn(&Place) -> Reader;
     let reader = |channel: &Values| -> Reader {
         let mut reader = channel.reader();
         reader.set_wait(Wait::Sleep);
@@ -115,11 +117,11 @@ fn changing(tally: &mut Tally) {
     };
     let shared = |place: &Place| reader(&Values::open(place.path()).unwrap());
     let read_only = |place: &Place| reader(&Values::open_read_only(place.path()).unwrap());
-    let prepare: [(&str, &str, &dyn Fn(&Place) -> Reader); 2] = [
+    let readers: [(_, _, Prepare<'_>); 2] = [
         ("changed, of the living", "changed, of the dead", &shared),
         ("changed, read-only, of the living", "changed, read-only, of the dead", &read_only),
     ];
-    for (living, dead, prepare) in prepare {
+    for (living, dead, prepare) in readers {
         Operation::new(living, prepare, |reader, _| Ok::<_, Infallible>(reader.changed_timeout(SHORT)))
             .stage(living_writer)
             .done(|changed, _, _| assert_eq!(changed, Err(ChangedError::Timeout)))

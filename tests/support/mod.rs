@@ -290,7 +290,10 @@ impl Map {
 }
 
 pub fn maps() -> Vec<Map> {
-    let text = fs::read_to_string("/proc/self/maps").unwrap();
+    parse_maps(&fs::read_to_string("/proc/self/maps").unwrap())
+}
+
+pub fn parse_maps(text: &str) -> Vec<Map> {
     let parse = |line: &str| {
         let mut words = line.splitn(6, ' ');
         let (start, end) = words.next().unwrap().split_once('-').unwrap();
