@@ -32,9 +32,11 @@ const DONE: u64 = 1;
 const FAILED: u64 = 2;
 
 impl Place {
-    fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("ringway-faults-").tempdir_in("/dev/shm").unwrap();
-        Self { dir, board: Board::new() }
+    fn new(on_disk: bool) -> Self {
+        let mut dir = tempfile::Builder::new();
+        let dir = dir.prefix("ringway-faults-");
+        let dir = if on_disk { dir.tempdir() } else { dir.tempdir_in("/dev/shm") };
+        Self { dir: dir.unwrap(), board: Board::new() }
     }
 
     pub fn dir(&self) -> &std::path::Path {
@@ -107,6 +109,8 @@ pub struct Operation<'a, S, R, E> {
     changes: bool,
     /// It may wait for ever where faults last.
     waits: bool,
+    /// In the directory for temporary files, which may be on a disk, and not in memory.
+    on_disk: bool,
     world: World,
 }
 
@@ -128,6 +132,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
             afterwards: Box::new(|_| {}),
             changes: false,
             waits: false,
+            on_disk: false,
             world: |_| None,
         }
     }
@@ -172,6 +177,11 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
         self
     }
 
+    pub fn on_disk(mut self) -> Self {
+        self.on_disk = true;
+        self
+    }
+
     pub fn world(mut self, world: World) -> Self {
         self.world = world;
         self
@@ -206,7 +216,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
     }
 
     fn attempt(&self, fault: Option<Fault>, tally: &mut Tally) -> Run {
-        let place = Place::new();
+        let place = Place::new(self.on_disk);
         let neighbour = (self.stage)(&place);
         let mut child = fork(self.name, || self.victim(&place, fault));
         let was_done = || place.board[OUTCOME].load(SeqCst) == DONE;
@@ -282,6 +292,8 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
             Err(error) => {
                 let text = error.to_string();
                 assert!(!text.is_empty() && !format!("{error:?}").is_empty(), "an error without a text");
+                let untrue = ["was copied", "another boot", "whose boot", "no such file; create"];
+                assert!(!untrue.iter().any(|lie| text.contains(lie)), "an error that is not true: {text}");
                 drop(error);
                 (self.restore)(&mut state, place);
                 Left::now(place).assert_is(&before);

@@ -10,7 +10,7 @@
 //! | [`left`] | what may not be left behind |
 //! | [`worlds`] | kernels and file systems that lack something |
 //! | [`known`] | what is red and right |
-//! | [`making`], [`removing`], [`claims`], [`asking`], [`waiting`], [`memory`] | the operations |
+//! | [`making`], [`copies`], [`removing`], [`claims`], [`asking`], [`waiting`], [`memory`] | the operations |
 //!
 //! A call that fails is not made. Pauses are not slept out: there is nobody to wait for.
 //! `RINGWAY_FAULTS_ONLY=name` tries only the operations with that in their names, `RINGWAY_FAULTS_CALLS=1` lists their
@@ -23,6 +23,7 @@ mod case;
 mod claims;
 #[path = "../common/mod.rs"]
 mod common;
+mod copies;
 mod inject;
 mod known;
 mod left;
@@ -49,6 +50,11 @@ use case::Tally;
 #[test]
 fn making_and_opening_survive_every_fault() {
     exec("making", "making", true).succeed();
+}
+
+#[test]
+fn copies_survive_every_fault() {
+    exec("copies", "copies", true).succeed();
 }
 
 #[test]
@@ -84,6 +90,7 @@ fn child_entry() {
     }
     let all: fn(&mut Tally) = match role.as_str() {
         "making" => making::all,
+        "copies" => copies::all,
         "removing" => removing::all,
         "claims" => claims::all,
         "asking" => asking::all,

@@ -15,7 +15,7 @@ pub type Records = bytes::Channel;
 pub type Values = seqlock::Channel<Packet>;
 
 pub const MESSAGE: u64 = 7;
-const RECORD: &[u8] = b"a record";
+pub const RECORD: &[u8] = b"a record";
 
 /// A region with a message in it, to which nobody is attached.
 pub fn slots_there(place: &Place) {
@@ -50,7 +50,7 @@ fn works(channel: &Slots, rx: &mut spsc::Receiver<u64>) {
     assert_eq!(rx.try_recv(), Ok(8));
 }
 
-fn records_work(channel: &Records, held: &[&[u8]]) {
+pub fn records_work(channel: &Records, held: &[&[u8]]) {
     let mut rx = channel.receiver().unwrap();
     held.iter().for_each(|record| assert_eq!(rx.try_recv().as_deref(), Ok(*record)));
     assert!(rx.try_recv().is_err());
@@ -61,7 +61,7 @@ fn records_work(channel: &Records, held: &[&[u8]]) {
     }
 }
 
-fn value_is_there(channel: &Values) {
+pub fn value_is_there(channel: &Values) {
     assert_eq!(channel.reader().read(), Ok(Packet::make(1)));
 }
 
@@ -74,6 +74,14 @@ pub fn slots_still_there(place: &Place) {
 /// This process is attached to the file, and everybody knows.
 pub fn is_attached(place: &Place) {
     assert!(in_use(place.path()).unwrap(), "a region that is open is not in use");
+}
+
+/// It is there, empty, and can be used and opened.
+pub fn made(channel: Slots, (): &mut (), place: &Place) {
+    is_attached(place);
+    is_empty(&channel);
+    is_empty(&Slots::open(place.path()).unwrap());
+    assert_eq!(place.names(), ["region"]);
 }
 
 fn nothing_there(place: &Place) {
@@ -89,7 +97,6 @@ pub fn all(tally: &mut Tally) {
     creating(tally);
     opening(tally);
     without_a_name(tally);
-    copying(tally);
     huge(tally);
 }
 
@@ -98,11 +105,7 @@ fn creating(tally: &mut Tally) {
         Operation::new(name, |_| (), move |(), place| options().capacity(8).create(place.path()))
             .world(world)
             .beside(is_attached)
-            .done(|channel, (), place| {
-                is_attached(place);
-                is_empty(&channel);
-                assert_eq!(place.names(), ["region"]);
-            })
+            .done(made)
             .failed(|(), place| nothing_there(place))
             .changes()
     };
@@ -112,6 +115,7 @@ fn creating(tally: &mut Tally) {
     create("create, prefault", none, || Slots::options().prefault(true)).try_all(tally);
     create("create, lock", none, || Slots::options().lock(true)).try_all(tally);
     create("create, another mode", none, || Slots::options().mode(0o640)).try_all(tally);
+    create("create, on a disk", none, Slots::options).on_disk().try_all(tally);
     Operation::new("create, bytes", |_| (), |(), place| Records::create(place.path(), 4096))
         .done(|channel, (), place| {
             is_attached(place);
@@ -147,6 +151,7 @@ fn opening(tally: &mut Tally) {
             .failed(|(), place| slots_still_there(place))
     };
     open("open", |place| Slots::open(place.path())).try_all(tally);
+    open("open, on a disk", |place| Slots::open(place.path())).on_disk().try_all(tally);
     open("open, prefault", |place| Slots::options().prefault(true).open(place.path())).try_all(tally);
     open("open, lock", |place| Slots::options().lock(true).open(place.path())).try_all(tally);
     open("open_or_create, there", |place| Slots::options().capacity(8).open_or_create(place.path())).try_all(tally);
@@ -223,32 +228,6 @@ fn without_a_name(tally: &mut Tally) {
     )
     .done(|fd, _, _| is_empty(&Slots::from_fd(fd).unwrap()))
     .try_all(tally);
-}
-
-fn copying(tally: &mut Tally) {
-    Operation::new("open_snapshot", slots_there, |(), place| Slots::options().open_snapshot(place.path()))
-        .done(|copy, (), _| holds_message(&copy))
-        .afterwards(slots_still_there)
-        .try_all(tally);
-    Operation::new("open_snapshot, bytes", records_there, |(), place| Records::options().open_snapshot(place.path()))
-        .done(|copy, (), _| records_work(&copy, &[RECORD]))
-        .afterwards(|place| records_work(&Records::open(place.path()).unwrap(), &[RECORD]))
-        .try_all(tally);
-    Operation::new("open_snapshot, seqlock", values_there, |(), place| Values::options().open_snapshot(place.path()))
-        .done(|copy, (), _| value_is_there(&copy))
-        .afterwards(|place| value_is_there(&Values::open(place.path()).unwrap()))
-        .try_all(tally);
-    let open = |place: &Place| {
-        slots_there(place);
-        Slots::open(place.path()).unwrap()
-    };
-    Operation::new("snapshot", open, |channel, _| channel.snapshot())
-        .done(|copy, channel, _| {
-            holds_message(&copy);
-            holds_message(channel);
-        })
-        .failed(|channel, _| holds_message(channel))
-        .try_all(tally);
 }
 
 fn huge(tally: &mut Tally) {

@@ -7,7 +7,7 @@ use ringway::{OpenError, Reason, remove_unused};
 use crate::asking::{sitting, stay};
 use crate::case::{Operation, Place, Tally};
 use crate::common::Child;
-use crate::making::{MESSAGE, Slots, is_attached, is_empty, slots_still_there, slots_there};
+use crate::making::{MESSAGE, Slots, is_attached, made, slots_still_there, slots_there};
 
 /// A process that is attached to a region with a message in it.
 pub fn user(place: &Place) -> Option<Child> {
@@ -35,21 +35,13 @@ fn message_is_there(place: &Place) {
 pub fn all(tally: &mut Tally) {
     Operation::new("recreate", slots_there, |(), place| Slots::options().capacity(8).recreate(place.path()))
         .beside(is_attached)
-        .done(|channel, (), place| {
-            is_attached(place);
-            is_empty(&channel);
-            assert_eq!(place.names(), ["region"]);
-        })
+        .done(made)
         .changes()
         .failed(|(), place| slots_still_there(place))
         .try_all(tally);
     Operation::new("recreate, new", |_| (), |(), place| Slots::options().capacity(8).recreate(place.path()))
         .beside(is_attached)
-        .done(|channel, (), place| {
-            is_attached(place);
-            is_empty(&channel);
-            assert_eq!(place.names(), ["region"]);
-        })
+        .done(made)
         .changes()
         .failed(|(), place| assert_eq!(place.names(), Vec::<String>::new()))
         .try_all(tally);
