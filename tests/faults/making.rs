@@ -1,6 +1,6 @@
 //! Making and opening regions.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use ringway::{OpenError, Reason, bytes, in_use, seqlock, spsc};
 
@@ -179,7 +179,13 @@ fn opening(tally: &mut Tally) {
 
 fn without_a_name(tally: &mut Tally) {
     let slots = || Slots::options().capacity(8);
-    Operation::new("memfd", |_| (), |(), _| slots().memfd()).done(|channel, (), _| is_empty(&channel)).try_all(tally);
+    Operation::new("memfd", |_| (), |(), _| slots().memfd())
+        .done(|channel, (), _| {
+            let fd = channel.region().fd().unwrap().as_raw_fd();
+            assert!(in_use(format!("/proc/self/fd/{fd}")).unwrap(), "a region that is open is not in use");
+            is_empty(&channel);
+        })
+        .try_all(tally);
     Operation::new("anonymous", |_| (), |(), _| slots().anonymous())
         .done(|channel, (), _| is_empty(&channel))
         .try_all(tally);
