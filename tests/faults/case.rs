@@ -10,7 +10,7 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
 
-use crate::calls::{ERRNOS, name_of};
+use crate::calls::ERRNOS;
 use crate::common::ptrace::{mark, trace_me};
 use crate::common::{Board, Child, fork};
 use crate::inject::{Fault, Run, World, follow};
@@ -61,6 +61,8 @@ pub struct Tally {
     pub hits: usize,
     pub red: Vec<Red>,
     pub known: BTreeSet<usize>,
+    /// The operations.
+    pub tried: Vec<String>,
 }
 
 /// A fault after which not everything was as it should be.
@@ -192,6 +194,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
         if std::env::var("RINGWAY_FAULTS_ONLY").is_ok_and(|only| !self.name.contains(&only)) {
             return;
         }
+        tally.tried.push(self.name.to_owned());
         let (started, cases) = (Instant::now(), tally.cases);
         let calls = self.attempt(None, tally).calls;
         for nth in 0..calls.len() {
@@ -256,7 +259,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
 
     fn note(&self, run: &Run, fault: Option<Fault>, what: String, tally: &mut Tally) {
         if let (Some(fault), Some(hit)) = (fault, &run.hit)
-            && let Some(known) = known::find(self.name, name_of(hit.number), &hit.path, fault.errno)
+            && let Some(known) = known::find(self.name, hit, fault)
         {
             tally.known.insert(known);
             return;

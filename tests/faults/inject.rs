@@ -22,10 +22,16 @@ pub struct Call {
     pub path: String,
 }
 
+impl Call {
+    pub fn name(&self) -> &'static str {
+        name_of(self.number)
+    }
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, second, third] = self.arguments;
-        match (name_of(self.number), self.path.as_str()) {
+        match (self.name(), self.path.as_str()) {
             ("fcntl", _) => write!(f, "fcntl({})", calls::fcntl_command(second)),
             ("madvise", _) => write!(f, "madvise({third})"),
             ("", "") => write!(f, "system call {}", self.number),

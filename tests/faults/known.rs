@@ -1,22 +1,39 @@
-//! Faults after which an operation does not do what is asked of all, and why that is right.
+//! Faults after which not everything is as it is asked of all, and why that is right.
 
+use std::collections::BTreeSet;
+
+use crate::inject::{Call, Fault};
 use nix::errno::Errno;
 
-/// An operation, the call by its name and a part of the path that it names, and the answers.
+/// One of them: after `call`, which names a path with `path` in it, failed in `operation`.
 struct Known {
     operation: &'static str,
     call: &'static str,
     path: &'static str,
     errnos: &'static [Errno],
+    /// Only where all later calls fail too.
+    lasting: bool,
+    why: &'static str,
 }
 
 const KNOWN: &[Known] = &[];
 
-pub fn find(operation: &str, call: &str, path: &str, errno: Errno) -> Option<usize> {
+/// Which of them this is.
+pub fn find(operation: &str, call: &Call, fault: Fault) -> Option<usize> {
     KNOWN.iter().position(|known| {
-        operation.starts_with(known.operation)
-            && call == known.call
-            && path.contains(known.path)
-            && known.errnos.contains(&errno)
+        known.operation == operation
+            && known.call == call.name()
+            && call.path.contains(known.path)
+            && known.errnos.contains(&fault.errno)
+            && known.lasting == fault.lasting
     })
+}
+
+/// Those that did not happen, though their operations were tried: they are to be struck off.
+pub fn outlived(tried: &[String], seen: &BTreeSet<usize>) -> Vec<String> {
+    let unseen = KNOWN
+        .iter()
+        .enumerate()
+        .filter(|(number, known)| tried.iter().any(|tried| tried == known.operation) && !seen.contains(number));
+    unseen.map(|(_, known)| format!("{} | {} | {}", known.operation, known.call, known.why)).collect()
 }

@@ -104,9 +104,10 @@ fn child_entry() {
     let mut tally = Tally::default();
     all(&mut tally);
     assert_eq!(waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD), "a child was left");
-    let Tally { cases, hits, red, known } = tally;
+    let Tally { cases, hits, red, known, tried } = tally;
     let seconds = started.elapsed().as_secs_f64();
     say(&format!("{role}: {cases} cases, {hits} faults, {} red, {} known, {seconds:.1} s", red.len(), known.len()));
+    assert_eq!(known::outlived(&tried, &known), Vec::<String>::new());
     assert!(red.is_empty(), "{} faults were not survived", red.len());
 }
 
