@@ -371,10 +371,6 @@ impl OsError {
         Self { call, source: errno.into() }
     }
 
-    pub(crate) fn last(call: &'static str) -> Self {
-        Self { call, source: io::Error::last_os_error() }
-    }
-
     /// What to do about it, as far as the call does not matter.
     fn advice(&self) -> &'static str {
         match self.errno() {

@@ -74,8 +74,13 @@ impl Unnamed {
     /// Gives it its permissions and its name. If that name is taken, [`Reason::Exists`] and the file, to be tried again.
     pub fn link(self, path: &Path, mode: u32) -> Result<Owned, Box<(Self, Reason)>> {
         match self.link_to(path, mode) {
-            // A temporary name goes with its `TempPath`.
-            Ok(()) => Ok(self.file),
+            Ok(()) => {
+                if let Some(temporary) = &self.temporary {
+                    // If it cannot be removed, its `TempPath` tries once more.
+                    let _ = retry_io(|| fs::remove_file(temporary));
+                }
+                Ok(self.file)
+            }
             Err(reason) => Err(Box::new((self, reason))),
         }
     }

@@ -37,8 +37,9 @@ impl Lifeline {
     /// Maps `len` bytes, a page, of `file`, which must have been opened for this alone.
     pub fn new(file: Owned, len: usize) -> Result<Self, OsError> {
         let len = NonZeroUsize::new(len).ok_or_else(|| OsError::new("mmap", Errno::EINVAL))?;
+        let own = file.get()?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
-        let page = unsafe { mmap(None, len, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, file.get()?, 0) };
+        let page = retry(|| unsafe { mmap(None, len, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, own, 0) });
         let page = page.map_err(|e| OsError::new("mmap", e))?;
         let line = Self { page, len, file: Some(file) };
         // SAFETY: the page is this value's own.

@@ -102,15 +102,9 @@ impl Mapping {
         if isize::try_from(reserved_len).is_err() {
             return Err(too_large());
         }
+        let (len, flags) = (non_zero(reserved_len)?, MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE);
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
-        let reserved = unsafe {
-            mmap_anonymous(
-                None,
-                non_zero(reserved_len)?,
-                ProtFlags::PROT_NONE,
-                MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
-            )
-        };
+        let reserved = retry(|| unsafe { mmap_anonymous(None, len, ProtFlags::PROT_NONE, flags) });
         let reserved = reserved.map_err(|e| OsError::new("mmap", e))?.cast::<u8>();
         let skip = (reserved.addr().get() + 1).next_multiple_of(shape.page) - reserved.addr().get();
         // SAFETY: M1: `skip <= page`, and `page + len + mirror + page` is less than what was reserved.
@@ -159,7 +153,8 @@ impl Mapping {
         let Shape { len, mirror, .. } = self.shape;
         let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
         // SAFETY: M2: the new place is inside the reserved range; the old stays as it is.
-        let mapped = unsafe { mremap(self.at(len - mirror).cast(), 0, mirror, flags, Some(self.at(len).cast())) };
+        let mapped =
+            retry(|| unsafe { mremap(self.at(len - mirror).cast(), 0, mirror, flags, Some(self.at(len).cast())) });
         mapped.map_err(|e| OsError::new("mremap", e))?;
         Ok(())
     }
@@ -259,10 +254,8 @@ impl Mapping {
         let base_page = super::file::base_page()?;
         let mut pages = vec![0u8; self.shape.len.div_ceil(base_page)];
         // SAFETY: M1; the vector has a byte for each page of the range.
-        let result = unsafe { libc::mincore(self.base.as_ptr().cast(), self.shape.len, pages.as_mut_ptr()) };
-        if result != 0 {
-            return Err(OsError::last("mincore"));
-        }
+        let mut ask = || unsafe { libc::mincore(self.base.as_ptr().cast(), self.shape.len, pages.as_mut_ptr()) };
+        retry(|| Errno::result(ask())).map_err(|e| OsError::new("mincore", e))?;
         let resident = pages.iter().filter(|page| **page & 1 == 1).count();
         Ok(resident * base_page / self.shape.page)
     }

@@ -3,6 +3,7 @@
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 
+use super::retry::retry;
 use crate::error::OsError;
 
 /// Page faults of this process so far, all its threads together.
@@ -20,11 +21,11 @@ pub struct PageFaults {
 ///
 /// The system call's, which Linux never gives.
 pub fn page_faults() -> Result<PageFaults, OsError> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).map_err(|e| OsError::new("getrusage", e))?;
+    let usage = retry(|| getrusage(UsageWho::RUSAGE_SELF)).map_err(|e| OsError::new("getrusage", e))?;
     Ok(PageFaults { minor: usage.minor_page_faults() as u64, major: usage.major_page_faults() as u64 })
 }
 
 /// The soft limit on a resource; the largest number there is where it cannot be asked.
 pub(crate) fn limit(resource: Resource) -> u64 {
-    getrlimit(resource).map_or(u64::MAX, |(soft, _)| soft)
+    retry(|| getrlimit(resource)).map_or(u64::MAX, |(soft, _)| soft)
 }

@@ -12,6 +12,7 @@ use core::ptr::NonNull;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use zerocopy::FromBytes;
 
+use super::retry::retry;
 use crate::error::OsError;
 
 /// A `T` in a page of its own, all zero in a forked child.
@@ -26,17 +27,17 @@ unsafe impl<T: FromBytes + Send> Send for Wiped<T> {}
 unsafe impl<T: FromBytes + Sync> Sync for Wiped<T> {}
 
 const LEN: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+const READ_WRITE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 impl<T: FromBytes> Wiped<T> {
     pub fn new(value: T) -> Result<Self, OsError> {
         const { assert!(size_of::<T>() <= LEN.get() && align_of::<T>() <= LEN.get()) };
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
-        let page =
-            unsafe { mmap_anonymous(None, LEN, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE) };
+        let page = retry(|| unsafe { mmap_anonymous(None, LEN, READ_WRITE, MapFlags::MAP_PRIVATE) });
         let page = page.map_err(|e| OsError::new("mmap", e))?;
         let wiped = Self { page: page.cast(), _owns: PhantomData };
         // SAFETY: the page is this value's own, and holds nothing yet.
-        unsafe { madvise(page, LEN.get(), MmapAdvise::MADV_WIPEONFORK) }
+        retry(|| unsafe { madvise(page, LEN.get(), MmapAdvise::MADV_WIPEONFORK) })
             .map_err(|e| OsError::new("madvise(MADV_WIPEONFORK)", e))?;
         // SAFETY: mapped, writable, large and aligned enough (asserted above).
         unsafe { wiped.page.write(value) };

@@ -25,6 +25,7 @@ use crate::os::lock::{Lock, try_lock_if_any};
 use crate::os::mapping::{Access, Mapping, Source, Unshared};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
+use crate::os::retry::retry_io;
 use crate::os::{filesystem, memory, process};
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
@@ -178,7 +179,8 @@ fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Optio
     if let Some(control) = control(&new.mapping) {
         vacate(&control);
     }
-    let file = new.unnamed.file()?.try_clone().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
+    let unnamed = new.unnamed.file()?;
+    let file = retry_io(|| unnamed.try_clone()).map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
     let backing = Backing::File { file: Owned::new(file)?, path: path.to_owned() };
     let region = Region::new(new.mapping, new.header, backing, settings);
     Ok(Some((region, Adoption { unnamed: new.unnamed, copy, path: path.to_owned(), mode })))
