@@ -925,7 +925,7 @@ fn the_descriptor_limit_is_an_error() {
                 ""
             );
             let claim = claim.expect_err("no descriptor left");
-            let exhausted = |os: &OsError| os.source.raw_os_error() == Some(libc::EMFILE);
+            let exhausted = |os: &ringway::OsError| os.source.raw_os_error() == Some(nix::errno::Errno::EMFILE as i32);
             assert!(matches!(&claim, ClaimError::Os(e) if exhausted(e)), "{claim:?}");
             errors
         };
