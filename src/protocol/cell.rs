@@ -14,7 +14,7 @@
 //! | pair | release | acquire | model that fails without it |
 //! |---|---|---|---|
 //! | C1 | [`Cells::write`] stores `latest` | [`Cells::read`] loads it: that version's payload is whole | `cell_publication` |
-//! | C3 | [`Cells::write`] stores the mark | [`Cells::read_with`] loads it, before it looks at `latest` again: who sees a cell being written again sees that another version is the latest | `cell_tearing` |
+//! | C3 | [`Cells::write`] stores the mark | [`Cells::read_with`] loads it, before it looks at `latest` again: who sees a cell being written again sees that another version is the latest | `cell_overtaken` (for the acquire; between two writes, the barrier of the wake-up check is a release in the models) |
 //! | C2 | fence between the mark and the payload | fence between the copy and the mark: a copy that saw a byte of a later version sees its mark | `cell_tearing` |
 //!
 //! What can never happen: a reader that waits for a writer; a value that is part one version, part
