@@ -101,14 +101,17 @@ impl Unnamed {
 
     /// Gives it its permissions and the name of another file, whose name is gone then, in one step. A kill in between
     /// may leave it behind under a random name beside that one.
-    pub fn replace(self, path: &Path, mode: u32) -> Result<(), Reason> {
+    pub fn replace(self, path: &Path, mode: u32) -> Result<Owned, Reason> {
         let [random, _] = identity::random_id()?;
         let between = path.with_file_name(format!(".ringway-{random:016x}"));
         self.link_to(&between, mode)?;
-        retry_io(|| fs::rename(&between, path)).map_err(|source| {
-            let _ = fs::remove_file(&between);
-            OsError { call: "rename", source }.into()
-        })
+        match retry_io(|| fs::rename(&between, path)) {
+            Ok(()) => Ok(self.file),
+            Err(source) => {
+                let _ = retry_io(|| fs::remove_file(&between));
+                Err(OsError { call: "rename", source }.into())
+            }
+        }
     }
 }
 

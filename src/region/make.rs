@@ -71,27 +71,30 @@ impl Region {
         Self::open(path, spec, settings, Access::Shared)
     }
 
-    /// Makes the file `path` anew, unless someone is attached to the one there. That one is removed last, when all else
-    /// that can fail has been done.
+    /// Makes the file `path` anew, unless someone is attached to the one there. The new one takes its name in one step,
+    /// when all else that can fail has been done.
     pub(crate) fn recreate(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
-        let place = path.display().to_string();
-        let mut new = file::at(&place, Nameless::beside(path, spec, settings))?;
-        // Each turn but the last means that the file came or went in between.
-        for _ in 0..1000 {
-            new = match new.link(path, settings) {
-                Ok(region) => return Ok(region),
-                Err(refused) => match *refused {
-                    (new, Reason::Exists) => new,
-                    (_, reason) => return Err(OpenError::new(place, reason)),
-                },
-            };
-            match unused::remove(path, settings.owner()) {
-                Err(error) if matches!(error.reason(), Reason::Missing) => {}
-                Err(error) => return Err(error),
-                Ok(()) => {}
+        let recreate = || {
+            let mut new = Nameless::beside(path, spec, settings)?;
+            // Each turn but the last means that the file came or went in between.
+            for _ in 0..1000 {
+                new = match new.link(path, settings).map_err(|refused| *refused) {
+                    Ok(region) => return Ok(region),
+                    Err((new, Reason::Exists)) => new,
+                    Err((_, reason)) => return Err(reason),
+                };
+                match unused::lock_out(path, settings.owner()) {
+                    Err(Reason::Missing) => {}
+                    Err(reason) => return Err(reason),
+                    Ok(old) if file::names(path, &old).map_err(|source| OsError { call: "lstat", source })? => {
+                        return new.replace(path, settings);
+                    }
+                    Ok(_) => {}
+                }
             }
-        }
-        new.link(path, settings).map_err(|refused| OpenError::new(place, refused.1))
+            new.link(path, settings).map_err(|refused| refused.1)
+        };
+        file::at(&path.display().to_string(), recreate())
     }
 
     /// A region for this process and the children it forks.
@@ -220,6 +223,13 @@ impl Nameless {
                 Err(Box::new((Self { unnamed, mapping, header }, reason)))
             }
         }
+    }
+
+    /// Gives it the name of another file, in one step.
+    fn replace(self, path: &Path, settings: &Settings) -> Result<Region, Reason> {
+        let Self { unnamed, mapping, header } = self;
+        let file = unnamed.replace(path, settings.mode)?;
+        Ok(Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
     }
 }
 

@@ -24,12 +24,16 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Of a region that this process makes now, in `file` if it has one.
+    /// Of a region that this process makes now, in `file` if it has one. On a disk it needs to know the boot: without it,
+    /// the region would be a copy to all who come.
     pub fn here(file: Option<&File>) -> Result<Self, OsError> {
         let none = FileIdentity { inode: 0, born: 0, subvolume: 0 };
         Ok(Self {
             home: process::home().unwrap_or(0),
-            boot: process::boot().unwrap_or(0),
+            boot: match (process::boot(), file) {
+                (Err(error), Some(file)) if !filesystem::is_in_memory(file)? => return Err(error),
+                (boot, _) => boot.unwrap_or(0),
+            },
             id: identity::random_id()?,
             file: file.map_or(Ok(none), identity::of_file)?,
         })

@@ -82,21 +82,27 @@ pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
 
 pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
     let remove = || {
-        let file = open_region(path, true, owner)?;
-        let mut tries = 0;
-        while !try_lock(file.get()?, Lock::Exclusive, ATTACHED)? {
-            if let Some(reason) = why_not(path, &file, tries)? {
-                return Err(reason);
-            }
-            tries += 1;
-            nap(PAUSE);
-        }
+        let file = lock_out(path, owner)?;
         file::unlink(path, &file).map_err(|source| match source.kind() {
             ErrorKind::NotFound => Reason::Missing,
             _ => OsError { call: "unlink", source }.into(),
         })
     };
     file::at(&path.display().to_string(), remove())
+}
+
+/// The file of a region that nobody is attached to. As long as it is open, nobody attaches.
+pub(super) fn lock_out(path: &Path, owner: Owner) -> Result<Owned, Reason> {
+    let file = open_region(path, true, owner)?;
+    let mut tries = 0;
+    while !try_lock(file.get()?, Lock::Exclusive, ATTACHED)? {
+        if let Some(reason) = why_not(path, &file, tries)? {
+            return Err(reason);
+        }
+        tries += 1;
+        nap(PAUSE);
+    }
+    Ok(file)
 }
 
 /// Why a file that is locked by somebody else cannot be removed; `None` if that may change in a moment.

@@ -101,7 +101,7 @@ pub fn all(tally: &mut Tally) {
             .done(|has, (_, rx), _| {
                 assert!(has, "the living is taken for dead");
                 assert!(!rx.is_closed());
-                assert_eq!(rx.try_recv().map_err(|error| error.to_string()), Err("the channel is empty".into()));
+                assert_eq!(rx.try_recv(), Err(ringway::TryRecvError::Empty));
             })
             .try_all(tally);
     }

@@ -19,35 +19,7 @@ struct Known {
 /// Those that are tried as faults that last.
 const LAST: &[Errno] = &[Errno::ENOMEM, Errno::ENOSYS, Errno::EPERM, Errno::EAGAIN];
 
-const ALL_BUT_EINTR: &[Errno] = &[
-    Errno::ENOMEM,
-    Errno::EACCES,
-    Errno::EIO,
-    Errno::ENOSYS,
-    Errno::EMFILE,
-    Errno::EAGAIN,
-    Errno::ENOSPC,
-    Errno::EPERM,
-];
-
 const KNOWN: &[Known] = &[
-    Known {
-        operation: "recreate",
-        call: "linkat",
-        path: "/proc/thread-self/fd",
-        errnos: ALL_BUT_EINTR,
-        lasting: false,
-        why: "The old region goes last but one: a file without a name can only be linked where there is none. That same \
-              call said EEXIST a moment before.",
-    },
-    Known {
-        operation: "recreate",
-        call: "fchmod",
-        path: "",
-        errnos: ALL_BUT_EINTR,
-        lasting: false,
-        why: "The same: it succeeded a moment before.",
-    },
     Known {
         operation: "create without O_TMPFILE",
         call: "unlink",
@@ -55,14 +27,6 @@ const KNOWN: &[Known] = &[
         errnos: LAST,
         lasting: true,
         why: "A directory in which names can be made and not removed keeps the temporary one.",
-    },
-    Known {
-        operation: "create, on a disk",
-        call: "read",
-        path: "",
-        errnos: LAST,
-        lasting: true,
-        why: "Where nobody can read which boot it is, a region on a disk is a copy of unknown age to all who come.",
     },
     Known {
         operation: "memfd",

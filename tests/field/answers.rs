@@ -102,7 +102,7 @@ impl Scene {
     fn receivers(&self, may_fail: bool, what: &str) -> [Option<Receiver>; 2] {
         [&self.living, &self.dead].map(|channel| match channel.receiver() {
             Ok(rx) => Some(rx),
-            Err(ClaimError::Os(_)) if may_fail => None,
+            Err(ClaimError::Os(_) | ClaimError::NoSignOfLife(_)) if may_fail => None,
             Err(error) => panic!("{what}: {error}"),
         })
     }
@@ -114,7 +114,7 @@ impl Scene {
             assert!(rx.has_sender(), "{what}");
         }
         match self.living.sender() {
-            Err(ClaimError::Taken { .. } | ClaimError::Os(_)) => {}
+            Err(ClaimError::Taken { .. } | ClaimError::Os(_) | ClaimError::NoSignOfLife(_)) => {}
             other => panic!("{what}: the seat of the living: {:?}", other.err()),
         }
         if let Some(mut heir) = heir {
@@ -126,7 +126,8 @@ impl Scene {
         }
         match self.dead.sender() {
             Ok(_) => {}
-            Err(ClaimError::Taken { .. } | ClaimError::Os(_)) if !(case.told && case.claims) => {}
+            Err(ClaimError::Taken { .. } | ClaimError::Os(_) | ClaimError::NoSignOfLife(_))
+                if !(case.told && case.claims) => {}
             Err(error) => panic!("{what}: the seat of the dead: {error}"),
         }
     }

@@ -179,19 +179,20 @@ fn copies_of_a_busy_ring_of_records_deliver_no_torn_one() {
     });
 }
 
+/// A value and its stamp in one line are copied together. In a larger slot the stamp comes last, and the front may be
+/// older than it: that no file can tell (see `open_snapshot`).
 #[test]
-fn copies_of_a_busy_ring_of_values_deliver_no_torn_one() {
+fn copies_of_a_busy_ring_of_small_values_deliver_no_torn_one() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let (live, copy) = (dir.path().join("live"), dir.path().join("copy"));
-    type Wide = spsc::Channel<[u64; 24]>;
-    let channel = Wide::create(&live, 1000).unwrap();
+    let channel = Spsc::create(&live, 10_000).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let stopper = Stopper(&stop);
         scope.spawn(|| {
             let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
             for i in 1u64.. {
-                tx.send(&[i; 24]).unwrap();
+                tx.send(&i).unwrap();
                 if i > 300 {
                     rx.recv().unwrap();
                 }
@@ -203,13 +204,18 @@ fn copies_of_a_busy_ring_of_values_deliver_no_torn_one() {
         let mut received = 0;
         for _ in 0..300 {
             cp(&live, &copy);
-            let mut rx = Wide::options().open_snapshot(&copy).unwrap().receiver().unwrap();
+            let mut rx = Spsc::options().open_snapshot(&copy).unwrap().receiver().unwrap();
             let mut last = None;
-            while let Ok(got) = rx.try_recv() {
-                assert!(got.iter().all(|word| *word == got[0]), "torn: {got:?}");
-                assert!(last.is_none_or(|last| got[0] == last + 1));
-                (last, received) = (Some(got[0]), received + 1);
-            }
+            let end = loop {
+                match rx.try_recv() {
+                    Ok(got) => {
+                        assert!(last.is_none_or(|last| got == last + 1), "{got} after {last:?}");
+                        (last, received) = (Some(got), received + 1);
+                    }
+                    Err(end) => break end,
+                }
+            };
+            assert!(matches!(end, TryRecvError::Empty | TryRecvError::Refused(RecvError::Closed)), "{end:?}");
         }
         drop(stopper);
         assert!(received > 0);

@@ -19,7 +19,7 @@ type Spsc = spsc::Channel<[u64; 7]>;
 const NONE: Option<&str> = None;
 
 /// Makes a header say that its region was made in this file.
-fn claim_origin(header: &mut [u8], file: &File) {
+pub fn claim_origin(header: &mut [u8], file: &File) {
     header[184..192].copy_from_slice(&file.metadata().unwrap().ino().to_ne_bytes());
     // Not known: when it was made, and in which subvolume.
     header[192..208].fill(0);
@@ -27,8 +27,8 @@ fn claim_origin(header: &mut [u8], file: &File) {
 }
 
 /// A file system in a file, mounted for this process alone, and unmounted when this is dropped.
-struct Disk {
-    at: PathBuf,
+pub struct Disk {
+    pub at: PathBuf,
     _image: tempfile::TempDir,
 }
 
@@ -50,7 +50,7 @@ impl Disk {
         Ok(Self { at, _image: image })
     }
 
-    fn btrfs() -> Result<Self, String> {
+    pub fn btrfs() -> Result<Self, String> {
         Self::new("btrfs", &["-q"], 128 << 20, "compress-force=zstd")
     }
 

@@ -69,6 +69,12 @@ fn limits(table: &mut Table) {
     setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
     table.failed("ClaimError", channel.sender());
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    // No page for what an end knows for itself.
+    table.elsewhere(0, |table| {
+        let (_, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+        setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
+        table.failed("ClaimError", channel.sender());
+    });
 }
 
 /// A process whose memory takes a while to be freed sits there.
@@ -124,6 +130,11 @@ fn evictions(table: &mut Table) {
             setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
             table.failed("EvictError", channel.evict_sender(LONG));
         }
+    });
+    // Nor one of whom the kernel refuses a descriptor.
+    table.elsewhere(0, |table| {
+        crate::filter::refuse(&[libc::SYS_pidfd_open], nix::errno::Errno::EPERM);
+        table.failed("EvictError", channel.evict_sender(LONG));
     });
     child.kill();
 }

@@ -1,7 +1,7 @@
 //! Whatever keeps a region from being made or opened.
 
 use std::fs::{self, File, Permissions};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
@@ -13,7 +13,8 @@ use nix::unistd::{Uid, chown, seteuid};
 use ringway::{OpenError, bytes, remove_unused, seqlock, spsc};
 
 use super::Table;
-use crate::support::{Raw, by_descriptor, root, seal_header};
+use crate::memory::{Disk, claim_origin};
+use crate::support::{Raw, by_descriptor, mounted, root, seal_header};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -31,6 +32,8 @@ pub fn meet(table: &mut Table) {
     users(table, dir);
     holes(table, dir);
     memfds(table);
+    file_systems(table, dir);
+    descriptors(table);
     memory_in_motion(table);
 }
 
@@ -206,6 +209,35 @@ type Large = [u64; 1 << 15];
 /// Its values are copied over the stack.
 const STACK: usize = 64 << 20;
 
+/// Those on which a region's memory is not safe.
+fn file_systems(table: &mut Table, dir: &Path) {
+    let place = dir.join("queues");
+    fs::create_dir(&place).unwrap();
+    match mounted("mqueue", &place, "") {
+        Ok(_mounted) => table.refused(Spsc::create(place.join("region"), 8)),
+        Err(error) => table.skip("Reason::FileSystem", &error.to_string()),
+    }
+    match Disk::btrfs() {
+        Ok(disk) => {
+            let (path, copy) = (disk.at.join("region"), disk.at.join("copy"));
+            drop(Spsc::create(&path, 8).unwrap());
+            let mut content = fs::read(&path).unwrap();
+            claim_origin(&mut content, &File::create(&copy).unwrap());
+            fs::write(&copy, content).unwrap();
+            table.refused(Spsc::open(&copy));
+        }
+        Err(why) => table.skip("Reason::CopyOnWrite", &why),
+    }
+}
+
+fn descriptors(table: &mut Table) {
+    let channel = Spsc::options().capacity(8).memfd().unwrap();
+    let number = channel.region().fd().unwrap().as_raw_fd();
+    // SAFETY: the channel finds out that its descriptor is gone.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
+    table.refused(channel.region().inheritable_fd());
+}
+
 /// What a reader meets where the writer is faster than it again and again.
 fn memory_in_motion(table: &mut Table) {
     use std::sync::atomic::Ordering::Relaxed;
@@ -223,13 +255,18 @@ fn memory_in_motion(table: &mut Table) {
         let look = || {
             let mut reader = channel.reader();
             let overtaken = std::iter::from_fn(|| Some(reader.read().map(drop))).find_map(Result::err);
-            let busy = std::iter::from_fn(|| Some(channel.snapshot().map(drop))).find_map(Result::err);
             done.store(true, Relaxed);
-            (overtaken.unwrap(), busy.unwrap())
+            overtaken.unwrap()
         };
         let looker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(threads, look).unwrap();
-        let (overtaken, busy) = looker.join().unwrap();
-        table.add("ReadError", &overtaken);
-        table.add("Reason", busy.reason());
+        table.add("ReadError", &looker.join().unwrap());
     });
+    // A copy in which no value is whole.
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("latest"), dir.path().join("copy"));
+    Latest::create(&path).unwrap().writer().unwrap().write(&[1; 4]).unwrap();
+    let mut content = fs::read(&path).unwrap();
+    content[8192..].fill(0xAA);
+    fs::write(&copy, content).unwrap();
+    table.refused(Latest::options().open_snapshot(&copy));
 }
