@@ -12,7 +12,8 @@ use ringway::{
     remove_unused, seqlock, spsc,
 };
 
-use crate::support::{Footprint, Stopper, alone, fork, mounted, overlay, private_mounts, seal_header, skip};
+use crate::memory::Disk;
+use crate::support::{Footprint, Stopper, alone, bound, fork, mounted, overlay, private_mounts, seal_header, skip};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -73,6 +74,55 @@ fn a_region_that_was_moved_or_linked_is_no_copy() {
         assert_eq!(Spsc::open(path).unwrap().region().id(), id);
         assert_eq!(Report::open(path).unwrap().copied, None);
     }
+}
+
+/// A device number changes with a mount; what a region remembers of its file does not.
+#[test]
+fn a_region_survives_bind_mounts_and_remounts() {
+    alone(|| {
+        let disk = match Disk::new("ext4", &["-q"], 64 << 20, "rw") {
+            Ok(disk) => disk,
+            Err(why) => return skip(&why),
+        };
+        let channel = Spsc::create(disk.at.join("region"), 8).unwrap();
+        let id = channel.region().id();
+        channel.sender().unwrap().send(&7).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = bound(&disk.at, dir.path()).unwrap();
+        let through = Spsc::open(dir.path().join("region")).unwrap();
+        assert_eq!(through.region().id(), id);
+        drop((channel, through, mounted));
+        disk.remount();
+        let channel = Spsc::open(disk.at.join("region")).unwrap();
+        assert_eq!((channel.region().id(), channel.receiver().unwrap().try_recv()), (id, Ok(7)));
+    });
+}
+
+/// It has the inode number and the birth time of the original.
+#[test]
+fn a_snapshot_of_a_btrfs_subvolume_is_a_copy() {
+    alone(|| {
+        let disk = match Disk::btrfs() {
+            Ok(disk) => disk,
+            Err(why) => return skip(&why),
+        };
+        let (here, there) = (disk.at.join("here"), disk.at.join("there"));
+        let btrfs = |args: &[&std::ffi::OsStr]| {
+            let output = std::process::Command::new("btrfs").arg("subvolume").args(args).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        };
+        btrfs(&["create".as_ref(), here.as_os_str()]);
+        let channel = Spsc::create(here.join("region"), 8).unwrap();
+        channel.sender().unwrap().send(&7).unwrap();
+        channel.region().flush(ringway::Flush::Wait).unwrap();
+        btrfs(&["snapshot".as_ref(), here.as_os_str(), there.as_os_str()]);
+        let [one, other] = [&here, &there].map(|place| fs::metadata(place.join("region")).unwrap());
+        assert_eq!((one.ino(), one.created().unwrap()), (other.ino(), other.created().unwrap()));
+        is_copy(&Spsc::open(there.join("region")).unwrap_err(), CopySign::OtherFile);
+        let adopted = Spsc::options().adopt(there.join("region")).unwrap();
+        assert_eq!(adopted.receiver().unwrap().try_recv(), Ok(7));
+        Spsc::open(here.join("region")).unwrap();
+    });
 }
 
 /// A region whose header says another boot, as after a reboot.

@@ -29,25 +29,34 @@ pub fn claim_origin(header: &mut [u8], file: &File) {
 /// A file system in a file, mounted for this process alone, and unmounted when this is dropped.
 pub struct Disk {
     pub at: PathBuf,
-    _image: tempfile::TempDir,
+    kind: String,
+    options: String,
+    image: tempfile::TempDir,
 }
 
 impl Disk {
     /// Makes one of so many bytes; says why not if that is not possible here.
-    fn new(kind: &str, options: &[&str], bytes: u64, mount_options: &str) -> Result<Self, String> {
+    pub fn new(kind: &str, options: &[&str], bytes: u64, mount_options: &str) -> Result<Self, String> {
         let image = tempfile::tempdir().unwrap();
         let (file, at) = (image.path().join("image"), image.path().join("disk"));
         File::create(&file).unwrap().set_len(bytes).unwrap();
         fs::create_dir(&at).unwrap();
         private_mounts().map_err(|error| format!("{kind}: unshare: {error}"))?;
-        let run = |command: &mut Command| match command.output() {
-            Err(error) => Err(format!("{kind}: {:?}: {error}", command.get_program())),
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => Err(format!("{kind}: {}", String::from_utf8_lossy(&output.stderr).replace('\n', " "))),
-        };
         run(Command::new(format!("mkfs.{kind}")).args(options).arg(&file))?;
-        run(Command::new("mount").args(["-t", kind, "-o", &format!("loop,{mount_options}")]).arg(&file).arg(&at))?;
-        Ok(Self { at, _image: image })
+        let disk = Self { at, kind: kind.into(), options: format!("loop,{mount_options}"), image };
+        disk.mount()?;
+        Ok(disk)
+    }
+
+    fn mount(&self) -> Result<(), String> {
+        let options = ["-t", &self.kind, "-o", &self.options];
+        run(Command::new("mount").args(options).arg(self.image.path().join("image")).arg(&self.at))
+    }
+
+    /// Unmounts it, which nobody may use then, and mounts it again.
+    pub fn remount(&self) {
+        umount2(&self.at, MntFlags::empty()).unwrap();
+        self.mount().unwrap();
     }
 
     pub fn btrfs() -> Result<Self, String> {
@@ -63,6 +72,15 @@ impl Disk {
             while fits(file.write_all(&noise)) {}
             fits(file.sync_data());
         }
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    match command.output() {
+        Err(error) => Err(format!("{name}: {error}")),
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr).replace('\n', " "))),
     }
 }
 

@@ -212,6 +212,12 @@ pub fn mounted(kind: &str, dir: &Path, options: &str) -> Result<Mounted, Errno> 
     Ok(Mounted(dir.to_owned()))
 }
 
+/// Makes what lies at `from` appear at `dir` too.
+pub fn bound(from: &Path, dir: &Path) -> Result<Mounted, Errno> {
+    mount(Some(from), dir, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    Ok(Mounted(dir.to_owned()))
+}
+
 impl Drop for Mounted {
     fn drop(&mut self) {
         umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
