@@ -59,8 +59,11 @@ impl fmt::Display for Corrupt {
         };
         let Corrupt { found, position, .. } = self;
         write!(f, "the region is corrupt: {what}")?;
-        if matches!(self.fault, Fault::Stamp | Fault::RecordHeader) {
-            write!(f, " at position {position}")?;
+        match self.fault {
+            Fault::Stamp | Fault::RecordHeader => write!(f, " at position {position}")?,
+            _ if *position > 0 => write!(f, ", seen from position {position},")?,
+            // Whoever looked has no position of its own yet.
+            _ => {}
         }
         write!(f, " holds {found:#x}, expected {expected}; a peer broke the protocol: make a new region")
     }

@@ -39,8 +39,12 @@ impl Region {
         if file.id() == own.id() { Ok(file) } else { Err(gone()) }
     }
 
-    /// What to say of a claim that needs a lock on the file and failed to get one: whether the file's mode is why.
+    /// What to say of a claim that needs a lock on the file and failed to get one: whether a limit or the file's mode
+    /// is why.
     pub(crate) fn unlockable(&self, error: OsError) -> ClaimError {
+        if matches!(error.errno(), Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) {
+            return ClaimError::Os(error);
+        }
         let own = self.lock_file().and_then(|file| file::metadata(file.get().ok()?).ok());
         match own.filter(|own| error.errno() == Errno::EACCES && own.mode() & 0o444 != 0o444) {
             Some(own) => ClaimError::FileMode {
