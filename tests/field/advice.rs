@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use nix::unistd::{Uid, setuid};
 use ringway::{ClaimError, Reason, Report, bytes, in_use, remove_unused, seqlock, spsc};
 
-use crate::support::{Stopper, alone, fork, root, skip};
+use crate::support::{Stopper, alone, by_descriptor, fork, root, skip};
 
 type Spsc = spsc::Channel<u64>;
 const OTHER: u32 = 12345;
@@ -83,8 +83,10 @@ fn a_file_that_may_not_be_opened_names_its_mode() {
         }
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let path = dir.path().join("region");
-        let _channel = Spsc::create(&path, 8).unwrap();
+        let _channel = Spsc::create(dir.path().join("region"), 8).unwrap();
+        // Another user may not enter the directory of temporary files.
+        let (_open, reachable) = by_descriptor(dir.path());
+        let path = reachable.join("region");
         let child = fork(|| {
             setuid(Uid::from_raw(OTHER)).unwrap();
             let error = Spsc::options().owner(0).open(&path).unwrap_err();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringway::{ClaimError, EvictError, Reason, Wait, bytes, in_use, seqlock, spsc};
 
-use crate::support::{Footprint, alone, fork, root};
+use crate::support::{Footprint, alone, by_descriptor, fork, root};
 
 type Spsc = spsc::Channel<u64>;
 
@@ -86,10 +86,10 @@ fn a_region_in_a_directory_that_may_not_be_written_stays() {
         }
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let path = region(dir.path());
-        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        let (_open, reachable) = by_descriptor(dir.path());
+        std::os::unix::fs::chown(region(dir.path()), Some(65534), None).unwrap();
+        let path = reachable.join("region");
         let child = fork(|| {
-            // What the group of root may enter, this user may still enter.
             nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).unwrap();
             Spsc::options().capacity(8).recreate(&path).unwrap_err();
             is_as_it_was(&path);
