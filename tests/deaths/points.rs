@@ -15,9 +15,15 @@ const FEW: usize = 60;
 /// Where all points are asked for: every n-th instruction at which one is stopped.
 const STOP_EVERY: usize = if cfg!(debug_assertions) { 16 } else { 1 };
 
-/// Whether every instruction is asked for.
-pub fn all_points() -> bool {
-    std::env::var_os("RINGWAY_ALL_POINTS").is_some()
+/// Whether many instructions are asked for: every one, or every n-th, by `RINGWAY_ALL_POINTS=n`.
+pub fn all_points() -> Option<usize> {
+    let every = std::env::var("RINGWAY_ALL_POINTS").ok()?;
+    Some(every.parse().ok().filter(|n| *n > 0).expect("RINGWAY_ALL_POINTS is 1 for every instruction, or n"))
+}
+
+/// Decides which points are tried where not all are: `RINGWAY_DEATHS_SEED`, or 0.
+fn seed() -> u64 {
+    std::env::var("RINGWAY_DEATHS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// How many points were tried, and how many victims came to the very instruction they were meant to.
@@ -68,9 +74,9 @@ impl<S> Case<'_, S> {
     pub fn run(&self, total: &mut Tally) {
         let started = Instant::now();
         let trace = Trace::of(self.launch().1);
-        let (kill_every, stop_every) = match trace.points() {
-            _ if all_points() => (1, STOP_EVERY),
-            points => (points.div_ceil(FEW), points.div_ceil(FEW)),
+        let (kill_every, stop_every) = match (all_points(), trace.points()) {
+            (Some(every), _) => (every, every * STOP_EVERY),
+            (None, points) => (points.div_ceil(FEW), points.div_ceil(FEW)),
         };
         let mut tally = Tally::default();
         // All are launched from this one frame, so that their stacks are alike.
@@ -113,7 +119,8 @@ impl<S> Case<'_, S> {
 
     /// The first and the last point, and every n-th in between; from where on differs from case to case.
     fn every(&self, stride: usize, trace: &Trace) -> Vec<usize> {
-        let seed = self.name.iter().flat_map(|part| part.bytes()).fold(0, |seed, byte| mix(seed ^ u64::from(byte)));
+        let seed =
+            self.name.iter().flat_map(|part| part.bytes()).fold(seed(), |seed, byte| mix(seed ^ u64::from(byte)));
         let last = trace.points() - 1;
         let between = (1 + seed as usize % stride..last).step_by(stride);
         std::iter::once(0).chain(between).chain([last]).collect()

@@ -12,7 +12,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringway::{Flush, Reason, spsc};
 
-use crate::support::{alone, private_mounts, seal_header, skip};
+use crate::support::{alone, in_memory, private_mounts, seal_header, skip};
 
 type Spsc = spsc::Channel<[u64; 7]>;
 
@@ -37,7 +37,8 @@ pub struct Disk {
 impl Disk {
     /// Makes one of so many bytes; says why not if that is not possible here.
     pub fn new(kind: &str, options: &[&str], bytes: u64, mount_options: &str) -> Result<Self, String> {
-        let image = tempfile::tempdir().unwrap();
+        // In memory: what is to be shown is not the disk's speed.
+        let image = in_memory();
         let (file, at) = (image.path().join("image"), image.path().join("disk"));
         File::create(&file).unwrap().set_len(bytes).unwrap();
         fs::create_dir(&at).unwrap();

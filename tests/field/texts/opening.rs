@@ -203,11 +203,9 @@ fn memfds(table: &mut Table) {
     }
 }
 
-/// A seqlock of such values takes the reader so long that a writer without a payload overtakes it.
-type Large = [u64; 1 << 15];
-
-/// Its values are copied over the stack.
-const STACK: usize = 64 << 20;
+/// Words of a value so large that a reader tries three times and no more, each so long that a writer without a payload
+/// overtakes it.
+const LARGE: usize = 3 << 20;
 
 /// Those on which a region's memory is not safe.
 fn file_systems(table: &mut Table, dir: &Path) {
@@ -240,26 +238,25 @@ fn descriptors(table: &mut Table) {
 
 /// What a reader meets where the writer is faster than it again and again.
 fn memory_in_motion(table: &mut Table) {
-    use std::sync::atomic::Ordering::Relaxed;
-    let channel = seqlock::Channel::<Large>::options().memfd().unwrap();
+    use std::sync::atomic::Ordering::{Relaxed, Release};
+    let channel = seqlock::Channel::<[u64; LARGE]>::options().memfd().unwrap();
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| {
             let raw = Raw::new(channel.region().fd().unwrap());
-            let words = raw.data_words() / 4;
-            for version in (4_u64..).step_by(4).take_while(|_| !done.load(Relaxed)) {
-                (0..4).for_each(|cell| raw.data(cell * words + (1 << 15)).store(version + cell as u64, Relaxed));
-                raw.latest().store(version, Relaxed);
+            // A value and its mark, in whole lines.
+            let words = LARGE + 8;
+            // As a writer does that has nothing to write: the mark, and then the version.
+            for version in (1_u64..).take_while(|_| !done.load(Relaxed)) {
+                raw.data((version % 4) as usize * words + LARGE).store(version, Release);
+                raw.latest().store(version, Release);
             }
         });
-        let look = || {
-            let mut reader = channel.reader();
-            let overtaken = std::iter::from_fn(|| Some(reader.read().map(drop))).find_map(Result::err);
-            done.store(true, Relaxed);
-            overtaken.unwrap()
-        };
-        let looker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(threads, look).unwrap();
-        table.add("ReadError", &looker.join().unwrap());
+        let mut reader = channel.reader();
+        let mut place: Box<[u64; LARGE]> = vec![0; LARGE].try_into().unwrap();
+        let overtaken = std::iter::from_fn(|| Some(reader.read_into(&mut place))).find_map(Result::err);
+        done.store(true, Relaxed);
+        table.add("ReadError", &overtaken.unwrap());
     });
     // A copy in which no value is whole.
     let dir = tempfile::tempdir().unwrap();
