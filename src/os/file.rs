@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -18,12 +18,12 @@ use nix::sys::statfs::{HUGETLBFS_MAGIC, PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::linkat;
 use tempfile::TempPath;
 
+use super::filesystem;
 use super::lock::{Lock, try_lock_if_any};
 use super::nap::nap;
 use super::owned::{Owned, id_of};
 use super::retry::{retry, retry_io};
 use super::usage::limit;
-use super::{filesystem, identity};
 use crate::error::OsError;
 use crate::layout::UNLINKING;
 use crate::open_error::{OpenError, Reason};
@@ -99,19 +99,35 @@ impl Unnamed {
         }
     }
 
-    /// Gives it its permissions and the name of another file, whose name is gone then, in one step. A kill in between
-    /// may leave it behind under a random name beside that one.
+    /// Gives it its permissions and the name of another file, whose name is gone then, in one step. Only one process may
+    /// do that at a time. A kill in between leaves the file [`between`] behind, which the next one removes.
     pub fn replace(self, path: &Path, mode: u32) -> Result<Owned, Reason> {
-        let [random, _] = identity::random_id()?;
-        let between = path.with_file_name(format!(".ringway-{random:016x}"));
+        remove_between(path)?;
+        let between = between(path);
         self.link_to(&between, mode)?;
         match retry_io(|| fs::rename(&between, path)) {
             Ok(()) => Ok(self.file),
             Err(source) => {
-                let _ = retry_io(|| fs::remove_file(&between));
+                let _ = remove_between(path);
                 Err(OsError { call: "rename", source }.into())
             }
         }
+    }
+}
+
+/// The name of a file that is about to get the name `path`.
+fn between(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let sum = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    path.with_file_name(format!(".ringway-{:016x}", name.iter().fold(0xcbf2_9ce4_8422_2325, sum)))
+}
+
+/// Removes what a process that was killed left behind when it was about to replace `path`. Only for whom nobody replaces
+/// it now.
+pub(crate) fn remove_between(path: &Path) -> Result<(), OsError> {
+    match retry_io(|| fs::remove_file(between(path))) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(OsError { call: "unlink", source }),
+        _ => Ok(()),
     }
 }
 

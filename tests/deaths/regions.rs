@@ -29,14 +29,26 @@ impl Place {
         place
     }
 
+    /// Puts a copy in the file's place.
+    fn copied(self) -> Self {
+        let copy = self.dir.path().join("copy");
+        std::fs::copy(self.path(), &copy).unwrap();
+        std::fs::rename(copy, self.path()).unwrap();
+        self
+    }
+
     fn path(&self) -> PathBuf {
         self.dir.path().join("ring")
     }
 
-    /// The file is missing, or whole and of use; nothing else is there. How many messages lie in it.
-    fn found(&self) -> Option<u64> {
+    /// Nothing is there but the file.
+    fn is_tidy(&self) -> bool {
         let names = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        assert!(names.into_iter().all(|name| name == "ring"), "more than a region was left");
+        names.into_iter().all(|name| name == "ring")
+    }
+
+    /// The file is missing, or whole and of use. How many messages lie in it.
+    fn found(&self) -> Option<u64> {
         match Slots::open(self.path()) {
             Ok(channel) => {
                 let mut rx = channel.receiver().unwrap();
@@ -45,6 +57,9 @@ impl Place {
                 Some(held)
             }
             Err(error) if matches!(error.reason(), Reason::Missing) => None,
+            Err(error) if matches!(error.reason(), Reason::Copy { .. }) => {
+                Some(Slots::options().open_snapshot(self.path()).unwrap().receiver().unwrap().len())
+            }
             Err(other) => panic!("{other}"),
         }
     }
@@ -59,6 +74,7 @@ pub fn all(tally: &mut Tally) {
     region_case("open", Some(1), Some(1), true, tally, &|path| Slots::open(path).map(Some));
     region_case("open_or_create", None, Some(0), true, tally, &|path| options().open_or_create(path).map(Some));
     region_case("recreate", Some(1), Some(0), false, tally, &|path| options().recreate(path).map(Some));
+    region_case("adopt", Some(1), Some(1), false, tally, &|path| Slots::options().adopt(path).map(Some));
     region_case("remove_unused", Some(1), None, false, tally, &|path| remove_unused(path).map(|()| None));
 }
 
@@ -80,12 +96,15 @@ fn region_case(operation: &str, before: Option<u64>, after: Option<u64>, stops: 
         assert!(!there || !in_use(place.path()).unwrap(), "the dead use it");
         let found = place.found();
         assert!(found.is_none() || found == before || found == after, "{found:?}");
-        assert!(found.is_some() || before.is_none() || operation.starts_with("re"), "it is lost");
+        assert!(found.is_some() || before.is_none() || operation == "remove_unused", "it is lost");
+        // Who replaces a file gives the new one a name before that; the next one finds it.
+        assert!(place.is_tidy() || ["recreate", "adopt"].contains(&operation), "more than a region was left");
         assert!(said.is_none() || found == after, "it said that it was done: {found:?}");
         if found.is_some() {
             remove_unused(place.path()).unwrap();
             assert_eq!(place.found(), None);
         }
+        assert!(place.is_tidy(), "more than a region was left");
         u64::from(if before == after { said == Some(0) } else { found == after })
     };
     let stopped = |place: Place, victim: Stopped| {
@@ -101,7 +120,10 @@ fn region_case(operation: &str, before: Option<u64>, after: Option<u64>, stops: 
         assert_eq!(place.found(), if removed { None } else { after });
     };
     let name = ["region", operation, if before.is_some() { "there" } else { "new" }];
-    let set_up = || Place::new(before.is_some());
+    let set_up = || match operation {
+        "adopt" => Place::new(true).copied(),
+        _ => Place::new(before.is_some()),
+    };
     let stopped: &dyn Fn(Place, Stopped) = &stopped;
     Case { name, set_up: &set_up, victim: &victim, killed: &killed, done: 1, stopped: stops.then_some(stopped) }
         .run(tally);
