@@ -222,7 +222,7 @@ pub enum ChangedError {
 const FORKED: &str = "this endpoint belongs to the process that forked this one; claim one of your own \
                       from the channel, which crosses a fork";
 const FILE_LOST: &str = "the region's file was removed or replaced: whoever comes now is elsewhere; drop this end and its \
-                         channel, and call open_or_create again, on both sides";
+                         channel, and call open_or_create again, on both sides; where that finds a copy, adopt it";
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

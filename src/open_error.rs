@@ -212,6 +212,8 @@ pub enum Reason {
     },
     /// A region in use changed so quickly that no copy of it was whole.
     Busy,
+    /// No value in a copy of a seqlock is whole: it was written while the file was copied.
+    NothingWhole,
     /// The region holds what cannot be.
     Corrupt(Corrupt),
     /// The region has no file to do that with.
@@ -417,6 +419,10 @@ impl fmt::Display for Reason {
                  ringway make it"
             ),
             Reason::Busy => f.write_str("it changed during every try to copy it; let its users pause, or try again"),
+            Reason::NothingWhole => f.write_str(
+                "no value in this copy is whole, for it was written while the file was copied; copy the original anew, with \
+                 open_snapshot, or make the region anew with recreate",
+            ),
             Reason::Corrupt(corrupt) => corrupt.fmt(f),
             Reason::Anonymous => f.write_str("an anonymous region has no file; use a memfd"),
             Reason::Os(error) => error.fmt(f),

@@ -10,7 +10,7 @@ use crate::open_error::{OpenError, Reason};
 use crate::os::file;
 use crate::os::mapping::Access;
 use crate::region::header::Spec;
-use crate::region::{Region, Settings, unused};
+use crate::region::{Full, Region, Settings, unused};
 
 pub(crate) mod sealed {
     use super::{Reason, Region, Spec};
@@ -163,6 +163,9 @@ impl<C> Options<C> {
 
 /// Where a path leads now, so that it leads there too when this process has changed its directory.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    if path.as_os_str().is_empty() {
+        return Err(OpenError::new("\"\"", Reason::NotAFile { found: "an empty path" }));
+    }
     std::path::absolute(path)
         .map_err(|source| OpenError::new(path.display().to_string(), OsError { call: "getcwd", source }))
 }
@@ -276,7 +279,7 @@ impl<C: sealed::Channel> Options<C> {
     /// # Errors
     ///
     /// Those of [`open`](Self::open), but the file need only be readable, and may belong to anyone; there is no memory;
-    /// of a seqlock that was copied in use no value is whole ([`Reason::Busy`]).
+    /// of a seqlock that was copied in use no value is whole ([`Reason::NothingWhole`]).
     pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         let path = absolute(path.as_ref())?;
         let mut is_image = false;
@@ -296,7 +299,8 @@ impl<C: sealed::Channel> Options<C> {
     /// called where [`open`](Self::open) says [`Reason::Copy`] and what lies in the file is to go on: after a reboot,
     /// with a restored backup, with a region that came in a container's image.
     ///
-    /// The new region has the file's permissions and owner, and a number of its own. Its seats are free. It holds what
+    /// The new region has the file's owner, permissions and group, and a number of its own. If the file's owner may not
+    /// give a file to its group, the group is the process's, and has no permissions. Its seats are free. It holds what
     /// [`open_snapshot`](Self::open_snapshot) of a copy would hold: read there what can be told of its messages. The file
     /// is replaced in one step, when all that can fail has been done. Any number of processes may do so at once: one
     /// makes the region and the others open it.
@@ -309,11 +313,14 @@ impl<C: sealed::Channel> Options<C> {
         let place = path.display().to_string();
         let spec = C::spec(self.capacity, self.type_name.as_deref());
         let spec = spec.map_err(|reason| OpenError::new(place.as_str(), reason))?;
-        // Each turn but the last means that another put a file in its place meanwhile.
+        let mut full = Full::default();
+        // Each turn but the last means that another put a file in its place meanwhile, or is about to.
         for _ in 0..1000 {
-            let Some((region, adoption)) = Region::begin_adoption(&path, &spec, &self.settings)? else {
-                return self.open(&path);
+            let begun = match Region::begin_adoption(&path, &spec, &self.settings) {
+                Err(error) if full.may_pass(&error) => continue,
+                begun => begun?,
             };
+            let Some((region, adoption)) = begun else { return self.open(&path) };
             let channel = C::from_region(region, spec.clone());
             file::at(&place, channel.salvage())?;
             if adoption.finish()? {

@@ -15,6 +15,7 @@ use crate::protocol::records::RecordRing;
 use crate::protocol::stamps::Stamps;
 use crate::protocol::{Stop, head_of, seat};
 use crate::region::{Reading, Region, Settings, unused};
+use crate::sync::Ordering::Relaxed;
 
 /// What a region in a file says of itself. Made without writing into it, of one in use or of one that its
 /// processes died in; [`open_snapshot`](crate::Options::open_snapshot) has the messages themselves.
@@ -119,6 +120,8 @@ pub enum Content {
         /// How often it was written; 0: never.
         version: u64,
     },
+    /// In a copy of a seqlock: values that were all being written when they were copied.
+    NothingWhole,
     /// What cannot be.
     Corrupt(Corrupt),
 }
@@ -174,6 +177,11 @@ fn look(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
     let Reading { region, kind, copied, .. } = reading;
     let region = Arc::new(region);
     let header = region.header();
+    let content = match copied {
+        // What is told of a copy is what `open_snapshot` and `adopt` give.
+        Some(_) => salvage(&region, kind, header).and_then(|()| report_content(&region, kind, header)),
+        None => report_content(&region, kind, header),
+    };
     let seats = if kind == Kind::Seqlock { &[SENDER][..] } else { &[SENDER, RECEIVER] };
     let witness = copied.is_none().then(|| Witness::new(&region));
     let report = Report {
@@ -186,9 +194,28 @@ fn look(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
         size: header.region_len,
         in_use,
         seats: seats.iter().map(|seat| report_seat(&region, witness.as_ref(), *seat)).collect(),
-        content: report_content(&region, kind, header).unwrap_or_else(Content::Corrupt),
+        content: content.unwrap_or_else(|stop| match stop {
+            Stop::Corrupt(corrupt) => Content::Corrupt(corrupt),
+            _ => Content::NothingWhole,
+        }),
     };
     Ok((report, may_have_changed))
+}
+
+/// Makes the image of a copy hold what is whole in it.
+fn salvage(region: &Region, kind: Kind, header: &Header) -> Result<(), Stop> {
+    let Some((control, data)) = region.writable() else { return Ok(()) };
+    let (capacity, stride) = (header.capacity, header.stride as usize);
+    match kind {
+        Kind::Spsc => Stamps { control, data, capacity, stride }.salvage(),
+        Kind::Bytes => RecordRing::new(control, data, capacity).salvage(),
+        Kind::Seqlock => {
+            let mark = (header.type_size as usize).div_ceil(WORD);
+            cell::salvage(&control, capacity, |version| {
+                data.word((version % capacity) as usize * stride + mark).load(Relaxed)
+            })
+        }
+    }
 }
 
 fn report_seat(region: &Region, witness: Option<&Witness>, index: usize) -> SeatReport {
@@ -216,35 +243,27 @@ fn report_seat(region: &Region, witness: Option<&Witness>, index: usize) -> Seat
     }
 }
 
-fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Content, Corrupt> {
+fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Content, Stop> {
     let (control, data, capacity) = (region.control(), region.data(), header.capacity);
     let (head, end, count) = match kind {
         Kind::Seqlock => {
-            return Ok(Content::Value { version: cell::version(&control).map_err(corrupt)? });
+            return Ok(Content::Value { version: cell::version(&control)? });
         }
         Kind::Spsc => {
             let ring = Stamps { control: control.clone(), data, capacity, stride: header.stride as usize };
-            let head = head_of(&ring.control).map_err(corrupt)?;
+            let head = head_of(&ring.control)?;
             let end = ring.end(head);
             (head, end, end - head)
         }
         Kind::Bytes => {
             let ring = RecordRing::new(control.clone(), data, capacity);
-            let (head, end) = ring.extent().map_err(corrupt)?;
+            let (head, end) = ring.extent()?;
             (head.position, end.position, end.since(head))
         }
     };
     let told = control.consumed.told.acquire();
     let lent = control.consumed.handed.acquire() == head;
     Ok(Content::Messages { head, end, count, told, lent })
-}
-
-/// Nobody waits here, and nothing is forked: the only thing that can stop a look is what cannot be.
-fn corrupt(stop: Stop) -> Corrupt {
-    match stop {
-        Stop::Corrupt(corrupt) => corrupt,
-        other => unreachable!("a look that was stopped by {other:?}"),
-    }
 }
 
 impl fmt::Display for Report {
@@ -293,6 +312,7 @@ impl fmt::Display for Content {
             }
             Content::Value { version: 0 } => f.write_str("no value was ever written"),
             Content::Value { version } => write!(f, "the latest value is whole: version {version}"),
+            Content::NothingWhole => f.write_str("no value in the copy is whole"),
             Content::Corrupt(corrupt) => corrupt.fmt(f),
         }
     }

@@ -120,7 +120,11 @@ impl<T: Message> sealed::Channel for Channel<T> {
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
-        Ok(self.writable().expect("what was read from a file is writable").salvage()?)
+        let cells = self.writable().expect("what was read from a file is writable");
+        cells.salvage().map_err(|stop| match stop {
+            Stop::Blocked => Reason::NothingWhole,
+            other => other.into(),
+        })
     }
 }
 

@@ -303,33 +303,34 @@ pub(crate) fn base_page() -> Result<usize, OsError> {
     size.map_err(|e| OsError::new("sysconf", e)).map(|size| size.map_or(4096, |size| size as usize))
 }
 
-/// Removes `path` if it still names `file`.
-pub(crate) fn unlink(path: &Path, file: &Owned) -> io::Result<()> {
+/// Removes `path` if it still names `file`. `meant` is told right before, and told no if it fails.
+pub(crate) fn unlink(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Result<()> {
     // Two who look at the name and then remove it could remove a third one's file. Where the file system has
     // no locks, or this process may only read or has no `/proc`, that stays so.
     let own = match reopen(file, true) {
         Ok(own) => own,
         Err(error) if matches!(error.errno(), Errno::EACCES | Errno::EROFS | Errno::ENOENT | Errno::EBADF) => {
-            return unlink_named(path, file);
+            return unlink_named(path, file, meant);
         }
         Err(error) => return Err(error.source),
     };
     for _ in 0..PATIENCE {
         let locked = try_lock_if_any(own.get().map_err(|e| e.source)?, Lock::Exclusive, UNLINKING);
         if locked.map_err(|error| error.source)? {
-            return unlink_named(path, file);
+            return unlink_named(path, file, meant);
         }
         nap(PAUSE);
     }
     Err(io::Error::new(io::ErrorKind::WouldBlock, "another process is removing it, and does not finish"))
 }
 
-fn unlink_named(path: &Path, file: &Owned) -> io::Result<()> {
+fn unlink_named(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Result<()> {
     if !names(path, file)? {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file by now"));
     }
     let name = CString::new(path.as_os_str().as_bytes())?;
-    retry(|| nix::unistd::unlink(name.as_c_str()))?;
+    meant(true);
+    retry(|| nix::unistd::unlink(name.as_c_str())).inspect_err(|_| meant(false))?;
     Ok(())
 }
 

@@ -45,7 +45,14 @@ pub(crate) fn try_lock(file: &File, lock: Lock, byte: u64) -> Result<bool, OsErr
     }
 }
 
-/// The same, but true on a file system that has no locks at all, and on no other failure.
+/// Gives the lock on a byte back, if this open file has one.
+pub(crate) fn unlock(file: &File, byte: u64) -> Result<(), OsError> {
+    retry(|| fcntl(file, FcntlArg::F_OFD_SETLK(&record(libc::F_UNLCK, byte))))
+        .map_err(|errno| OsError::new("fcntl(F_OFD_SETLK)", errno))?;
+    Ok(())
+}
+
+/// Like [`try_lock`], but true on a file system that has no locks at all, and on no other failure.
 pub(crate) fn try_lock_if_any(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
     match try_lock(file, lock, byte) {
         Err(error) if error.errno() == Errno::EOPNOTSUPP => Ok(true),

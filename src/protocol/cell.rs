@@ -105,16 +105,22 @@ impl<T: FromBytes + IntoBytes + Immutable> Cells<T> {
         Ok(())
     }
 
-    /// Makes cells that were read from a file hold the newest value that is whole in them. A cell's mark changes before
-    /// its payload and lies behind it: a copy that reads a payload in part reads another mark.
+    /// [`salvage`], of these cells.
     pub fn salvage(&self) -> Result<(), Stop> {
-        let latest = version(&self.control)?;
-        let is_whole = |version: &u64| self.data.at(*version).word(mark_of::<T>()).load(Relaxed) == *version;
-        let oldest = latest.saturating_sub(self.data.count() - 1);
-        let whole = (oldest..=latest).rev().find(is_whole).ok_or(Stop::Blocked)?;
-        self.control.sent.latest.store(whole, Relaxed);
-        Ok(())
+        salvage(&self.control, self.data.count(), |version| self.data.at(version).word(mark_of::<T>()).load(Relaxed))
     }
+}
+
+/// Makes cells that were read from a file hold the newest value that is whole in them; [`Stop::Blocked`]: none is.
+/// `mark` tells the mark of a version's cell. It changes before the payload and lies behind it: a copy that reads a
+/// payload in part reads another mark.
+pub(crate) fn salvage(control: &Control, cells: u64, mark: impl Fn(u64) -> u64) -> Result<(), Stop> {
+    let latest = version(control)?;
+    // Version 0 is no value: where one was written, it is none to fall back to.
+    let oldest = latest.saturating_sub(cells - 1).max(latest.min(1));
+    let whole = (oldest..=latest).rev().find(|version| mark(*version) == *version).ok_or(Stop::Blocked)?;
+    control.sent.latest.store(whole, Relaxed);
+    Ok(())
 }
 
 impl<T: FromBytes + IntoBytes + Immutable, M: Copy> Cells<T, M> {

@@ -5,12 +5,14 @@
 //! process.
 #![forbid(unsafe_code)]
 
+use core::mem::offset_of;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use zerocopy::IntoBytes;
 
 use super::header::Spec;
@@ -18,10 +20,10 @@ use super::make::{Nameless, attach, copy_header, len_of, shape};
 use super::origin::copy_sign;
 use super::{Backing, Region, Settings, all_words, control, unused};
 use crate::error::OsError;
-use crate::layout::{ATTACHED, Control, Header, Kind};
+use crate::layout::{ATTACHED, Control, Header, Kind, WORD};
 use crate::open_error::{CopySign, OpenError, Reason};
-use crate::os::file::{self, PATIENCE, PAUSE, Unnamed};
-use crate::os::lock::{Lock, try_lock_if_any};
+use crate::os::file::{self, Owner, PATIENCE, PAUSE, Unnamed};
+use crate::os::lock::{Lock, try_lock_if_any, unlock};
 use crate::os::mapping::{Access, Mapping, Source, Unshared};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
@@ -53,6 +55,9 @@ impl Region {
             if reading.is_image {
                 if let Some((control, _)) = reading.region.writable() {
                     vacate(&control);
+                    if let Some(head) = reading.head_now()? {
+                        control.consumed.head.store(head, Relaxed);
+                    }
                 }
                 reading.region.backing = Backing::Snapshot;
                 reading.region.header.home = process::home().unwrap_or(0);
@@ -89,6 +94,10 @@ fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading
     spec.check(&header, len_of(own)?, file::page_size(own)?)?;
     let (kind, copied) = (spec.kind, copy_sign(&header, own)?);
     let is_image = copied.is_some() || !may_be_mapped(own, path, &header, settings)?;
+    if is_image {
+        // Who reads through the file is in nobody's way, however long it takes.
+        let _ = unlock(file.get()?, ATTACHED);
+    }
     let mapping =
         if is_image { image(own, &header, spec)? } else { attach(own, &header, spec, settings, Access::ReadOnly)? };
     let region = Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings);
@@ -174,7 +183,14 @@ fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Optio
     let mode = there.mode() & 0o7777;
     let spec = Spec { capacity: Some(copied.capacity), ..spec.clone() };
     let new = Nameless::beside(path, &spec, settings)?;
-    file::give_to(new.unnamed.file()?, there.uid(), there.gid())?;
+    let mode = match file::give_to(new.unnamed.file()?, there.uid(), there.gid()) {
+        // One's own file, but of a group that one is not in: its permissions are not for one's own group.
+        Err(error) if error.errno() == Errno::EPERM && Owner::Own.accepts(there.uid()) => mode & !0o070,
+        given => {
+            given?;
+            mode
+        }
+    };
     load(old, &copied, &new.mapping)?;
     if let Some(control) = control(&new.mapping) {
         vacate(&control);
@@ -211,6 +227,16 @@ impl Adoption {
 }
 
 impl Reading {
+    /// Where the receiver of a region in use is, after all of it was read: what lies before that may have been
+    /// overwritten meanwhile, and what lies behind it was not.
+    fn head_now(&self) -> Result<Option<u64>, OsError> {
+        let (None, Backing::File { file, .. }) = (self.copied, &self.region.backing) else { return Ok(None) };
+        let (file, mut head) = (file.get()?, [0; WORD]);
+        let at = self.region.header.page_size + offset_of!(Control, consumed) as u64;
+        retry_io(|| file.read_exact_at(&mut head, at)).map_err(|source| OsError { call: "pread", source })?;
+        Ok(Some(u64::from_ne_bytes(head)))
+    }
+
     /// Whether a second look may find more: what was read while others wrote may contradict itself.
     pub fn may_have_changed(&self) -> bool {
         self.is_image && self.copied.is_none()

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::path::Path;
 
 use super::origin::differ;
 use super::{Backing, Region};
 use crate::layout::UNLINKED;
-use crate::os::identity;
+use crate::os::owned::Owned;
+use crate::os::{file, identity};
 use crate::sync::Ordering::Relaxed;
 
 /// What the path of a region names now.
@@ -18,9 +20,10 @@ use crate::sync::Ordering::Relaxed;
 pub enum FileState {
     /// The file that this process has mapped.
     Named,
-    /// Nothing: a user of the region took the name away on purpose, by [`unlink`](Region::unlink).
+    /// Not this file any more: a user of the region took its name away on purpose, by [`unlink`](Region::unlink). A
+    /// user that opened it for reading only cannot say so.
     Unlinked,
-    /// Nothing: somebody else removed the file. Whoever comes now finds no region, or makes a new one.
+    /// Nothing: somebody else removed or moved the file. Whoever comes now finds no region, or makes a new one.
     Removed,
     /// Another file. Whoever comes now is attached to that one. On overlayfs it may be the copy that a first writer
     /// makes of a file in a lower layer.
@@ -40,7 +43,8 @@ impl Region {
     /// What the path names now: asks the kernel, with one system call. Any thread may ask.
     ///
     /// For a pair that runs for long: where this [is lost](FileState::is_lost), drop the channel and its ends, and call
-    /// [`open_or_create`](crate::Options::open_or_create) again, on both sides. With
+    /// [`open_or_create`](crate::Options::open_or_create) again, on both sides. Where that finds a copy in the file's place,
+    /// [`adopt`](crate::Options::adopt) it, or begin empty with [`recreate`](crate::Options::recreate). With
     /// [`watch_file`](crate::Options::watch_file), blocked calls find out by themselves.
     pub fn file_state(&self) -> FileState {
         let Backing::File { path, .. } = &self.backing else { return FileState::Unknown };
@@ -51,6 +55,8 @@ impl Region {
         match there {
             Some(there) if !differ(&there, &self.header.file) => FileState::Named,
             _ if self.control().flags.relaxed() & UNLINKED != 0 => FileState::Unlinked,
+            // The link is an inode of its own, and leads to the file for as long as it is there.
+            Some(_) if file::is_link_to_open_file(path) => FileState::Unknown,
             Some(_) => FileState::Replaced,
             None => FileState::Removed,
         }
@@ -61,15 +67,14 @@ impl Region {
         self.watch_file && self.file_state().is_lost()
     }
 
-    /// Takes the name away by `unlink`, and lets everyone attached know that it was meant.
-    pub(super) fn unlink_on_purpose(&self, unlink: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let Some((control, _)) = self.writable() else { return unlink() };
-        // Before the name is gone, so that nobody takes it for an accident.
-        let before = control.flags.fetch_or(UNLINKED, Relaxed);
-        unlink().inspect_err(|_| {
-            if before & UNLINKED == 0 {
-                control.flags.fetch_and(!UNLINKED, Relaxed);
-            }
+    /// Takes the name away, and lets everyone attached know that it was meant.
+    pub(super) fn unlink_on_purpose(&self, path: &Path, file: &Owned) -> io::Result<()> {
+        let writable = self.writable();
+        // Said before the name is gone, so that nobody takes it for an accident, and only by who is about to do it.
+        file::unlink(path, file, |meant| match &writable {
+            Some((control, _)) if meant => _ = control.flags.fetch_or(UNLINKED, Relaxed),
+            Some((control, _)) => _ = control.flags.fetch_and(!UNLINKED, Relaxed),
+            None => {}
         })
     }
 }

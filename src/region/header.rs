@@ -235,7 +235,7 @@ mod tests {
         for bit in 0..header.as_bytes().len() * 8 {
             let mut flipped = header;
             flipped.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
-            spec().check(&flipped, header.region_len, 4096).expect_err("bit {bit}");
+            spec().check(&flipped, header.region_len, 4096).expect_err(&format!("bit {bit}"));
         }
     }
 

@@ -17,9 +17,10 @@ use super::{ANONYMOUS, Backing, MEMFD, Region, Settings, control, unused};
 use crate::error::OsError;
 use crate::layout::{ATTACHED, FIRST, Header, WORD};
 use crate::open_error::{OpenError, Reason};
-use crate::os::file::{self, Unnamed};
+use crate::os::file::{self, PAUSE, Unnamed};
 use crate::os::lock::{Lock, try_lock_if_any};
 use crate::os::mapping::{Access, Mapping, Shape, Source, Unshared};
+use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::usage::limit;
 use crate::os::{filesystem, memory, process};
@@ -57,6 +58,7 @@ impl Region {
     /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
     /// and the others open that.
     pub(crate) fn open_or_create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        let mut full = Full::default();
         // Each turn but the last means that the file came or went in between.
         for _ in 0..1000 {
             match Self::open(path, spec, settings, Access::Shared) {
@@ -64,7 +66,7 @@ impl Region {
                 opened => return opened,
             }
             match Self::create(path, spec, settings) {
-                Err(error) if matches!(error.reason(), Reason::Exists) => {}
+                Err(error) if matches!(error.reason(), Reason::Exists) || full.may_pass(&error) => {}
                 created => return created,
             }
         }
@@ -173,6 +175,23 @@ impl Region {
         to.sent.latest.store(from.sent.latest.relaxed(), Relaxed);
         data.copy_from(&self.data(), self.header.data_len as usize / WORD);
         Ok(copy)
+    }
+}
+
+/// Counts how often there was no room because another was about to make the same region, perhaps.
+#[derive(Default)]
+pub(crate) struct Full(u32);
+
+impl Full {
+    /// Whether an error says that there is no room, and it may be tried again: after a pause whose length is this thread's
+    /// own, so that of two who are in each other's way one comes first.
+    pub fn may_pass(&mut self, error: &OpenError) -> bool {
+        let again = matches!(error.reason(), Reason::NoSpace { .. }) && self.0 < 20;
+        if again {
+            self.0 += 1;
+            nap(PAUSE * (1 + (nix::unistd::gettid().as_raw() as u32).wrapping_mul(self.0) % 7));
+        }
+        again
     }
 }
 

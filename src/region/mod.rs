@@ -31,6 +31,7 @@ use crate::sync::ReadOnly;
 use crate::words::{View, Words};
 pub(crate) use copies::Reading;
 pub use file_state::FileState;
+pub(crate) use make::Full;
 pub use unused::{in_use, remove_unused};
 
 /// What the user may choose about a region besides its geometry.
@@ -247,7 +248,7 @@ impl Region {
     /// The region has no path, the path names another file by now, or the directory may not be written.
     pub fn unlink(&self) -> io::Result<()> {
         match &self.backing {
-            Backing::File { file, path } => self.unlink_on_purpose(|| file::unlink(path, file)),
+            Backing::File { file, path } => self.unlink_on_purpose(path, file),
             _ => Err(io::Error::new(ErrorKind::NotFound, "the region has no path")),
         }
     }

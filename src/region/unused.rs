@@ -84,7 +84,7 @@ pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
     let remove = || {
         let file = lock_out(path, owner)?;
         file::remove_between(path)?;
-        file::unlink(path, &file).map_err(|source| match source.kind() {
+        file::unlink(path, &file, |_| ()).map_err(|source| match source.kind() {
             ErrorKind::NotFound => Reason::Missing,
             _ => OsError { call: "unlink", source }.into(),
         })

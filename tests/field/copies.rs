@@ -13,7 +13,9 @@ use ringway::{
 };
 
 use crate::memory::Disk;
-use crate::support::{Footprint, Stopper, alone, bound, fork, mounted, overlay, private_mounts, seal_header, skip};
+use crate::support::{
+    Footprint, Stopper, alone, bound, by_descriptor, fork, mounted, overlay, private_mounts, seal_header, skip,
+};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -206,6 +208,10 @@ fn copies_of_a_busy_ring_of_records_deliver_no_torn_one() {
         for _ in 0..300 {
             cp(&live, &copy);
             is_copy(&bytes::Channel::open(&copy).unwrap_err(), CopySign::OtherFile);
+            // A report tells of what the others give.
+            let report = Report::open(&copy).unwrap();
+            let len = bytes::Channel::options().open_snapshot(&copy).unwrap().receiver().unwrap().len();
+            assert!(matches!(report.content, Content::Messages { count, .. } if count == len), "{len}, and {report}");
             for channel in [bytes::Channel::options().open_snapshot(&copy), bytes::Channel::options().adopt(&copy)] {
                 let mut rx = channel.unwrap().receiver().unwrap();
                 let mut last = None;
@@ -301,12 +307,35 @@ fn copies_of_a_busy_value_hold_a_whole_one_or_say_so() {
                     assert!(value.iter().all(|word| *word == value[0]), "torn: {value:?}");
                     whole += 1;
                 }
-                Err(error) => assert!(matches!(error.reason(), Reason::Busy), "{error:?}"),
+                Err(error) => assert!(matches!(error.reason(), Reason::NothingWhole), "{error:?}"),
             }
         }
         drop(stopper);
         assert!(whole > 0);
     });
+}
+
+/// All values were being written; that none was ever written is another thing.
+#[test]
+fn a_copied_value_is_a_whole_one_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (live, copy) = (dir.path().join("live"), dir.path().join("copy"));
+    let mut writer = Latest::create(&live).unwrap().writer().unwrap();
+    (1..=3).for_each(|n| writer.write(&[n; 4]).unwrap());
+    cp(&live, &copy);
+    let file = OpenOptions::new().write(true).open(&copy).unwrap();
+    // Cells of 64 bytes: four words, and the mark.
+    let tear = |version: u64| file.write_all_at(&[0xEE; 8], 8192 + version * 64 + 32).unwrap();
+    tear(3);
+    assert!(matches!(Report::open(&copy).unwrap().content, Content::Value { version: 2 }));
+    assert_eq!(Latest::options().open_snapshot(&copy).unwrap().reader().read(), Ok([2; 4]));
+    (1..=2).for_each(tear);
+    let report = Report::open(&copy).unwrap();
+    assert!(matches!(report.content, Content::NothingWhole), "{report}");
+    for error in [Latest::options().open_snapshot(&copy).unwrap_err(), Latest::options().adopt(&copy).unwrap_err()] {
+        assert!(matches!(error.reason(), Reason::NothingWhole), "{error:?}");
+        assert!(error.to_string().contains("recreate"), "{error}");
+    }
 }
 
 /// A stamp came to the disk, and the one before it did not.
@@ -375,6 +404,61 @@ fn of_many_who_adopt_a_copy_one_makes_the_region() {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         fs::remove_file(&copy).unwrap();
     }
+}
+
+/// Each needs room for the region before it can know that another was faster.
+#[test]
+fn many_come_at_once_where_there_is_room_for_one_region() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = crate::support::private_mounts().and_then(|()| mounted("tmpfs", dir.path(), "size=7m"));
+        let _mounted = match mounted {
+            Ok(mounted) => mounted,
+            Err(errno) => return skip(&format!("tmpfs: {errno}")),
+        };
+        let (path, copy) = (dir.path().join("region"), dir.path().join("copy"));
+        let options = bytes::Channel::options().capacity_bytes(2 << 20);
+        let at_once = |make: &(dyn Fn() -> Result<bytes::Channel, OpenError> + Sync)| {
+            let ids: Vec<u128> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| make().unwrap().region().id())).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+        };
+        for _ in 0..5 {
+            at_once(&|| options.open_or_create(&path));
+            cp(&path, &copy);
+            at_once(&|| options.adopt(&copy));
+            fs::remove_file(&path).unwrap();
+            fs::remove_file(&copy).unwrap();
+        }
+    });
+}
+
+/// A backup that root restored and gave to its user, but not to the user's group.
+#[test]
+fn a_copy_is_adopted_by_its_owner_who_is_not_in_its_group() {
+    alone(|| {
+        if !crate::support::root() {
+            return skip("another user: not root");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let (live, copy) = (dir.path().join("live"), dir.path().join("copy"));
+        let _live = Spsc::create(&live, 8).unwrap();
+        cp(&live, &copy);
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o660)).unwrap();
+        std::os::unix::fs::chown(&copy, Some(12345), None).unwrap();
+        let (_open, reachable) = by_descriptor(dir.path());
+        let child = fork(|| {
+            nix::unistd::setgid(nix::unistd::Gid::from_raw(12345)).unwrap();
+            nix::unistd::setuid(nix::unistd::Uid::from_raw(12345)).unwrap();
+            Spsc::options().adopt(reachable.join("copy")).unwrap();
+        });
+        child.ok();
+        let there = fs::metadata(&copy).unwrap();
+        assert_eq!((there.uid(), there.gid(), there.mode() & 0o777), (12345, 12345, 0o600));
+    });
 }
 
 /// What cannot be adopted stays as it is.

@@ -85,6 +85,55 @@ fn a_name_that_was_taken_away_on_purpose_is_told_to_nobody() {
     assert!(channel.region().unlink().is_err());
 }
 
+/// Two of its users take the name away at once: one of them does, and both meant it.
+#[test]
+fn of_two_who_take_a_name_away_on_purpose_neither_makes_it_an_accident() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    for _ in 0..300 {
+        let one = Spsc::create(&path, 1).unwrap();
+        let other = Spsc::open(&path).unwrap();
+        let barrier = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for channel in [&one, &other] {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let _ = channel.region().unlink();
+                });
+            }
+        });
+        assert_eq!(
+            (one.region().file_state(), other.region().file_state()),
+            (FileState::Unlinked, FileState::Unlinked)
+        );
+    }
+}
+
+#[test]
+fn a_memfd_behind_proc_is_not_lost() {
+    let channel = Latest::options().memfd().unwrap();
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&channel.region().fd().unwrap());
+    let path = format!("/proc/self/fd/{fd}");
+    let through = Latest::options().watch_file(true).open_read_only(path).unwrap();
+    assert_eq!(through.region().file_state(), FileState::Unknown);
+    assert_eq!(through.reader().changed_timeout(Duration::from_millis(30)), Err(ChangedError::Timeout));
+}
+
+#[test]
+fn a_copy_in_the_place_of_the_region_is_told_with_the_way_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("region"), dir.path().join("copy"));
+    let options = Spsc::options().capacity(4).watch_file(true);
+    let mut rx = options.create(&path).unwrap().receiver().unwrap();
+    fs::copy(&path, &copy).unwrap();
+    fs::rename(&copy, &path).unwrap();
+    assert_eq!(rx.recv(), Err(RecvError::FileLost));
+    assert!(RecvError::FileLost.to_string().contains("adopt"));
+    let error = options.open_or_create(&path).unwrap_err();
+    assert!(matches!(error.reason(), Reason::Copy { .. }), "{error}");
+    options.adopt(&path).unwrap().receiver().unwrap();
+}
+
 #[test]
 fn nobody_is_told_who_did_not_ask() {
     let dir = tempfile::tempdir().unwrap();

@@ -255,8 +255,10 @@ fn memory_in_motion(table: &mut Table) {
         let mut reader = channel.reader();
         let mut place: Box<[u64; LARGE]> = vec![0; LARGE].try_into().unwrap();
         let overtaken = std::iter::from_fn(|| Some(reader.read_into(&mut place))).find_map(Result::err);
+        let busy = std::iter::from_fn(|| Some(channel.snapshot())).find_map(Result::err);
         done.store(true, Relaxed);
         table.add("ReadError", &overtaken.unwrap());
+        table.add("Reason", busy.unwrap().reason());
     });
     // A copy in which no value is whole.
     let dir = tempfile::tempdir().unwrap();
