@@ -83,6 +83,10 @@ pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
 pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
     let remove = || {
         let file = lock_out(path, owner)?;
+        // Only who has locked the file that is named knows that nobody replaces it now.
+        if !file::names(path, &file).map_err(|source| OsError { call: "lstat", source })? {
+            return Err(Reason::Missing);
+        }
         file::remove_between(path)?;
         file::unlink(path, &file, |_| ()).map_err(|source| match source.kind() {
             ErrorKind::NotFound => Reason::Missing,
