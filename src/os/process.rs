@@ -124,10 +124,7 @@ fn is_missing(pid: u32) -> bool {
 /// A process with this id exists, or did a moment ago.
 fn by_start_time(pid: u32, identity: u32) -> Fate {
     // In the `/proc` of another PID namespace, ids are other processes'.
-    if retry_io(|| fs::read_link("/proc/self"))
-        .ok()
-        .is_none_or(|own| own.as_os_str() != std::process::id().to_string().as_str())
-    {
+    if !is_own_proc() {
         return Fate::Unknown;
     }
     match start_time(&pid.to_string()) {
@@ -135,6 +132,14 @@ fn by_start_time(pid: u32, identity: u32) -> Fate {
         Ok(_) => Fate::Gone,
         Err(_) => Fate::Unknown,
     }
+}
+
+/// Whether `/proc` is of this process's PID namespace. That `/proc/self` has this process's id does not show it: two
+/// namespaces may give it the same. `NSpid` has its id in each namespace from that of `/proc` down to its own.
+fn is_own_proc() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    ids.is_some_and(|ids| ids.split_whitespace().count() == 1)
 }
 
 /// A process, named by what no other can ever have.

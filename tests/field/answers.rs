@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
 use nix::mount::{MsFlags, mount};
+use nix::unistd::Pid;
 use ringway::{ClaimError, EvictError, Reason, RecvError, RecvTimeoutError, bytes, spsc};
 
 use crate::filter::refuse;
@@ -298,5 +299,73 @@ fn where_proc_shows_only_processes_the_living_live_and_memory_is_known() {
         holder.kill();
         assert!(matches!(rx.recv(), Err(RecvError::PeerDied { .. })));
         drop(channel.sender().unwrap());
+    });
+}
+
+/// `struct clone_args` of `linux/sched.h`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Forks a child that has one id in this PID namespace and in the one around it.
+fn fork_with_equal_ids(work: impl FnOnce()) -> Result<Child, Errno> {
+    for id in 20_000..30_000 {
+        let ids: [libc::pid_t; 2] = [id; 2];
+        let exit_signal = libc::SIGCHLD as u64;
+        let args = CloneArgs { exit_signal, set_tid: ids.as_ptr() as u64, set_tid_size: 2, ..Default::default() };
+        // SAFETY: the arguments and ids live across the call, which copies this process as `fork` does.
+        match Errno::result(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) }) {
+            Ok(0) => {
+                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+                // SAFETY: ends this process without its parent's exit handlers.
+                unsafe { libc::_exit(i32::from(done.is_err())) }
+            }
+            Ok(child) => return Ok(Child::new(Pid::from_raw(child as i32))),
+            Err(Errno::EEXIST) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::EEXIST)
+}
+
+/// A holder is process 1 of its namespace, and `/proc` shows another's process 1 to who has one id in both.
+#[test]
+fn an_id_that_two_namespaces_give_shows_nobody_the_other_ones_processes() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID) {
+            return skip(&format!("a PID namespace: {error}"));
+        }
+        let holder = fork(|| {
+            let channel = Spsc::create(&path, 4).unwrap();
+            refuse(&[libc::SYS_pidfd_open], Errno::EPERM);
+            let _tx = channel.sender().unwrap();
+            let asker = fork_with_equal_ids(|| {
+                let own = std::fs::read_link("/proc/self").unwrap();
+                assert_eq!(own.to_str(), Some(std::process::id().to_string().as_str()));
+                let channel = Spsc::open(&path).unwrap();
+                let mut rx = channel.receiver().unwrap();
+                assert!(matches!(rx.recv_timeout(TWO_INQUIRIES), Err(RecvTimeoutError::Timeout)));
+                assert!(matches!(channel.sender(), Err(ClaimError::Taken { .. })));
+            });
+            match asker {
+                Ok(asker) => asker.ok(),
+                Err(error) => skip(&format!("a child whose id is chosen: {error}")),
+            }
+        });
+        holder.ok();
     });
 }
