@@ -73,6 +73,10 @@ impl Witness {
     /// This process, as it will name itself in a seat, and what gives its sign of life.
     pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), ClaimError> {
         let (pid, identity) = process::this();
+        // A filter may refuse `getpid`, and what is no id would be the id of a process that is missing.
+        if pid == 0 || pid >> 22 != 0 {
+            return Err(ClaimError::NoSignOfLife(OsError::new("getpid", Errno::ENOSYS)));
+        }
         // Whom nothing tells from others with its id cannot be asked after by that.
         let at_home = self.at_home && identity.is_some();
         let identity = identity.unwrap_or(0);

@@ -33,7 +33,7 @@ const fn bearable(calls: &'static [c_long]) -> Refused {
 
 const STAT: [c_long; 3] = [libc::SYS_statx, libc::SYS_newfstatat, libc::SYS_fstat];
 
-const CASES: [Refused; 25] = [
+const CASES: [Refused; 27] = [
     bearable(&[libc::SYS_pidfd_open]),
     bearable(&[libc::SYS_kill]),
     bearable(&[libc::SYS_tgkill]),
@@ -65,6 +65,9 @@ const CASES: [Refused; 25] = [
     bearable(&[libc::SYS_ioctl]),
     bearable(&[libc::SYS_memfd_create]),
     bearable(&[libc::SYS_sched_yield]),
+    // Who does not know its own id names nobody in a seat.
+    Refused { claims: false, ..bearable(&[libc::SYS_getpid]) },
+    bearable(&[libc::SYS_gettid]),
 ];
 
 /// Two channels in which a sender sits: of the one it lives, of the other it is dead.
