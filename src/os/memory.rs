@@ -8,11 +8,13 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate, posix_fallocate};
 use nix::libc::off_t;
 use nix::sys::resource::Resource;
+use nix::unistd::{Whence, lseek};
 
 use super::extents::are_own;
-use super::file::{memfd, page_size};
+use super::file::{base_page, memfd, metadata, page_size};
 use super::filesystem::{self, Kind};
-use super::retry::{in_pieces, retry_io};
+use super::pages;
+use super::retry::{in_pieces, retry};
 use super::usage::limit;
 use crate::error::OsError;
 use crate::open_error::Reason;
@@ -40,8 +42,13 @@ pub(crate) fn fill_holes(file: &File, len: u64) -> Result<(), Reason> {
         _ => FallocateFlags::empty(),
     };
     match allocate("fallocate", file, len, |from, part| fallocate(file, flags, from, part)) {
-        // ramfs, whose size nothing bounds.
-        Err(Reason::Os(error)) if error.errno() == Errno::EOPNOTSUPP => Ok(()),
+        // On ramfs, whose size nothing bounds, none is needed. ext2, ext3 and ext4 without extents reserve nothing
+        // either: there, only a file that is whole may be mapped.
+        Err(Reason::Os(error)) if error.errno() == Errno::EOPNOTSUPP => match filesystem::kind(file)? {
+            Kind::Ramfs => Ok(()),
+            _ if missing(file, len)? > 0 || first_hole(file)? < len => Err(Reason::Holes),
+            _ => Ok(()),
+        },
         result => result,
     }
 }
@@ -71,16 +78,35 @@ pub(crate) fn check_room(file: &File, len: u64) -> Result<(), Reason> {
 }
 
 /// Whether a part of the file's first `len` bytes has no memory, so that to look at it by a mapping takes some, and is
-/// a signal if there is none.
+/// a signal if there is none. On disks, blocks behind `len` can hide a hole, but there a look takes no block.
 pub(crate) fn has_holes(file: &File, len: u64) -> Result<bool, OsError> {
-    // It counts no blocks, and is full only when the machine is.
-    Ok(filesystem::kind(file)? != Kind::Ramfs && missing(file, len)? > 0)
+    match filesystem::kind(file)? {
+        // It counts no blocks, and is full only when the machine is.
+        Kind::Ramfs => Ok(false),
+        _ if missing(file, len)? > 0 => Ok(true),
+        Kind::Tmpfs => Ok(match pages::in_memory(file, len) {
+            Ok(pages) => pages < len.div_ceil(base_page()? as u64),
+            // Before Linux 6.5, or refused: what lies behind `len` may be counted in place of what is missing.
+            Err(_) => held(file)? != len,
+        }),
+        _ => Ok(false),
+    }
 }
 
-/// How many of the first `len` bytes have no memory.
+/// How many of the first `len` bytes have no memory, if none lies behind them.
 fn missing(file: &File, len: u64) -> Result<u64, OsError> {
-    let metadata = retry_io(|| file.metadata()).map_err(|source| OsError { call: "fstat", source })?;
-    Ok(len.saturating_sub(metadata.blocks().saturating_mul(512)))
+    Ok(len.saturating_sub(held(file)?))
+}
+
+/// How many bytes of memory the file has.
+fn held(file: &File) -> Result<u64, OsError> {
+    Ok(metadata(file)?.blocks().saturating_mul(512))
+}
+
+/// Where the file's first hole begins, or its end. Memory that was reserved and never written counts as a hole.
+fn first_hole(file: &File) -> Result<u64, OsError> {
+    let hole = retry(|| lseek(file, 0, Whence::SeekHole)).map_err(|e| OsError::new("lseek(SEEK_HOLE)", e))?;
+    Ok(hole as u64)
 }
 
 /// Refuses what the machine's memory cannot hold: for memory without a file system, nothing else would,

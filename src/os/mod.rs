@@ -12,6 +12,7 @@ pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod nap;
 pub(crate) mod owned;
+mod pages;
 pub(crate) mod process;
 pub(crate) mod retry;
 pub(crate) mod usage;

@@ -48,9 +48,6 @@ impl Region {
     fn open_inner(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, Reason> {
         let file = unused::enter(path, access == Access::Shared, settings.owner())?;
         let header = read_header(file.get()?, spec)?;
-        if access == Access::ReadOnly && memory::has_holes(file.get()?, header.region_len)? {
-            return Err(Reason::Holes);
-        }
         let mapping = attach(file.get()?, &header, spec, settings, access)?;
         Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
     }
@@ -310,6 +307,9 @@ pub(super) fn attach(
 ) -> Result<Arc<Mapping>, Reason> {
     filesystem::check(file)?;
     memory::check_room(file, header.region_len)?;
+    if access == Access::ReadOnly && memory::has_holes(file, header.region_len)? {
+        return Err(Reason::Holes);
+    }
     let mapping = Mapping::new(Source::File(file), shape(header, spec), access)?;
     if access == Access::Shared {
         memory::fill_holes(file, header.region_len)?;

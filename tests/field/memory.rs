@@ -7,14 +7,15 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringway::{Flush, Reason, spsc};
+use ringway::{Flush, Reason, seqlock, spsc};
 
 use crate::support::{alone, in_memory, private_mounts, seal_header, skip};
 
 type Spsc = spsc::Channel<[u64; 7]>;
+type Value = seqlock::Channel<[u64; 1 << 12]>;
 
 const NONE: Option<&str> = None;
 
@@ -195,6 +196,78 @@ fn a_region_on_xfs_that_shares_its_blocks_with_a_copy_gets_its_own_when_it_is_op
         disk.fill();
         stir(&channel);
     });
+}
+
+/// Takes the memory of a part of a file away.
+fn punch(file: &File, from: u64, len: u64) {
+    let flags = FallocateFlags::FALLOC_FL_KEEP_SIZE | FallocateFlags::FALLOC_FL_PUNCH_HOLE;
+    fallocate(file, flags, from as i64, len as i64).unwrap();
+}
+
+fn read_and_write(path: &Path) -> File {
+    File::options().read(true).write(true).open(path).unwrap()
+}
+
+/// ext2, ext3 and ext4 as it was made long ago. The kernel can reserve nothing there, and so fill no hole.
+#[test]
+fn a_region_on_ext4_without_extents_is_opened_if_it_is_whole() {
+    alone(|| {
+        let disk = match Disk::new("ext4", &["-q", "-O", "^extent,^64bit"], 64 << 20, "rw") {
+            Ok(disk) => disk,
+            Err(why) => return skip(&why),
+        };
+        holds_on_a_full_disk(&disk, 50_000);
+        let path = disk.at.join("region");
+        // A hole smaller than what the file system counts for its own lists of blocks is one too.
+        for len in [4096, 1 << 20] {
+            punch(&read_and_write(&path), 8192, len);
+            let error = Spsc::open(&path).unwrap_err();
+            assert!(matches!(error.reason(), Reason::Holes), "{error}");
+        }
+    });
+}
+
+/// Blocks behind a file's end, which a tool that reserves in advance leaves there, do not stand in for missing ones.
+#[test]
+fn blocks_behind_the_end_hide_no_hole_on_a_full_tmpfs() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = private_mounts()
+            .and_then(|()| mount(Some("tmpfs"), dir.path(), Some("tmpfs"), MsFlags::empty(), Some("size=1m")));
+        if let Err(error) = mounted {
+            return skip(&format!("a small tmpfs: {error}"));
+        }
+        let path = dir.path().join("region");
+        let channel = Value::create(&path).unwrap();
+        channel.writer().unwrap().write(&[3; 1 << 12]).unwrap();
+        drop(channel);
+        let file = read_and_write(&path);
+        let len = file.metadata().unwrap().len();
+        // As many behind the end, and more, as are missing.
+        for behind in [1 << 14, 1 << 15] {
+            fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, len as i64, behind).unwrap();
+            assert_eq!(Value::options().open_read_only(&path).unwrap().reader().read().unwrap(), [3; 1 << 12]);
+            punch(&file, 8192, 1 << 14);
+            let mut ballast = File::create(dir.path().join("ballast")).unwrap();
+            while fits(ballast.write_all(&[1; 4096])) {}
+            let error = Value::options().open_read_only(&path).err().unwrap();
+            assert!(matches!(error.reason(), Reason::Holes), "{error}");
+            drop(ringway::Report::open(&path).unwrap());
+            ballast.set_len(0).unwrap();
+            Value::open(&path).unwrap().writer().unwrap().write(&[3; 1 << 12]).unwrap();
+        }
+        umount2(dir.path(), MntFlags::MNT_DETACH).unwrap();
+    });
+}
+
+#[test]
+fn a_received_region_with_a_hole_is_not_mapped_by_who_only_reads() {
+    let channel = Value::options().memfd().unwrap();
+    let received = || channel.region().inheritable_fd().unwrap();
+    drop(Value::options().from_fd_read_only(received()).unwrap());
+    punch(&File::from(received()), 8192, 4096);
+    let error = Value::options().from_fd_read_only(received()).err().unwrap();
+    assert!(matches!(error.reason(), Reason::Holes), "{error}");
 }
 
 #[test]
