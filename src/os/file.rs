@@ -53,12 +53,12 @@ impl Unnamed {
         };
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let unnamed = match retry(|| open(dir, flags, Mode::S_IRUSR | Mode::S_IWUSR)) {
-            Ok(fd) => Self { file: Owned::new(fd.into())?, temporary: None },
+            Ok(fd) => Self { file: Owned::opened(fd.into())?, temporary: None },
             Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
                 let named = retry_io(|| tempfile::Builder::new().prefix(".ringway-").tempfile_in(dir));
                 let named = named.map_err(|source| OsError { call: "create a temporary file", source })?;
                 let (file, temporary) = named.into_parts();
-                Self { file: Owned::new(file)?, temporary: Some(temporary) }
+                Self { file: Owned::opened(file)?, temporary: Some(temporary) }
             }
             Err(Errno::ENOENT) => return Err(Reason::NoDirectory),
             Err(errno) => return Err(reason_of("open(O_TMPFILE)", errno)),
@@ -183,7 +183,7 @@ pub(crate) fn open_checked(path: &Path, writable: bool, owner: Owner) -> Result<
         flags.remove(OFlag::O_NOFOLLOW);
     }
     let file = match retry(|| open(path, flags, Mode::empty())) {
-        Ok(fd) => Owned::new(fd.into())?,
+        Ok(fd) => Owned::opened(fd.into())?,
         Err(Errno::EACCES) => return Err(permission(path, writable)),
         Err(Errno::ELOOP) => return Err(Reason::NotAFile { found: "a symbolic link" }),
         Err(Errno::EISDIR) => return Err(Reason::NotAFile { found: "a directory" }),
@@ -248,14 +248,14 @@ pub(crate) fn reopen(file: &Owned, writable: bool) -> Result<Owned, OsError> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let flags = access | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let fd = retry(|| open(path, flags, Mode::empty())).map_err(|e| OsError::new(CALL, e))?;
-    let opened = Owned::new(fd.into())?;
+    let opened = Owned::opened(fd.into())?;
     if opened.id() == file.id() { Ok(opened) } else { Err(OsError::new(CALL, Errno::EBADF)) }
 }
 
 /// A file without a name or a byte, for its locks.
 pub(crate) fn for_locks() -> Option<Owned> {
     let fd = retry(|| memfd_create(c"ringway-locks", MFdFlags::MFD_CLOEXEC)).ok()?;
-    Owned::new(fd.into()).ok()
+    Owned::opened(fd.into()).ok()
 }
 
 /// A new memfd, which may still be sized and sealed.
@@ -265,7 +265,7 @@ pub(crate) fn memfd(huge: bool) -> Result<Owned, Reason> {
         flags |= MFdFlags::MFD_HUGETLB;
     }
     match retry(|| memfd_create(c"ringway", flags)) {
-        Ok(fd) => Ok(Owned::new(fd.into())?),
+        Ok(fd) => Ok(Owned::opened(fd.into())?),
         Err(errno) => Err(reason_of("memfd_create", errno)),
     }
 }

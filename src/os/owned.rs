@@ -6,13 +6,16 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
 use super::retry::{retry, retry_io};
 use crate::error::OsError;
+
+/// The last of the numbers that belong to standard input, output and error.
+const STDERR: RawFd = 2;
 
 /// Device and inode number: what tells a file from every other that exists.
 pub(crate) type FileId = (u64, u64);
@@ -37,7 +40,18 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// Takes a file that was just opened.
+    /// Takes a file that this crate has just opened. In a process that closed its standard input, output or error, it
+    /// may have got that number, under which others print: it gets a higher one.
+    pub fn opened(file: File) -> Result<Self, OsError> {
+        if file.as_raw_fd() > STDERR {
+            return Self::new(file);
+        }
+        // `try_clone` takes no number of those three either.
+        let moved = retry_io(|| file.try_clone());
+        Self::new(moved.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?)
+    }
+
+    /// Takes a file, under the number that it has.
     pub fn new(file: File) -> Result<Self, OsError> {
         match id_of(&file) {
             Ok(id) => Ok(Self { file: Some(file), id }),

@@ -152,7 +152,7 @@ impl Pidfd {
         let fd = fd.map_err(|e| OsError::new("pidfd_open", e))?;
         // SAFETY: the kernel just made this descriptor and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        Ok(Self(Owned::new(File::from(fd))?))
+        Ok(Self(Owned::opened(File::from(fd))?))
     }
 
     /// `None` where pidfds have no inodes of their own.

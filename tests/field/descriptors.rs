@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::libc;
 use ringway::{Reason, Region, bytes, seqlock, spsc};
 
-use crate::support::alone;
+use crate::support::{alone, fork};
 
 type Spsc = spsc::Channel<u64>;
 
@@ -109,5 +109,32 @@ fn a_path_is_unlinked_although_its_descriptor_was_closed() {
             channel.region().unlink().unwrap();
         });
         assert!(!path.exists());
+    });
+}
+
+/// A daemon that closed its standard input, output and error, and prints nevertheless.
+#[test]
+fn no_region_gets_the_number_of_standard_output() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        let child = fork(|| {
+            // SAFETY: closes this process's descriptors, as a program is free to do.
+            unsafe { libc::close_range(0, libc::c_uint::MAX, 0) };
+            let free = || (0..3).all(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_err());
+            let memfd = || Spsc::options().capacity(4).memfd();
+            let channels = [Spsc::create(&path, 4), Spsc::open(&path), memfd()].map(Result::unwrap);
+            for channel in &channels {
+                println!("hello");
+                eprintln!("all is well");
+                assert!(channel.region().fd().unwrap().as_raw_fd() > 2 && free());
+                both_ends(channel);
+            }
+            let anonymous = Spsc::options().capacity(4).anonymous().unwrap();
+            both_ends(&anonymous);
+            assert!(free());
+            both_ends(&Spsc::open(&path).unwrap());
+        });
+        child.ok();
     });
 }
