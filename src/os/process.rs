@@ -208,10 +208,12 @@ impl Pidfd {
                 let left = timeout.saturating_sub(start.elapsed());
                 poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
             });
-            // The time that `poll` knows is shorter than what a caller may ask for, and in milliseconds.
-            if answered? == 0 && start.elapsed() < timeout {
+            // The time that `poll` knows is shorter than what a caller may ask for, and in milliseconds. A fast timer
+            // may interrupt it for all of that time.
+            if matches!(answered, Ok(0) | Err(Errno::EINTR)) && start.elapsed() < timeout {
                 continue;
             }
+            answered?;
             let events = fds[0].revents().unwrap_or(PollFlags::empty());
             // Somebody closed the descriptor, and perhaps another file has its number: that says nothing of the
             // process.
