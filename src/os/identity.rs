@@ -5,11 +5,11 @@ use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::stat::lstat;
 
 use super::retry::retry;
 use crate::error::OsError;
@@ -37,12 +37,15 @@ pub(crate) fn of_path(path: &Path) -> Result<Option<FileIdentity>, OsError> {
     let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| OsError::new("statx", Errno::EINVAL))?;
     match statx(libc::AT_FDCWD, &name, libc::AT_SYMLINK_NOFOLLOW) {
         Ok(identity) => Ok(Some(identity)),
-        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
-        Err(Errno::ENOSYS | Errno::EPERM) => match std::fs::symlink_metadata(path) {
-            Ok(found) => Ok(Some(FileIdentity { inode: found.ino(), born: 0, subvolume: 0 })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(OsError { call: "lstat", source }),
-        },
+        // A filter may answer it with any error, even that there is nothing: another call is asked. The standard
+        // library's would be `statx` again.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => {
+            match retry(|| lstat(path)) {
+                Ok(found) => Ok(Some(FileIdentity { inode: found.st_ino, born: 0, subvolume: 0 })),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+                Err(errno) => Err(OsError::new("lstat", errno)),
+            }
+        }
         Err(errno) => Err(OsError::new("statx", errno)),
     }
 }
