@@ -278,7 +278,7 @@ impl fmt::Display for Reason {
             Reason::Exists => f.write_str("it exists; use open, open_or_create or another path"),
             Reason::InUse => f.write_str("it is in use; let those attached to it end, or use another path"),
             Reason::BeingRemoved => {
-                f.write_str("a process is removing it, and does not finish; is it stopped? Let it go on, or end it")
+                f.write_str("a process is removing it, or another program has locked the file, and does not finish; is it stopped? Let it go on, or end it")
             }
             Reason::Missing => f.write_str("there is no such file; create it first, or use open_or_create"),
             Reason::NotAFile { found } => write!(f, "found {found}, expected a regular file; use another path"),

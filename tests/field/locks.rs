@@ -1,6 +1,6 @@
 //! Locks that cannot be had, at first or later.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -12,6 +12,18 @@ use crate::support::{alone, fork};
 
 type Spsc = spsc::Channel<u64>;
 
+/// Locks all of a file from a byte on.
+fn stranger_locks(file: &File, from: i64) {
+    let all = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: from,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&all)).unwrap();
+}
+
 #[test]
 fn a_stranger_that_locks_the_whole_file_hinders_no_claim_at_home_whether_the_first_or_not() {
     let dir = tempfile::tempdir().unwrap();
@@ -20,14 +32,7 @@ fn a_stranger_that_locks_the_whole_file_hinders_no_claim_at_home_whether_the_fir
     drop(channel.sender().unwrap());
     let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     // From byte 1 on: the first one says who is attached, and this process is.
-    let all = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 1,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(&stranger, FcntlArg::F_OFD_SETLK(&all)).unwrap();
+    stranger_locks(&stranger, 1);
     let mut tx = channel.sender().unwrap();
     let mut rx = channel.receiver().unwrap();
     tx.send(&7).unwrap();
@@ -54,4 +59,23 @@ fn who_cannot_attach_neither_makes_nor_opens_a_region_and_leaves_nothing() {
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{errno}");
         }
     });
+}
+
+#[test]
+fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    drop(Spsc::create(&path, 4).unwrap());
+    let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    stranger_locks(&stranger, 0);
+    let refused = [
+        Spsc::open(&path).err(),
+        Spsc::options().capacity(4).recreate(&path).err(),
+        ringway::remove_unused(&path).err(),
+        ringway::Report::open(&path).err(),
+    ];
+    for error in refused.map(Option::unwrap) {
+        assert!(matches!(error.reason(), Reason::BeingRemoved), "{error}");
+        assert!(error.to_string().contains("another program has locked the file"), "{error}");
+    }
 }
