@@ -379,13 +379,14 @@ impl OsError {
         match self.errno() {
             Errno::EMFILE => "raise RLIMIT_NOFILE, or close some descriptors",
             Errno::ENFILE => "raise fs.file-max, or close some descriptors",
-            Errno::ENOMEM => "free some memory, or raise vm.max_map_count",
+            Errno::ENOMEM => "free some memory, or raise RLIMIT_AS or vm.max_map_count",
             Errno::EACCES | Errno::EPERM => "give this process that permission: to its user, or in its sandbox",
             Errno::ENOSYS => "use a kernel that has it, or allow it in the sandbox",
             Errno::ENOTDIR | Errno::ENAMETOOLONG | Errno::ELOOP => "use another path",
             Errno::EROFS | Errno::EOPNOTSUPP => "use another file system, or a memfd",
             Errno::EBADF => "keep the region's descriptor open",
             Errno::EIO => "check the disk",
+            Errno::ENOENT if self.call.contains("/proc") => "mount /proc",
             Errno::UnknownErrno => "",
             _ => "try again, or look the error up in errno(3)",
         }

@@ -86,16 +86,25 @@ impl Unnamed {
     }
 
     fn link_to(&self, path: &Path, mode: u32) -> Result<(), Reason> {
-        set_mode(self.file()?, mode)?;
-        let mut own = [0; 40];
-        let (from, flags) = match &self.temporary {
-            Some(name) => (name.as_os_str().as_bytes(), AtFlags::empty()),
-            None => (own_path(self.file()?.as_raw_fd(), &mut own), AtFlags::AT_SYMLINK_FOLLOW),
+        let file = self.file()?;
+        set_mode(file, mode)?;
+        let (linked, call) = match &self.temporary {
+            Some(name) => (retry(|| linkat(AT_FDCWD, name.as_os_str(), AT_FDCWD, path, AtFlags::empty())), "linkat"),
+            None => {
+                let mut own = [0; 40];
+                let own = own_path(file.as_raw_fd(), &mut own);
+                let named = match retry(|| linkat(AT_FDCWD, own, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)) {
+                    // There is no `/proc`. Not everybody may do it without; before Linux 6.10 only root.
+                    Err(Errno::ENOENT) => retry(|| linkat(file, c"", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH)),
+                    named => named,
+                };
+                (named, "linkat(/proc/thread-self/fd)")
+            }
         };
-        match retry(|| linkat(AT_FDCWD, from, AT_FDCWD, path, flags)) {
+        match linked {
             Ok(()) => Ok(()),
             Err(Errno::EEXIST) => Err(Reason::Exists),
-            Err(errno) => Err(OsError::new("linkat", errno).into()),
+            Err(errno) => Err(OsError::new(call, errno).into()),
         }
     }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::Pid;
-use ringway::{ClaimError, EvictError, Reason, RecvError, RecvTimeoutError, bytes, spsc};
+use ringway::{ClaimError, EvictError, FileState, Reason, RecvError, RecvTimeoutError, bytes, spsc};
 
 use crate::filter::refuse;
-use crate::support::{Child, alone, fork, private_mounts, skip};
+use crate::support::{Child, alone, fork, in_memory, private_mounts, skip};
 
 type Spsc = spsc::Channel<u64>;
 type Receiver = spsc::Receiver<u64>;
@@ -370,5 +370,62 @@ fn an_id_that_two_namespaces_give_shows_nobody_the_other_ones_processes() {
             }
         });
         holder.ok();
+    });
+}
+
+/// A filter may say of anything that it is not there.
+#[test]
+fn a_file_is_missing_only_if_two_questions_say_so() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        let channel = Spsc::create(&path, 4).unwrap();
+        for errno in [Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES, Errno::EPERM, Errno::ENOSYS] {
+            for call in [libc::SYS_statx, libc::SYS_newfstatat] {
+                let child = fork(|| {
+                    refuse(&[call], errno);
+                    assert_eq!(channel.region().file_state(), FileState::Named, "{errno} for {call}");
+                });
+                child.ok();
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(channel.region().file_state(), FileState::Removed);
+    });
+}
+
+#[test]
+fn a_refused_munmap_only_leaves_memory_behind() {
+    alone(|| {
+        let child = fork(|| {
+            refuse(&[libc::SYS_munmap], Errno::EPERM);
+            let channel = Spsc::options().capacity(4).memfd().unwrap();
+            drop((channel.sender().unwrap(), channel.receiver().unwrap()));
+            drop(channel);
+        });
+        child.ok();
+    });
+}
+
+#[test]
+fn a_file_is_made_without_proc_or_the_error_names_it() {
+    alone(|| {
+        // In memory; on a disk a file's boot must be known.
+        let (dir, disk) = (in_memory(), tempfile::tempdir().unwrap());
+        let path = dir.path().join("region");
+        let child = fork(|| {
+            let unmounted = private_mounts().and_then(|()| umount2("/proc", MntFlags::MNT_DETACH));
+            if let Err(error) = unmounted {
+                return skip(&format!("no /proc: {error}"));
+            }
+            drop(Spsc::create(&path, 4).unwrap());
+            let missing = Spsc::create(dir.path().join("missing/region"), 4).unwrap_err();
+            assert!(matches!(missing.reason(), Reason::NoDirectory), "{missing}");
+            drop(Spsc::open(&path).unwrap());
+            if let Err(error) = Spsc::create(disk.path().join("region"), 4) {
+                assert!(error.to_string().contains("mount /proc"), "{error}");
+            }
+        });
+        child.ok();
     });
 }
