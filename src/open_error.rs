@@ -300,8 +300,8 @@ impl fmt::Display for Reason {
                  its own with adopt"
             ),
             Reason::Holes => f.write_str(
-                "parts of the file have no memory, expected all of it reserved; open it for writing, which reserves it, or read \
-                 it with open_snapshot",
+                "parts of the file have no memory, expected all of it reserved; open it for writing, which reserves it where \
+                 the file system can, or read it with open_snapshot",
             ),
             Reason::Owner { found, expected } => write!(
                 f,

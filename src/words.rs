@@ -384,6 +384,7 @@ pub(crate) mod steps {
     }
 
     /// How many looks `work` takes.
+    #[allow(dead_code, reason = "not used where messages are copied word by word")]
     pub fn of<R>(work: impl FnOnce() -> R) -> (R, u64) {
         let before = STEPS.get();
         let result = work();

@@ -183,7 +183,7 @@ impl Full {
     /// Whether an error says that there is no room, and it may be tried again: after a pause whose length is this thread's
     /// own, so that of two who are in each other's way one comes first.
     pub fn may_pass(&mut self, error: &OpenError) -> bool {
-        let again = matches!(error.reason(), Reason::NoSpace { .. }) && self.0 < 20;
+        let again = matches!(error.reason(), Reason::NoSpace { .. }) && self.0 < 100;
         if again {
             self.0 += 1;
             nap(PAUSE * (1 + (nix::unistd::gettid().as_raw() as u32).wrapping_mul(self.0) % 7));
