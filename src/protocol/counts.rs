@@ -177,7 +177,7 @@ impl<M: Copy> RecordRing<M> {
 
     /// Records published and not consumed, as the sender sees it.
     pub fn len_for_sender(&self, s: &State) -> u64 {
-        self.consumed().map_or(0, |consumed| Count::sent(s).since(consumed).min(self.capacity))
+        self.consumed().map_or(0, |consumed| Count::sent(s).since(consumed).min(self.capacity - 1))
     }
 
     /// Records published and not consumed, as the receiver sees it.
@@ -186,7 +186,7 @@ impl<M: Copy> RecordRing<M> {
             return 0;
         }
         let received = Count::received(s);
-        self.published(received).map_or(0, |published| published.end.since(received).min(self.capacity))
+        self.published(received).map_or(0, |published| published.end.since(received).min(self.capacity - 1))
     }
 }
 
