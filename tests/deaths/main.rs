@@ -5,6 +5,7 @@
 //! | | |
 //! |---|---|
 //! | [`victim`] | a traced process, and how it comes to an instruction |
+//! | [`heap`] | the memory of a traced process |
 //! | [`trace`] | the instructions of an operation, and the way to each |
 //! | [`points`] | a case: an operation, what must be true of it, and the points at which that is tried |
 //! | [`rings`] | what the tests need of both rings |
@@ -19,6 +20,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod heap;
 mod operations;
 mod oracle;
 mod points;

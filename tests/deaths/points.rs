@@ -6,18 +6,17 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 
 use crate::common::mix;
-use crate::say;
 use crate::trace::{Arrival, Trace};
 use crate::victim::{Stopped, Victim};
+use crate::{heap, say};
 
 /// Instructions of one case at which a victim is killed, and at which one is stopped, unless all are asked for.
 const FEW: usize = 60;
 /// Where all points are asked for: every n-th instruction at which one is stopped.
 const STOP_EVERY: usize = if cfg!(debug_assertions) { 16 } else { 1 };
 
-/// By how many instructions two victims that are at the same one may differ in what they have done: where the kernel's
-/// answers, or the addresses of memory, differ.
-const JITTER: usize = 64;
+/// How many victims are stepped to a point at most, until one goes the way of the first: the kernel's answers differ.
+const STEPPED: usize = 20;
 
 /// Whether many instructions are asked for: every one, or every n-th, by `RINGWAY_ALL_POINTS=n`.
 pub fn all_points() -> Option<usize> {
@@ -83,8 +82,6 @@ impl<S> Case<'_, S> {
             (None, points) => (points.div_ceil(FEW), points.div_ceil(FEW)),
         };
         let mut tally = Tally::default();
-        // From where on it was seen to be further.
-        let mut further = 0;
         // All are launched from this one frame, so that their stacks are alike.
         let mut before = 0;
         for (number, k) in self.every(kill_every, &trace).into_iter().enumerate() {
@@ -93,10 +90,18 @@ impl<S> Case<'_, S> {
             tally.count(arrival);
             let progress = self.judged(k, &trace, || (self.killed)(scene, number));
             assert!(number > 0 || progress == 0, "{:?}: done before it began", self.name);
-            if arrival == Arrival::Exact {
-                assert!(progress >= before || k <= further + JITTER, "{:?}, point {k}: undone", self.name);
-                if progress > before {
-                    (before, further) = (progress, k);
+            if arrival == Arrival::Exact && progress != before {
+                // It ran, and may have come to this instruction in another round of a loop: one is to come by steps.
+                for _ in 0..STEPPED {
+                    let (scene, mut victim) = self.launch();
+                    let same = trace.step_to(&mut victim, k);
+                    victim.kill();
+                    let progress = self.judged(k, &trace, || (self.killed)(scene, number));
+                    if same {
+                        assert!(progress >= before, "{:?}, point {k}: undone", self.name);
+                        before = progress;
+                        break;
+                    }
                 }
             }
         }
@@ -119,9 +124,13 @@ impl<S> Case<'_, S> {
         total.add(tally);
     }
 
+    #[inline(never)]
     fn launch(&self) -> (S, Victim) {
         let scene = (self.set_up)();
-        let victim = Victim::new(&self.name.join(", "), || (self.victim)(&scene));
+        let victim = Victim::new(&self.name.join(", "), || {
+            heap::of_a_victim();
+            (self.victim)(&scene);
+        });
         (scene, victim)
     }
 

@@ -98,6 +98,18 @@ impl Trace {
         }
         if victim.place() == self.places[k] { Arrival::Exact } else { Arrival::Elsewhere }
     }
+
+    /// Steps the victim to the k-th point, or to where its way leaves that of the first one.
+    pub fn step_to(&self, victim: &mut Victim, k: usize) -> bool {
+        let k = k.min(self.places.len() - 1);
+        for place in &self.places[..k] {
+            if victim.place() != *place {
+                return false;
+            }
+            victim.step();
+        }
+        victim.place() == self.places[k]
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,50 @@
+//! A heap on which every victim goes the same way: what an ordinary one does depends on all that was done before.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+const SIZE: usize = 1 << 20;
+
+/// The ordinary heap, and in a victim an arena from which is only taken.
+struct Heap {
+    arena: UnsafeCell<[u8; SIZE]>,
+    taken: AtomicUsize,
+}
+
+/// [`Heap::taken`] of a process that is no victim.
+const ORDINARY: usize = usize::MAX;
+
+#[global_allocator]
+static HEAP: Heap = Heap { arena: UnsafeCell::new([0; SIZE]), taken: AtomicUsize::new(ORDINARY) };
+
+// SAFETY: bytes of the arena are only given away, each once.
+unsafe impl Sync for Heap {}
+
+// SAFETY: a block is the system's, or a part of the arena that nobody else was given.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if self.taken.load(Relaxed) == ORDINARY {
+            // SAFETY: as the caller says.
+            return unsafe { System.alloc(layout) };
+        }
+        let room = layout.size() + layout.align();
+        let start = self.arena.get().cast::<u8>().wrapping_add(self.taken.fetch_add(room, Relaxed));
+        let block = start.wrapping_add(start.align_offset(layout.align()));
+        if self.taken.load(Relaxed) > SIZE { std::ptr::null_mut() } else { block }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let arena = self.arena.get().addr();
+        if !(arena..arena + SIZE).contains(&block.addr()) {
+            // SAFETY: as the caller says; it is none of the arena's.
+            unsafe { System.dealloc(block, layout) }
+        }
+    }
+}
+
+/// From here on this process, which was just forked, takes its memory from the arena.
+pub fn of_a_victim() {
+    HEAP.taken.store(0, Relaxed);
+}
