@@ -5,6 +5,7 @@ use core::fmt;
 use std::error::Error;
 
 use crate::error::{Corrupt, OsError};
+use crate::os::lock::Stranger;
 
 /// Why a region could not be made or opened. Nothing is left behind: no file, no descriptor, no mapping.
 #[derive(Debug)]
@@ -39,6 +40,12 @@ pub enum Reason {
     InUse,
     /// `open`: somebody began to remove the file, and has neither finished nor ended.
     BeingRemoved,
+    /// Another program has locked the whole file, so that nobody can be told to be attached to it. Who is attached
+    /// goes on; [`Report`](crate::Report) and `open_snapshot` still read it.
+    Locked {
+        /// Its process, if the lock belongs to one: those of open files (`F_OFD_SETLK`) do not.
+        pid: Option<u32>,
+    },
     /// `open`: there is no such file.
     Missing,
     /// The path names something that is no regular file.
@@ -266,6 +273,12 @@ impl fmt::Display for TypeFingerprint {
     }
 }
 
+impl From<Stranger> for Reason {
+    fn from(stranger: Stranger) -> Self {
+        Reason::Locked { pid: stranger.pid }
+    }
+}
+
 impl From<OsError> for Reason {
     fn from(error: OsError) -> Self {
         Reason::Os(error)
@@ -278,7 +291,14 @@ impl fmt::Display for Reason {
             Reason::Exists => f.write_str("it exists; use open, open_or_create or another path"),
             Reason::InUse => f.write_str("it is in use; let those attached to it end, or use another path"),
             Reason::BeingRemoved => {
-                f.write_str("a process is removing it, or another program has locked the file, and does not finish; is it stopped? Let it go on, or end it")
+                f.write_str("a process is removing it and does not finish; is it stopped? Let it go on, or end it")
+            }
+            Reason::Locked { pid } => {
+                match pid {
+                    Some(pid) => write!(f, "process {pid}")?,
+                    None => f.write_str("another program")?,
+                }
+                f.write_str(" has locked the whole file, expected locks on single bytes only; let it give its lock back, or use another path")
             }
             Reason::Missing => f.write_str("there is no such file; create it first, or use open_or_create"),
             Reason::NotAFile { found } => write!(f, "found {found}, expected a regular file; use another path"),

@@ -19,7 +19,7 @@ use nix::unistd::linkat;
 use tempfile::TempPath;
 
 use super::filesystem;
-use super::lock::{Lock, try_lock_if_any};
+use super::lock::{Lock, stranger, try_lock_if_any};
 use super::nap::nap;
 use super::owned::{Owned, id_of};
 use super::retry::{retry, retry_io};
@@ -327,6 +327,10 @@ pub(crate) fn unlink(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Res
         let locked = try_lock_if_any(own.get().map_err(|e| e.source)?, Lock::Exclusive, UNLINKING);
         if locked.map_err(|error| error.source)? {
             return unlink_named(path, file, meant);
+        }
+        let strange = own.get().and_then(|own| stranger(own, Lock::Exclusive, UNLINKING));
+        if let Some(stranger) = strange.map_err(|error| error.source)? {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, Reason::from(stranger).to_string()));
         }
         nap(PAUSE);
     }

@@ -60,11 +60,29 @@ pub(crate) fn try_lock_if_any(file: &File, lock: Lock, byte: u64) -> Result<bool
     }
 }
 
-/// Whether another open file's lock is in the way of this one.
-pub(crate) fn is_barred(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
+/// A lock of another open file that is in the way of this one.
+fn bar(file: &File, lock: Lock, byte: u64) -> Result<Option<libc::flock>, OsError> {
     let mut found = record(kind(lock), byte);
     retry(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))).map_err(|e| OsError::new("fcntl(F_OFD_GETLK)", e))?;
-    Ok(found.l_type != libc::F_UNLCK as libc::c_short)
+    Ok((found.l_type != libc::F_UNLCK as libc::c_short).then_some(found))
+}
+
+/// Whether another open file's lock is in the way of this one.
+pub(crate) fn is_barred(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
+    Ok(bar(file, lock, byte)?.is_some())
+}
+
+/// A program that locks more than one byte of a file, as this crate never does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stranger {
+    /// Its process, if its lock belongs to one and not to an open file.
+    pub pid: Option<u32>,
+}
+
+/// Who else is in the way of this lock and knows nothing of this crate.
+pub(crate) fn stranger(file: &File, lock: Lock, byte: u64) -> Result<Option<Stranger>, OsError> {
+    let strange = bar(file, lock, byte)?.filter(|found| found.l_len != 1);
+    Ok(strange.map(|found| Stranger { pid: u32::try_from(found.l_pid).ok().filter(|pid| *pid != 0) }))
 }
 
 /// Whether another open file has locked a byte, in either way.

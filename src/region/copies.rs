@@ -23,7 +23,7 @@ use crate::error::OsError;
 use crate::layout::{ATTACHED, Control, Header, Kind, WORD};
 use crate::open_error::{CopySign, OpenError, Reason};
 use crate::os::file::{self, Owner, PATIENCE, PAUSE, Unnamed};
-use crate::os::lock::{Lock, try_lock_if_any, unlock};
+use crate::os::lock::{Lock, stranger, try_lock_if_any, unlock};
 use crate::os::mapping::{Access, Mapping, Source, Unshared};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
@@ -213,6 +213,9 @@ impl Adoption {
         for _ in 0..PATIENCE {
             // Others who adopt it, or remove it, hold the lock for a moment; where there are no locks, nobody does.
             if !try_lock_if_any(copy.get()?, Lock::Exclusive, ATTACHED)? {
+                if let Some(stranger) = stranger(copy.get()?, Lock::Exclusive, ATTACHED)? {
+                    return Err(stranger.into());
+                }
                 nap(PAUSE);
                 continue;
             }

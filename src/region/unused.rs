@@ -29,7 +29,12 @@ pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<Owned, 
         let file = file::open_checked(path, writable, owner)?;
         // A file system without locks has regions that nobody can remove as unused.
         if !try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)? {
-            nap(PAUSE);
+            match lock::stranger(file.get()?, Lock::Shared, ATTACHED)? {
+                Some(stranger) if writable => return Err(stranger.into()),
+                // Nobody removes the file meanwhile, and who only reads would not be hurt.
+                Some(_) => return Ok(file),
+                None => nap(PAUSE),
+            }
         } else if file::is_link_to_open_file(path)
             || file::names(path, &file).map_err(|source| OsError { call: "lstat", source })?
         {
@@ -112,6 +117,9 @@ pub(super) fn lock_out(path: &Path, owner: Owner) -> Result<Owned, Reason> {
 
 /// Why a file that is locked by somebody else cannot be removed; `None` if that may change in a moment.
 fn why_not(path: &Path, file: &Owned, tries: u32) -> Result<Option<Reason>, Reason> {
+    if let Some(stranger) = lock::stranger(file.get()?, Lock::Exclusive, ATTACHED)? {
+        return Ok(Some(stranger.into()));
+    }
     // Another remover is no user: it will be done in a moment.
     if lock::is_barred(file.get()?, Lock::Shared, ATTACHED)? || !lock::is_locked(file.get()?, ATTACHED)? {
         return Ok((tries == PATIENCE).then_some(Reason::BeingRemoved));

@@ -1,6 +1,7 @@
 //! Locks that cannot be had, at first or later.
 
 use std::fs::{self, File, OpenOptions};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -12,16 +13,19 @@ use crate::support::{alone, fork};
 
 type Spsc = spsc::Channel<u64>;
 
-/// Locks all of a file from a byte on.
-fn stranger_locks(file: &File, from: i64) {
-    let all = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
+/// All of a file from a byte on.
+fn whole(kind: libc::c_int, from: i64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: from,
         l_len: 0,
         l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&all)).unwrap();
+    }
+}
+
+fn stranger_locks(file: &File, from: i64) {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK, from))).unwrap();
 }
 
 #[test]
@@ -62,20 +66,66 @@ fn who_cannot_attach_neither_makes_nor_opens_a_region_and_leaves_nothing() {
 }
 
 #[test]
-fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("region");
-    drop(Spsc::create(&path, 4).unwrap());
-    let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    stranger_locks(&stranger, 0);
-    let refused = [
-        Spsc::open(&path).err(),
-        Spsc::options().capacity(4).recreate(&path).err(),
-        ringway::remove_unused(&path).err(),
-        ringway::Report::open(&path).err(),
-    ];
-    for error in refused.map(Option::unwrap) {
-        assert!(matches!(error.reason(), Reason::BeingRemoved), "{error}");
-        assert!(error.to_string().contains("another program has locked the file"), "{error}");
-    }
+fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_still_read() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        let channel = Spsc::create(&path, 4).unwrap();
+        channel.sender().unwrap().try_send(&7).unwrap();
+        let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let refused = |pid: Option<u32>| {
+            let refused = [
+                Spsc::open(&path).err(),
+                Spsc::options().capacity(4).open_or_create(&path).err(),
+                Spsc::options().capacity(4).recreate(&path).err(),
+                ringway::remove_unused(&path).err(),
+            ];
+            for error in refused.map(Option::unwrap) {
+                let Reason::Locked { pid: found } = error.reason() else { panic!("{error}") };
+                assert_eq!(*found, pid, "{error}");
+                assert!(error.to_string().contains("has locked the whole file"), "{error}");
+            }
+            assert_eq!(ringway::Report::open(&path).unwrap().in_use, Some(true));
+            assert_eq!(Spsc::options().open_snapshot(&path).unwrap().receiver().unwrap().try_recv(), Ok(7));
+            // From the copy of a region that nobody may attach to.
+            let copy = dir.path().join("copy");
+            fs::copy(&path, &copy).unwrap();
+            assert_eq!(Spsc::options().adopt(&copy).unwrap().receiver().unwrap().try_recv(), Ok(7));
+            fs::remove_file(copy).unwrap();
+        };
+        // Who is attached holds a lock there: to lock it, a stranger has to wait until they are gone.
+        drop(channel);
+        stranger_locks(&stranger, 0);
+        refused(None);
+        drop(stranger);
+        // A lock that belongs to a process, which is gone as soon as that closes any descriptor of the file.
+        let pid_file = dir.path().join("pid");
+        let process = fork(|| {
+            let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            fcntl(&stranger, FcntlArg::F_SETLK(&whole(libc::F_WRLCK, 0))).unwrap();
+            fs::write(dir.path().join("new"), std::process::id().to_string()).unwrap();
+            fs::rename(dir.path().join("new"), &pid_file).unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        });
+        let pid = loop {
+            match fs::read_to_string(&pid_file) {
+                Ok(pid) => break pid.parse().unwrap(),
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        refused(Some(pid));
+        process.kill();
+        // One that is shared keeps nobody from attaching, but who removes cannot tell it from a user's.
+        let reader = File::open(&path).unwrap();
+        fcntl(&reader, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK, 0))).unwrap();
+        let channel = Spsc::open(&path).unwrap();
+        let error = ringway::remove_unused(&path).unwrap_err();
+        assert!(matches!(error.reason(), Reason::Locked { pid: None } | Reason::InUse), "{error}");
+        drop(reader);
+        // Who removes the name of a region that all of is locked but the first byte.
+        let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        stranger_locks(&stranger, 1);
+        let error = channel.region().unlink().unwrap_err();
+        assert!(error.to_string().contains("has locked the whole file"), "{error}");
+    });
 }

@@ -101,8 +101,11 @@ fn headers(table: &mut Table, dir: &Path) {
     table.refused(channel.snapshot());
 }
 
-fn lock_all(file: &File, kind: libc::c_short) {
-    let lock = libc::flock { l_type: kind, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 1, l_pid: 0 };
+/// Locks so many bytes from the first on; all of them if 0.
+fn lock(file: &File, bytes: libc::off_t) {
+    let kind = libc::F_WRLCK as libc::c_short;
+    let lock =
+        libc::flock { l_type: kind, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: bytes, l_pid: 0 };
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
 }
 
@@ -112,7 +115,9 @@ fn files_in_use(table: &mut Table, dir: &Path) {
     table.refused(remove_unused(path));
     drop(channel);
     let remover = File::options().read(true).write(true).open(path).unwrap();
-    lock_all(&remover, libc::F_WRLCK as libc::c_short);
+    lock(&remover, 1);
+    table.refused(Spsc::open(path));
+    lock(&remover, 0);
     table.refused(Spsc::open(path));
 }
 
