@@ -67,6 +67,11 @@ pub enum Reason {
         /// Whether it was to be written too: `open` needs that.
         writing: bool,
     },
+    /// The kernel does not let this process make a file in the directory.
+    DirectoryPermission {
+        /// The directory's permissions and its owner's user id, where the kernel lets this process see them.
+        found: Option<(u32, u32)>,
+    },
     /// The file is a copy of a region: made from another file, or left by another boot of the machine. What lies in it
     /// may be of different moments, and whoever its seats name is not here.
     Copy {
@@ -310,6 +315,17 @@ impl fmt::Display for Reason {
                         f,
                         "its mode is {mode:04o} and its owner user {uid}: have its creator give it another with mode(0o660) or \
                          the like (the default is 0600), or run as that user"
+                    ),
+                    None => f.write_str("a directory of the path may not be entered: give this process that permission"),
+                }
+            }
+            Reason::DirectoryPermission { found } => {
+                f.write_str("a file could not be made: Permission denied, expected a directory that may be written; ")?;
+                match found {
+                    Some((mode, uid)) => write!(
+                        f,
+                        "the mode of this one is {mode:04o} and its owner user {uid}: use another directory, or give this \
+                         process that permission"
                     ),
                     None => f.write_str("a directory of the path may not be entered: give this process that permission"),
                 }

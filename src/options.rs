@@ -3,9 +3,8 @@
 
 use core::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::error::OsError;
 use crate::open_error::{OpenError, Reason};
 use crate::os::file;
 use crate::os::mapping::Access;
@@ -140,7 +139,7 @@ impl<C> Options<C> {
     ///
     /// See there.
     pub fn in_use(&self, path: impl AsRef<Path>) -> Result<bool, OpenError> {
-        unused::ask(&absolute(path.as_ref())?, self.settings.owner_to_read())
+        unused::ask(&file::absolute(path.as_ref())?, self.settings.owner_to_read())
     }
 
     /// [`remove_unused`](crate::remove_unused), with these options: of them, [`owner`](Self::owner) counts.
@@ -149,7 +148,7 @@ impl<C> Options<C> {
     ///
     /// See there.
     pub fn remove_unused(&self, path: impl AsRef<Path>) -> Result<(), OpenError> {
-        unused::remove(&absolute(path.as_ref())?, self.settings.owner())
+        unused::remove(&file::absolute(path.as_ref())?, self.settings.owner())
     }
 
     /// The name by which both sides know the type, of at most 64 bytes. Default: the type's own without
@@ -161,15 +160,6 @@ impl<C> Options<C> {
     }
 }
 
-/// Where a path leads now, so that it leads there too when this process has changed its directory.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
-    if path.as_os_str().is_empty() {
-        return Err(OpenError::new("\"\"", Reason::NotAFile { found: "an empty path" }));
-    }
-    std::path::absolute(path)
-        .map_err(|source| OpenError::new(path.display().to_string(), OsError { call: "getcwd", source }))
-}
-
 impl<C: sealed::Channel> Options<C> {
     /// What `make` makes of the path.
     fn make_at(
@@ -177,7 +167,7 @@ impl<C: sealed::Channel> Options<C> {
         path: &Path,
         make: impl FnOnce(&Path, &Spec, &Settings) -> Result<Region, OpenError>,
     ) -> Result<C, OpenError> {
-        let path = absolute(path)?;
+        let path = file::absolute(path)?;
         self.make(&path.display().to_string(), |spec, settings| make(&path, spec, settings))
     }
 
@@ -281,7 +271,7 @@ impl<C: sealed::Channel> Options<C> {
     /// Those of [`open`](Self::open), but the file need only be readable, and may belong to anyone; there is no memory;
     /// of a seqlock that was copied in use no value is whole ([`Reason::NothingWhole`]).
     pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
-        let path = absolute(path.as_ref())?;
+        let path = file::absolute(path.as_ref())?;
         let mut is_image = false;
         let opened = self.make(&path.display().to_string(), |spec, settings| {
             let reading = Region::read(&path, spec, settings)?;
@@ -309,7 +299,7 @@ impl<C: sealed::Channel> Options<C> {
     ///
     /// Those of [`create`](Self::create), [`open`](Self::open) and [`open_snapshot`](Self::open_snapshot).
     pub fn adopt(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
-        let path = absolute(path.as_ref())?;
+        let path = file::absolute(path.as_ref())?;
         let place = path.display().to_string();
         let spec = C::spec(self.capacity, self.type_name.as_deref());
         let spec = spec.map_err(|reason| OpenError::new(place.as_str(), reason))?;

@@ -9,7 +9,8 @@ use crate::error::{Corrupt, Seat};
 use crate::layout::{Header, Kind, RECEIVER, SENDER, WORD};
 use crate::life::Witness;
 use crate::open_error::{CopySign, OpenError, TypeFingerprint};
-use crate::options::{Options, absolute};
+use crate::options::Options;
+use crate::os::file;
 use crate::protocol::cell;
 use crate::protocol::records::RecordRing;
 use crate::protocol::stamps::Stamps;
@@ -153,7 +154,7 @@ impl Options<Report> {
     ///
     /// See there.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Report, OpenError> {
-        let path = absolute(path.as_ref())?;
+        let path = file::absolute(path.as_ref())?;
         let mut report = look(&path, self.settings())?;
         for _ in 1..LOOKS {
             match report {

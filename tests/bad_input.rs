@@ -720,7 +720,7 @@ fn a_directory_that_is_missing_or_may_not_be_written() {
                 refused(Some(dir), || Spsc::create(path, 100)),
                 refused(Some(dir), || Spsc::options().capacity(100).open_or_create(path)),
             ] {
-                assert_reason!(error, Reason::Os(e) if e.call.starts_with("open"), "Permission denied", "region");
+                assert_reason!(error, Reason::DirectoryPermission { .. }, "Permission denied", "region");
             }
         });
         child.ok();

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,13 +55,17 @@ impl Unnamed {
         let unnamed = match retry(|| open(dir, flags, Mode::S_IRUSR | Mode::S_IWUSR)) {
             Ok(fd) => Self { file: Owned::opened(fd.into())?, temporary: None },
             Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
-                let named = retry_io(|| tempfile::Builder::new().prefix(".ringway-").tempfile_in(dir));
-                let named = named.map_err(|source| OsError { call: "create a temporary file", source })?;
+                let mut refusal = Errno::UnknownErrno;
+                let mut new = |path: &Path| {
+                    let made = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
+                    made.inspect_err(|error| refusal = Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+                };
+                let named = retry_io(|| tempfile::Builder::new().prefix(".ringway-").make_in(dir, &mut new));
+                let named = named.map_err(|_| why_no_file(dir, "open(O_CREAT)", refusal))?;
                 let (file, temporary) = named.into_parts();
                 Self { file: Owned::opened(file)?, temporary: Some(temporary) }
             }
-            Err(Errno::ENOENT) => return Err(Reason::NoDirectory),
-            Err(errno) => return Err(reason_of("open(O_TMPFILE)", errno)),
+            Err(errno) => return Err(why_no_file(dir, "open(O_TMPFILE)", errno)),
         };
         filesystem::prepare(unnamed.file()?)?;
         Ok(unnamed)
@@ -104,6 +108,7 @@ impl Unnamed {
         match linked {
             Ok(()) => Ok(()),
             Err(Errno::EEXIST) => Err(Reason::Exists),
+            Err(Errno::ENOENT) if path.parent().is_some_and(|dir| !dir.exists()) => Err(Reason::NoDirectory),
             Err(errno) => Err(OsError::new(call, errno).into()),
         }
     }
@@ -121,6 +126,17 @@ impl Unnamed {
                 Err(OsError { call: "rename", source }.into())
             }
         }
+    }
+}
+
+/// Why no file could be made in a directory.
+fn why_no_file(dir: &Path, call: &'static str, errno: Errno) -> Reason {
+    match errno {
+        Errno::ENOENT if !dir.exists() => Reason::NoDirectory,
+        // What is no place for files at all, like `/proc`, may say anything.
+        Errno::ENOENT | Errno::EACCES | Errno::EPERM if let Some(reason) = filesystem::unsupported(dir) => reason,
+        Errno::EACCES => Reason::DirectoryPermission { found: permissions(dir) },
+        _ => reason_of(call, errno),
     }
 }
 
@@ -218,8 +234,13 @@ pub(crate) fn open_checked(path: &Path, writable: bool, owner: Owner) -> Result<
 
 /// Why the kernel did not let this process open a file, as far as it lets this process look.
 fn permission(path: &Path, writing: bool) -> Reason {
-    let there = retry_io(|| fs::symlink_metadata(path)).ok();
-    Reason::Permission { found: there.map(|there| (there.mode() & 0o7777, there.uid())), writing }
+    Reason::Permission { found: permissions(path), writing }
+}
+
+/// The permissions and the owner of what is there, as far as this process may look.
+fn permissions(path: &Path) -> Option<(u32, u32)> {
+    let there = retry_io(|| fs::symlink_metadata(path)).ok()?;
+    Some((there.mode() & 0o7777, there.uid()))
 }
 
 /// Gives a new file to a user and group, if it is not theirs.
@@ -362,6 +383,22 @@ fn reason_of(call: &'static str, errno: Errno) -> Reason {
         Errno::EMFILE => Reason::DescriptorLimit { limit: limit(Resource::RLIMIT_NOFILE) },
         _ => OsError::new(call, errno).into(),
     }
+}
+
+/// Where a path leads now, so that it leads there too when this process has changed its directory. No path that can name
+/// no file.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    let bytes = path.as_os_str().as_bytes();
+    let found = match () {
+        () if bytes.is_empty() => "an empty path",
+        () if bytes.contains(&0) => "a path with a NUL in it",
+        () if bytes.ends_with(b"/") => "a directory: the path ends in a slash",
+        () => {
+            let made = std::path::absolute(path).map_err(|source| OsError { call: "getcwd", source }.into());
+            return at(&path.display().to_string(), made);
+        }
+    };
+    Err(OpenError::new(path.display().to_string().escape_debug().to_string(), Reason::NotAFile { found }))
 }
 
 /// Names the place in an error.

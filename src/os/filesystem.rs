@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -116,6 +117,20 @@ pub(crate) fn check(file: &File) -> Result<(), Reason> {
             if flags & IN_PLACE == 0 { Err(Reason::CopyOnWrite) } else { Ok(()) }
         }
         _ => Ok(()),
+    }
+}
+
+/// How many bytes are free, those that the file system keeps back included.
+pub(crate) fn free(file: &File) -> Result<u64, OsError> {
+    let system = retry(|| fstatfs(file)).map_err(|errno| OsError::new("fstatfs", errno))?;
+    Ok(system.blocks_free().saturating_mul(system.block_size() as u64))
+}
+
+/// Why no region can lie in a directory, whoever makes it.
+pub(crate) fn unsupported(dir: &Path) -> Option<Reason> {
+    match kind(&File::open(dir).ok()?) {
+        Ok(Kind::Other(system)) => Some(Reason::FileSystem { found: name(system) }),
+        _ => None,
     }
 }
 

@@ -73,6 +73,10 @@ fn allocate(
 pub(crate) fn check_room(file: &File, len: u64) -> Result<(), Reason> {
     match filesystem::kind(file)? {
         Kind::Tmpfs | Kind::Ramfs => check_memory(missing(file, len)?),
+        // To find out by reserving it would take what there is from everybody else for a while.
+        Kind::Ext | Kind::Xfs | Kind::Btrfs | Kind::Overlay if missing(file, len)? > filesystem::free(file)? => {
+            Err(Reason::NoSpace { needed: len })
+        }
         _ => Ok(()),
     }
 }

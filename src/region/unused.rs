@@ -65,7 +65,7 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
 ///
 /// The path is missing, may not be read, or is no region; its file system has no locks.
 pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
-    ask(path.as_ref(), Owner::Anyone)
+    ask(&file::absolute(path.as_ref())?, Owner::Anyone)
 }
 
 pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
@@ -82,7 +82,7 @@ pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
 /// another user (see [`Options::remove_unused`](crate::Options::remove_unused)); its file system has no locks; its
 /// directory may not be written.
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
-    remove(path.as_ref(), Owner::Own)
+    remove(&file::absolute(path.as_ref())?, Owner::Own)
 }
 
 pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {

@@ -186,7 +186,9 @@ fn a_region_is_made_or_the_refusal_is_told() {
                         Spsc::options().capacity(4).anonymous(),
                     ];
                     for error in made.into_iter().filter_map(Result::err) {
-                        if errno == Errno::EACCES && matches!(error.reason(), Reason::Permission { .. }) {
+                        let permission =
+                            matches!(error.reason(), Reason::Permission { .. } | Reason::DirectoryPermission { .. });
+                        if errno == Errno::EACCES && permission {
                             continue;
                         }
                         let Reason::Os(os) = error.reason() else { panic!("{errno} for {:?}: {error}", case.calls) };

@@ -7,12 +7,15 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
+use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringway::{Flush, Reason, seqlock, spsc};
 
-use crate::support::{alone, in_memory, private_mounts, seal_header, skip};
+use crate::filter::refuse;
+use crate::support::{alone, fork, in_memory, private_mounts, seal_header, skip};
 
 type Spsc = spsc::Channel<[u64; 7]>;
 type Value = seqlock::Channel<[u64; 1 << 12]>;
@@ -341,4 +344,18 @@ fn a_region_has_its_mode_when_it_has_its_name() {
     let path = dir.path().join("region");
     drop(Spsc::options().capacity(4).mode(0o640).create(&path).unwrap());
     assert_eq!(mode_of(&path), 0o640);
+}
+
+/// To find out by reserving all there is would take it from everybody else for a while.
+#[test]
+fn what_cannot_fit_on_a_disk_is_refused_before_any_of_it_is_reserved() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let child = fork(|| {
+            refuse(&[libc::SYS_fallocate], Errno::EPERM);
+            let error = Spsc::create(dir.path().join("region"), 1 << 40).unwrap_err();
+            assert!(matches!(error.reason(), Reason::NoSpace { .. }), "{error}");
+        });
+        child.ok();
+    });
 }

@@ -156,7 +156,13 @@ impl Ring for bytes::Channel {
         match random.u32(0..20) {
             0 => of_recv_timeout(rx.recv_timeout(MOMENT)),
             1..6 => of_try_recv(rx.try_recv().inspect(|record| assert!(record.len() < most))),
-            6..10 => of_try_recv(rx.try_recv_into(&mut [0; 100])),
+            6..10 => {
+                let mut buffer = vec![0xA7; if random.bool() { 100 } else { most }];
+                let received = rx.try_recv_into(&mut buffer);
+                let untouched = received.as_ref().map_or(0, |len| *len);
+                assert!(buffer[untouched..].iter().all(|byte| *byte == 0xA7), "more was written than was received");
+                of_try_recv(received)
+            }
             10..14 => of_try_recv(rx.try_recv_slice(&mut [0; 300], &mut [0; 5])),
             _ => match rx.try_recv_ref() {
                 Ok(record) => {

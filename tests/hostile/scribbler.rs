@@ -55,8 +55,11 @@ impl Good {
 
 /// One of the ways to overwrite something.
 fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
-    let near = raw.head().load(Relaxed).min(1 << 20);
+    let head = raw.head().load(Relaxed);
+    let near = head.min(1 << 20);
     let words = raw.data_words();
+    // Where the receiver finds its next message, if the word says so.
+    let next = 2 * PAGE + 8 * (head.wrapping_sub(1) as usize % words);
     match random.u32(0..100) {
         0 => scribble_seat(raw, random),
         1 => good.restore(raw),
@@ -67,15 +70,15 @@ fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
         16..40 => raw.data(random.usize(0..words)).store(random.u64(..), Relaxed),
         // Between two values at full speed: right for the check, wrong for the use.
         40..60 => {
-            let byte = match random.u32(0..3) {
+            let byte = match random.u32(0..4) {
                 0 => PAGE + 8 * random.usize(0..256),
                 1 => 2 * PAGE + 8 * random.usize(0..words.min(64)),
-                _ => 2 * PAGE + 8 * ((near as usize).wrapping_add(random.usize(0..2)).wrapping_sub(1) % words),
+                _ => next,
             };
             let word = raw.word(byte);
             let right = if random.bool() { word.load(Relaxed) } else { good.0[byte / 8] };
-            // Often one that passes most checks, but with another length.
-            let other = if random.bool() { evil(random, near) } else { right ^ 1 << random.u32(0..13) };
+            // Mostly one that passes most checks, but with another length.
+            let other = if random.u32(0..4) == 0 { evil(random, near) } else { right ^ 1 << random.u32(0..10) };
             for _ in 0..random.u32(1..500) {
                 word.store(other, Relaxed);
                 word.store(right, Relaxed);

@@ -61,6 +61,11 @@ fn paths(table: &mut Table, dir: &Path) {
     fs::write(dir.join("long"), vec![b'x'; 20_000]).unwrap();
     table.refused(Spsc::open(dir.join("long")));
     table.refused(Spsc::create(dir.join("n".repeat(300)), 8));
+    table.refused(Spsc::create(dir.join("slash/"), 8));
+    table.refused(Spsc::create(dir.join("a\0b"), 8));
+    table.refused(Spsc::create("", 8));
+    table.refused(Spsc::create("/proc/region", 8));
+    table.refused(Spsc::create("/sys/region", 8));
     Spsc::create(dir.join("region"), 8).unwrap();
     table.refused(Spsc::create(dir.join("region"), 8));
     fs::copy(dir.join("region"), dir.join("copy")).unwrap();
@@ -158,6 +163,9 @@ fn users(table: &mut Table, dir: &Path) {
         // Of root, and readable for it alone.
         table.refused(as_nobody(|| Spsc::open(reachable.join("users"))));
         table.refused(as_nobody(|| Spsc::create(reachable.join("new"), 8)));
+        fs::create_dir(dir.join("closed")).unwrap();
+        fs::set_permissions(dir.join("closed"), Permissions::from_mode(0o700)).unwrap();
+        table.refused(as_nobody(|| Spsc::create(reachable.join("closed/new"), 8)));
         chown(path, Some(Uid::from_raw(12345)), None).unwrap();
         table.refused(Spsc::open(path));
     } else {
