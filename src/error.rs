@@ -380,6 +380,7 @@ impl OsError {
             Errno::EMFILE => "raise RLIMIT_NOFILE, or close some descriptors",
             Errno::ENFILE => "raise fs.file-max, or close some descriptors",
             Errno::ENOMEM => "free some memory, or raise RLIMIT_AS or vm.max_map_count",
+            Errno::ENOSPC | Errno::EDQUOT => "free some space, or use another file system",
             Errno::EACCES | Errno::EPERM => "give this process that permission: to its user, or in its sandbox",
             Errno::ENOSYS => "use a kernel that has it, or allow it in the sandbox",
             Errno::ENOTDIR | Errno::ENAMETOOLONG | Errno::ELOOP => "use another path",

@@ -5,7 +5,6 @@ use core::fmt;
 use std::error::Error;
 
 use crate::error::{Corrupt, OsError};
-use crate::os::lock::Stranger;
 
 /// Why a region could not be made or opened. Nothing is left behind: no file, no descriptor, no mapping.
 #[derive(Debug)]
@@ -275,12 +274,6 @@ pub struct TypeFingerprint {
 impl fmt::Display for TypeFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} bytes, aligned to {})", self.name, self.size, self.align)
-    }
-}
-
-impl From<Stranger> for Reason {
-    fn from(stranger: Stranger) -> Self {
-        Reason::Locked { pid: stranger.pid }
     }
 }
 

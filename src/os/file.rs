@@ -19,7 +19,7 @@ use nix::unistd::linkat;
 use tempfile::TempPath;
 
 use super::filesystem;
-use super::lock::{Lock, stranger, try_lock_if_any};
+use super::lock::{Lock, refuse_stranger, try_lock_if_any};
 use super::nap::nap;
 use super::owned::{Owned, id_of};
 use super::retry::{retry, retry_io};
@@ -55,6 +55,7 @@ impl Unnamed {
         let unnamed = match retry(|| open(dir, flags, Mode::S_IRUSR | Mode::S_IWUSR)) {
             Ok(fd) => Self { file: Owned::opened(fd.into())?, temporary: None },
             Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
+                // The error of the crate hides the kernel's behind the path.
                 let mut refusal = Errno::UnknownErrno;
                 let mut new = |path: &Path| {
                     let made = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
@@ -349,10 +350,11 @@ pub(crate) fn unlink(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Res
         if locked.map_err(|error| error.source)? {
             return unlink_named(path, file, meant);
         }
-        let strange = own.get().and_then(|own| stranger(own, Lock::Exclusive, UNLINKING));
-        if let Some(stranger) = strange.map_err(|error| error.source)? {
-            return Err(io::Error::new(io::ErrorKind::WouldBlock, Reason::from(stranger).to_string()));
-        }
+        let own = own.get().map_err(|error| error.source)?;
+        refuse_stranger(own, Lock::Exclusive, UNLINKING).map_err(|reason| match reason {
+            Reason::Os(error) => error.source,
+            other => io::Error::new(io::ErrorKind::WouldBlock, other.to_string()),
+        })?;
         nap(PAUSE);
     }
     Err(io::Error::new(io::ErrorKind::WouldBlock, "another process is removing it, and does not finish"))
@@ -398,7 +400,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
             return at(&path.display().to_string(), made);
         }
     };
-    Err(OpenError::new(path.display().to_string().escape_debug().to_string(), Reason::NotAFile { found }))
+    Err(OpenError::new(format!("{path:?}"), Reason::NotAFile { found }))
 }
 
 /// Names the place in an error.

@@ -11,8 +11,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::statfs::{
-    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC,
-    fstatfs,
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, HUGETLBFS_MAGIC, OVERLAYFS_SUPER_MAGIC, Statfs, TMPFS_MAGIC,
+    XFS_SUPER_MAGIC, fstatfs,
 };
 
 use super::retry::retry;
@@ -66,10 +66,13 @@ const NAMES: [(i64, &str); 16] = [
     (0x7461_636f, "OCFS2"),
 ];
 
+fn system(file: &File) -> Result<Statfs, OsError> {
+    retry(|| fstatfs(file)).map_err(|errno| OsError::new("fstatfs", errno))
+}
+
 /// The file system that a file lies on.
 pub(crate) fn kind(file: &File) -> Result<Kind, OsError> {
-    let system = retry(|| fstatfs(file)).map_err(|e| OsError::new("fstatfs", e))?;
-    Ok(match system.filesystem_type() {
+    Ok(match system(file)?.filesystem_type() {
         TMPFS_MAGIC => Kind::Tmpfs,
         RAMFS_MAGIC => Kind::Ramfs,
         HUGETLBFS_MAGIC => Kind::Huge,
@@ -122,7 +125,7 @@ pub(crate) fn check(file: &File) -> Result<(), Reason> {
 
 /// How many bytes are free, those that the file system keeps back included.
 pub(crate) fn free(file: &File) -> Result<u64, OsError> {
-    let system = retry(|| fstatfs(file)).map_err(|errno| OsError::new("fstatfs", errno))?;
+    let system = system(file)?;
     Ok(system.blocks_free().saturating_mul(system.block_size() as u64))
 }
 

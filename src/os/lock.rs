@@ -11,6 +11,7 @@ use nix::libc;
 
 use super::retry::retry;
 use crate::error::OsError;
+use crate::open_error::Reason;
 
 /// Whether others may hold the same lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,17 +73,16 @@ pub(crate) fn is_barred(file: &File, lock: Lock, byte: u64) -> Result<bool, OsEr
     Ok(bar(file, lock, byte)?.is_some())
 }
 
-/// A program that locks more than one byte of a file, as this crate never does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stranger {
-    /// Its process, if its lock belongs to one and not to an open file.
-    pub pid: Option<u32>,
-}
-
-/// Who else is in the way of this lock and knows nothing of this crate.
-pub(crate) fn stranger(file: &File, lock: Lock, byte: u64) -> Result<Option<Stranger>, OsError> {
-    let strange = bar(file, lock, byte)?.filter(|found| found.l_len != 1);
-    Ok(strange.map(|found| Stranger { pid: u32::try_from(found.l_pid).ok().filter(|pid| *pid != 0) }))
+/// Refuses a file if a program that does not use this crate is in the way of this lock: it has locked more than one
+/// byte, as nobody here does. The kernel joins locks of one open file on neighbouring bytes, and nobody here has such.
+pub(crate) fn refuse_stranger(file: &File, lock: Lock, byte: u64) -> Result<(), Reason> {
+    match bar(file, lock, byte)? {
+        // A lock of an open file has no process: -1. Nor has one whose process this PID namespace does not see: 0.
+        Some(found) if found.l_len != 1 => {
+            Err(Reason::Locked { pid: u32::try_from(found.l_pid).ok().filter(|pid| *pid != 0) })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether another open file has locked a byte, in either way.

@@ -23,7 +23,7 @@ use crate::error::OsError;
 use crate::layout::{ATTACHED, Control, Header, Kind, WORD};
 use crate::open_error::{CopySign, OpenError, Reason};
 use crate::os::file::{self, Owner, PATIENCE, PAUSE, Unnamed};
-use crate::os::lock::{Lock, stranger, try_lock_if_any, unlock};
+use crate::os::lock::{Lock, refuse_stranger, try_lock_if_any, unlock};
 use crate::os::mapping::{Access, Mapping, Source, Unshared};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
@@ -80,7 +80,12 @@ impl Region {
 }
 
 fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading, Reason> {
-    let file = unused::enter(path, false, settings.owner_to_read())?;
+    let owner = settings.owner_to_read();
+    let file = match unused::enter(path, false, owner) {
+        // Who looks needs not be attached: if the file is removed meanwhile, what is open of it stays.
+        Err(Reason::Locked { .. }) => file::open_checked(path, false, owner)?,
+        entered => entered?,
+    };
     let own = file.get()?;
     let header = copy_header(own)?;
     let found;
@@ -213,9 +218,7 @@ impl Adoption {
         for _ in 0..PATIENCE {
             // Others who adopt it, or remove it, hold the lock for a moment; where there are no locks, nobody does.
             if !try_lock_if_any(copy.get()?, Lock::Exclusive, ATTACHED)? {
-                if let Some(stranger) = stranger(copy.get()?, Lock::Exclusive, ATTACHED)? {
-                    return Err(stranger.into());
-                }
+                refuse_stranger(copy.get()?, Lock::Exclusive, ATTACHED)?;
                 nap(PAUSE);
                 continue;
             }

@@ -245,7 +245,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// The region has no path, the path names another file by now, or the directory may not be written.
+    /// The region has no path, the path names another file by now, the directory may not be written, or another program
+    /// has locked the whole file.
     pub fn unlink(&self) -> io::Result<()> {
         match &self.backing {
             Backing::File { file, path } => self.unlink_on_purpose(path, file),

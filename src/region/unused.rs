@@ -29,12 +29,8 @@ pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<Owned, 
         let file = file::open_checked(path, writable, owner)?;
         // A file system without locks has regions that nobody can remove as unused.
         if !try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)? {
-            match lock::stranger(file.get()?, Lock::Shared, ATTACHED)? {
-                Some(stranger) if writable => return Err(stranger.into()),
-                // Nobody removes the file meanwhile, and who only reads would not be hurt.
-                Some(_) => return Ok(file),
-                None => nap(PAUSE),
-            }
+            lock::refuse_stranger(file.get()?, Lock::Shared, ATTACHED)?;
+            nap(PAUSE);
         } else if file::is_link_to_open_file(path)
             || file::names(path, &file).map_err(|source| OsError { call: "lstat", source })?
         {
@@ -56,7 +52,7 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
 }
 
 /// Whether any process, in any PID namespace, is attached to the region in the file `path`, or has a
-/// descriptor from which it was attached, or is removing it.
+/// descriptor from which it was attached, or is removing it, or has locked the whole file for reasons of its own.
 ///
 /// A process is attached as long as its memory is there. That may be a moment longer than itself, while another looks
 /// into it by `/proc`, as `ps` and `top` do.
@@ -79,8 +75,8 @@ pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
 /// # Errors
 ///
 /// [`Reason::InUse`]; another process began to remove it and is stopped; the path is missing, is no region, or belongs to
-/// another user (see [`Options::remove_unused`](crate::Options::remove_unused)); its file system has no locks; its
-/// directory may not be written.
+/// another user (see [`Options::remove_unused`](crate::Options::remove_unused)); another program has locked it
+/// ([`Reason::Locked`]); its file system has no locks; its directory may not be written.
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
     remove(&file::absolute(path.as_ref())?, Owner::Own)
 }
@@ -117,9 +113,7 @@ pub(super) fn lock_out(path: &Path, owner: Owner) -> Result<Owned, Reason> {
 
 /// Why a file that is locked by somebody else cannot be removed; `None` if that may change in a moment.
 fn why_not(path: &Path, file: &Owned, tries: u32) -> Result<Option<Reason>, Reason> {
-    if let Some(stranger) = lock::stranger(file.get()?, Lock::Exclusive, ATTACHED)? {
-        return Ok(Some(stranger.into()));
-    }
+    lock::refuse_stranger(file.get()?, Lock::Exclusive, ATTACHED)?;
     // Another remover is no user: it will be done in a moment.
     if lock::is_barred(file.get()?, Lock::Shared, ATTACHED)? || !lock::is_locked(file.get()?, ATTACHED)? {
         return Ok((tries == PATIENCE).then_some(Reason::BeingRemoved));

@@ -1,17 +1,18 @@
 //! Locks that cannot be had, at first or later.
 
 use std::fs::{self, File, OpenOptions};
-use std::time::Duration;
+use std::io::{self, Read, Write};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use ringway::{ClaimError, Reason, spsc};
+use ringway::{ClaimError, Reason, seqlock, spsc};
 
 use crate::filter::refuse;
 use crate::support::{alone, fork};
 
 type Spsc = spsc::Channel<u64>;
+type Value = seqlock::Channel<u64>;
 
 /// All of a file from a byte on.
 fn whole(kind: libc::c_int, from: i64) -> libc::flock {
@@ -65,6 +66,22 @@ fn who_cannot_attach_neither_makes_nor_opens_a_region_and_leaves_nothing() {
     });
 }
 
+/// A reader of a value is attached, though it writes nothing: without its lock, the file could be removed under it.
+#[test]
+fn a_reader_is_attached_or_told_that_it_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    drop(Value::create(&path).unwrap());
+    let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    stranger_locks(&stranger, 0);
+    let error = Value::options().open_read_only(&path).err().unwrap();
+    assert!(matches!(error.reason(), Reason::Locked { .. }), "{error}");
+    drop(stranger);
+    let _reading = Value::options().open_read_only(&path).unwrap();
+    let error = ringway::remove_unused(&path).unwrap_err();
+    assert!(matches!(error.reason(), Reason::InUse), "{error}");
+}
+
 #[test]
 fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_still_read() {
     alone(|| {
@@ -99,21 +116,17 @@ fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_stil
         refused(None);
         drop(stranger);
         // A lock that belongs to a process, which is gone as soon as that closes any descriptor of the file.
-        let pid_file = dir.path().join("pid");
+        let (mut told, mut tells) = io::pipe().unwrap();
         let process = fork(|| {
             let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
             fcntl(&stranger, FcntlArg::F_SETLK(&whole(libc::F_WRLCK, 0))).unwrap();
-            fs::write(dir.path().join("new"), std::process::id().to_string()).unwrap();
-            fs::rename(dir.path().join("new"), &pid_file).unwrap();
-            std::thread::sleep(Duration::from_secs(60));
+            tells.write_all(&std::process::id().to_ne_bytes()).unwrap();
+            nix::unistd::pause();
         });
-        let pid = loop {
-            match fs::read_to_string(&pid_file) {
-                Ok(pid) => break pid.parse().unwrap(),
-                Err(_) => std::thread::yield_now(),
-            }
-        };
-        refused(Some(pid));
+        drop(tells);
+        let mut pid = [0; 4];
+        told.read_exact(&mut pid).unwrap();
+        refused(Some(u32::from_ne_bytes(pid)));
         process.kill();
         // One that is shared keeps nobody from attaching, but who removes cannot tell it from a user's.
         let reader = File::open(&path).unwrap();

@@ -159,8 +159,8 @@ impl Ring for bytes::Channel {
             6..10 => {
                 let mut buffer = vec![0xA7; if random.bool() { 100 } else { most }];
                 let received = rx.try_recv_into(&mut buffer);
-                let untouched = received.as_ref().map_or(0, |len| *len);
-                assert!(buffer[untouched..].iter().all(|byte| *byte == 0xA7), "more was written than was received");
+                let written = received.as_ref().map_or(0, |len| *len);
+                assert!(buffer[written..].iter().all(|byte| *byte == 0xA7), "more was written than was received");
                 of_try_recv(received)
             }
             10..14 => of_try_recv(rx.try_recv_slice(&mut [0; 300], &mut [0; 5])),

@@ -58,8 +58,8 @@ fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
     let head = raw.head().load(Relaxed);
     let near = head.min(1 << 20);
     let words = raw.data_words();
-    // Where the receiver finds its next message, if the word says so.
-    let next = 2 * PAGE + 8 * (head.wrapping_sub(1) as usize % words);
+    // Where the header of the receiver's next record is. In a ring of slots, some word.
+    let next = head.wrapping_sub(1) as usize;
     match random.u32(0..100) {
         0 => scribble_seat(raw, random),
         1 => good.restore(raw),
@@ -70,10 +70,11 @@ fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
         16..40 => raw.data(random.usize(0..words)).store(random.u64(..), Relaxed),
         // Between two values at full speed: right for the check, wrong for the use.
         40..60 => {
-            let byte = match random.u32(0..4) {
+            let byte = match random.u32(0..5) {
                 0 => PAGE + 8 * random.usize(0..256),
                 1 => 2 * PAGE + 8 * random.usize(0..words.min(64)),
-                _ => next,
+                2 => 2 * PAGE + 8 * (next.wrapping_add(1) % words),
+                _ => 2 * PAGE + 8 * (next % words),
             };
             let word = raw.word(byte);
             let right = if random.bool() { word.load(Relaxed) } else { good.0[byte / 8] };
