@@ -41,11 +41,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::channel::{self, sealed};
 use crate::endpoint::Endpoint;
 use crate::error::{ClaimError, EvictError};
 use crate::layout::{Kind, RECEIVER, SENDER, WORD};
 use crate::open_error::{OpenError, Reason};
-use crate::options::{Options, sealed};
+use crate::options::Options;
 use crate::protocol::records::RecordRing;
 use crate::protocol::seat::Claim;
 use crate::protocol::wait_word::OWNER;
@@ -69,6 +70,14 @@ pub struct Channel {
 impl core::fmt::Debug for Channel {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("bytes::Channel").field("region", &self.region).field("capacity", &self.capacity()).finish()
+    }
+}
+
+impl channel::Channel for Channel {
+    const KIND: &'static str = "bytes";
+
+    fn region(&self) -> &Region {
+        &self.region
     }
 }
 

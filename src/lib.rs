@@ -3,6 +3,8 @@
 
 #[cfg(not(loom))]
 pub mod bytes;
+#[cfg(not(loom))]
+mod channel;
 #[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
 mod copy;
 #[cfg(not(loom))]
@@ -37,6 +39,8 @@ mod sync;
 mod wait;
 mod words;
 
+#[cfg(not(loom))]
+pub use channel::Channel;
 pub use error::*;
 #[cfg(not(loom))]
 pub use open_error::*;

@@ -5,28 +5,12 @@ use core::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use crate::open_error::{OpenError, Reason};
+use crate::channel::Channel;
+use crate::open_error::OpenError;
 use crate::os::file;
 use crate::os::mapping::Access;
 use crate::region::header::Spec;
 use crate::region::{Full, Region, Settings, unused};
-
-pub(crate) mod sealed {
-    use super::{Reason, Region, Spec};
-
-    /// A kind of channel, as [`Options`](super::Options) sees it.
-    pub trait Channel: Sized {
-        #[allow(private_interfaces, reason = "the trait is sealed")]
-        fn spec(capacity: Option<u64>, type_name: Option<&str>) -> Result<Spec, Reason>;
-        #[allow(private_interfaces, reason = "the trait is sealed")]
-        fn from_region(region: Region, spec: Spec) -> Self;
-        /// A private copy of a channel in use, with the messages that lay in it all the while.
-        fn copy(&self) -> Result<Self, super::OpenError>;
-        /// Makes a channel that was read from a file hold what is whole in it, in place. Nobody else may have it.
-        #[allow(private_interfaces, reason = "the trait is sealed")]
-        fn salvage(&self) -> Result<(), Reason>;
-    }
-}
 
 /// How a region is made or opened. Made by a channel's `options()`.
 ///
@@ -160,7 +144,7 @@ impl<C> Options<C> {
     }
 }
 
-impl<C: sealed::Channel> Options<C> {
+impl<C: Channel> Options<C> {
     /// What `make` makes of the path.
     fn make_at(
         &self,
@@ -199,7 +183,7 @@ impl<C: sealed::Channel> Options<C> {
     ///
     /// The path is missing, or is no regular file of an accepted owner; the file is no region of this
     /// kind, type, machine and version, or was altered or truncated; it is a copy of a region, or was last made in
-    /// another boot of the machine ([`Reason::Copy`]).
+    /// another boot of the machine ([`Reason::Copy`](crate::Reason::Copy)).
     pub fn open(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::Shared))
     }
@@ -219,7 +203,7 @@ impl<C: sealed::Channel> Options<C> {
     ///
     /// # Errors
     ///
-    /// [`Reason::InUse`], and those of [`create`](Self::create) and [`remove_unused`](crate::remove_unused). The old
+    /// [`Reason::InUse`](crate::Reason::InUse), and those of [`create`](Self::create) and [`remove_unused`](crate::remove_unused). The old
     /// file is removed last: after an error it is still there. So there must be room for both.
     pub fn recreate(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), Region::recreate)
@@ -260,7 +244,7 @@ impl<C: sealed::Channel> Options<C> {
     /// A copy of a ring in use holds the messages that lay in it from the beginning of the copying to its
     /// end; one of a seqlock, its latest value.
     ///
-    /// A file that is itself a copy of a region ([`Reason::Copy`]), that has holes, or that belongs to a user who is not
+    /// A file that is itself a copy of a region ([`Reason::Copy`](crate::Reason::Copy)), that has holes, or that belongs to a user who is not
     /// named by [`owner`](Self::owner) is read through the file, and nothing is mapped. Of such a file the messages are kept
     /// up to the first place that contradicts what came before, and without the last one before such a place. If the
     /// region was in use while the file was copied, or the machine crashed, one of these may even so be part one message,
@@ -269,7 +253,7 @@ impl<C: sealed::Channel> Options<C> {
     /// # Errors
     ///
     /// Those of [`open`](Self::open), but the file need only be readable, and may belong to anyone; there is no memory;
-    /// of a seqlock that was copied in use no value is whole ([`Reason::NothingWhole`]).
+    /// of a seqlock that was copied in use no value is whole ([`Reason::NothingWhole`](crate::Reason::NothingWhole)).
     pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         let path = file::absolute(path.as_ref())?;
         let mut is_image = false;
@@ -286,7 +270,7 @@ impl<C: sealed::Channel> Options<C> {
     }
 
     /// Makes a copy a region of its own, in the file's place, and opens it; opens a region that is no copy. To be
-    /// called where [`open`](Self::open) says [`Reason::Copy`] and what lies in the file is to go on: after a reboot,
+    /// called where [`open`](Self::open) says [`Reason::Copy`](crate::Reason::Copy) and what lies in the file is to go on: after a reboot,
     /// with a restored backup, with a region that came in a container's image.
     ///
     /// The new region has the file's owner, permissions and group, and a number of its own. If the file's owner may not
@@ -323,7 +307,7 @@ impl<C: sealed::Channel> Options<C> {
 
 impl<T> Options<crate::seqlock::Channel<T>>
 where
-    crate::seqlock::Channel<T>: sealed::Channel,
+    crate::seqlock::Channel<T>: Channel,
 {
     /// Opens a file for its readers only: the mapping, and the descriptor, cannot be written.
     ///

@@ -43,12 +43,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::channel::{self, sealed};
 use crate::endpoint::Endpoint;
 use crate::error::{ChangedError, ClaimError, Corrupt, EvictError, Fault, ReadError, WriteError};
 use crate::layout::{CELLS, Kind, POSITION_LIMIT, SENDER, cell_words};
 use crate::life::Witness;
 use crate::open_error::{OpenError, Reason};
-use crate::options::{Options, sealed, short_type_name};
+use crate::options::{Options, short_type_name};
 use crate::protocol::Stop;
 use crate::protocol::cell::{Cells, Unread};
 use crate::protocol::seat::{self, Claim, End};
@@ -78,6 +79,14 @@ impl<T> Clone for Channel<T> {
 impl<T> core::fmt::Debug for Channel<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("seqlock::Channel").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+impl<T: Message> channel::Channel for Channel<T> {
+    const KIND: &'static str = "seqlock";
+
+    fn region(&self) -> &Region {
+        &self.region
     }
 }
 

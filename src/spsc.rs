@@ -61,11 +61,12 @@ use std::time::Duration;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::channel::{self, sealed};
 use crate::endpoint::Endpoint;
 use crate::error::{ClaimError, EvictError};
 use crate::layout::{Kind, RECEIVER, SENDER, slot_words};
 use crate::open_error::{OpenError, Reason, TypeFingerprint};
-use crate::options::{Options, sealed, short_type_name};
+use crate::options::{Options, short_type_name};
 use crate::protocol::head_of;
 use crate::protocol::seat::Claim;
 use crate::protocol::slots::SlotRing;
@@ -102,6 +103,14 @@ impl<T> Clone for Channel<T> {
 impl<T> core::fmt::Debug for Channel<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("spsc::Channel").field("region", &self.region).field("capacity", &self.ring.capacity).finish()
+    }
+}
+
+impl<T: Message> channel::Channel for Channel<T> {
+    const KIND: &'static str = "spsc";
+
+    fn region(&self) -> &Region {
+        &self.region
     }
 }
 
