@@ -2,14 +2,15 @@
 
 #![cfg(not(loom))]
 
-mod support;
+mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::common::alone::alone;
+use crate::common::child::fork;
 use ringway::{RecvTimeoutError, SendTimeoutError, Wait, bytes, seqlock, spsc};
-use support::{alone, fork};
 
 /// Counts the allocations of each thread.
 struct Counting;
@@ -79,7 +80,7 @@ fn waiting_allocates_nothing() {
             let (mut rx, mut tx) = (there.receiver().unwrap(), back.sender().unwrap());
             tx.set_wait(wait);
             rx.set_wait(wait);
-            let child = fork(|| {
+            let child = fork("child", || {
                 let (mut tx, _rx) = (there.sender().unwrap(), back.receiver().unwrap());
                 tx.send(&0).unwrap();
                 std::thread::sleep(Duration::MAX);

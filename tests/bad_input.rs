@@ -2,7 +2,7 @@
 //! file, descriptor or mapping behind.
 #![cfg(not(loom))]
 
-mod support;
+mod common;
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +14,12 @@ use std::sync::Barrier;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::footprint::Footprint;
+use crate::common::raw::{Raw, checksum, seal_header};
+use crate::common::say::skip;
+use crate::common::users::{by_descriptor, root};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -26,7 +32,6 @@ use ringway::{
     ChangedError, ClaimError, CopySign, Corrupt, Fault, OpenError, ReadError, Reason, RecvError, RecvTimeoutError,
     Seat, SendError, SendTimeoutError, TooLong, TryRecvError, TrySendError, bytes, seqlock, spsc,
 };
-use support::{Footprint, Raw, alone, by_descriptor, checksum, fork, root, seal_header, skip};
 use tempfile::TempDir;
 
 const NOBODY: u32 = 65534;
@@ -358,7 +363,7 @@ fn a_file_of_another_user_is_refused() {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let (_open, dir) = by_descriptor(dir.path());
         let path = dir.join("latest");
-        let child = fork(|| {
+        let child = fork("child", || {
             setuid(Uid::from_raw(NOBODY)).unwrap();
             let error = refused(None, || Latest::open_read_only(&path));
             assert_reason!(error, Reason::Owner { found: 0, expected: NOBODY }, "user 0", NOBODY);
@@ -373,7 +378,7 @@ fn a_file_of_another_user_is_refused() {
                 "mode("
             );
         });
-        child.ok();
+        child.succeed();
     });
 }
 
@@ -712,7 +717,7 @@ fn a_directory_that_is_missing_or_may_not_be_written() {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o555)).unwrap();
         let (_open, reachable) = by_descriptor(dir);
         let (dir, path) = (reachable.as_path(), &reachable.join("region"));
-        let child = fork(|| {
+        let child = fork("child", || {
             if root() {
                 setuid(Uid::from_raw(NOBODY)).unwrap();
             }
@@ -723,7 +728,7 @@ fn a_directory_that_is_missing_or_may_not_be_written() {
                 assert_reason!(error, Reason::DirectoryPermission { .. }, "Permission denied", "region");
             }
         });
-        child.ok();
+        child.succeed();
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
     });
 }
@@ -739,7 +744,7 @@ fn after_setuid_regions_can_be_made() {
         chown(dir.path(), Some(Uid::from_raw(NOBODY)), None).unwrap();
         let (_open, reachable) = by_descriptor(dir.path());
         let path = &reachable.join("region");
-        let child = fork(|| {
+        let child = fork("child", || {
             setgid(Gid::from_raw(NOBODY)).unwrap();
             setuid(Uid::from_raw(NOBODY)).unwrap();
             let channel = Spsc::create(path, 100).unwrap();
@@ -747,7 +752,7 @@ fn after_setuid_regions_can_be_made() {
             assert_eq!(Spsc::open(path).unwrap().receiver().unwrap().recv(), Ok(1));
             Spsc::options().capacity(4).memfd().unwrap();
         });
-        child.ok();
+        child.succeed();
     });
 }
 
@@ -841,7 +846,7 @@ fn a_full_file_system_is_an_error_and_leaves_no_file() {
         }
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        let child = fork(|| {
+        let child = fork("child", || {
             if let Err(error) = unshare(CloneFlags::CLONE_NEWNS) {
                 return skip(&format!("a full tmpfs: unshare: {error}"));
             }
@@ -865,7 +870,7 @@ fn a_full_file_system_is_an_error_and_leaves_no_file() {
             let error = refused(Some(dir), || Spsc::create(dir.join("another"), 1));
             assert_reason!(error, Reason::NoSpace { needed: 12288 }, 12288);
         });
-        child.ok();
+        child.succeed();
     });
 }
 
@@ -950,7 +955,7 @@ fn the_lock_limit_is_an_error() {
         chown(dir.path(), Some(Uid::from_raw(NOBODY)), None).unwrap();
         let (_open, dir) = by_descriptor(dir.path());
         let dir = dir.as_path();
-        let child = fork(|| {
+        let child = fork("child", || {
             setrlimit(Resource::RLIMIT_MEMLOCK, 4 * 4096, 4 * 4096).unwrap();
             setuid(Uid::from_raw(NOBODY)).unwrap();
             let path = dir.join("region");
@@ -970,7 +975,7 @@ fn the_lock_limit_is_an_error() {
             let error = refused(None, || options.anonymous());
             assert_reason!(error, Reason::LockLimit { limit: 0, .. }, "allows 0");
         });
-        child.ok();
+        child.succeed();
     });
 }
 

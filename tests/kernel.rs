@@ -1,7 +1,7 @@
 //! What the design takes from the kernel, a test each.
 #![cfg(not(loom))]
 
-mod support;
+mod common;
 
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -15,18 +15,24 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::alone::{alone, in_memory};
+use crate::common::child::{Child, end, fork, split};
+use crate::common::mounts::overlay;
+use crate::common::namespaces::cloned;
+use crate::common::proc::{Map, mapped_by, maps, status_number};
+use crate::common::raw::Raw;
+use crate::common::say::skip;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, fstat, umask};
 use nix::sys::wait::WaitStatus;
-use nix::unistd::{Pid, getppid};
+use nix::unistd::getppid;
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{
     Advice, ChangedError, ClaimError, Flush, ReadError, Reason, RecvError, RecvTimeoutError, Region, SendError,
     SendTimeoutError, TryRecvError, TrySendError, Wait, WriteError, bytes, page_faults, seqlock, spsc,
 };
-use support::{Child, Map, Raw, alone, end, fork, in_memory, mapped_by, maps, overlay, skip, split, status_number};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -67,7 +73,7 @@ fn a_region_is_shared_after_a_fork() {
             let back = on!(backing, bytes::Channel::options().capacity_bytes(64), dir.path());
             let latest = on!(backing, Latest::options(), dir.path());
             // The channels were made before, the seats are taken after.
-            let child = fork(|| {
+            let child = fork("child", || {
                 let (mut rx, mut tx) = (there.receiver().unwrap(), back.sender().unwrap());
                 let mut writer = latest.writer().unwrap();
                 for value in &mut rx {
@@ -82,7 +88,7 @@ fn a_region_is_shared_after_a_fork() {
             }
             drop(tx);
             assert_eq!(rx.recv(), Err(RecvError::Closed));
-            child.ok();
+            child.succeed();
             assert_eq!(latest.reader().read(), Ok([999; 4]));
         }
     });
@@ -198,7 +204,7 @@ fn a_snapshot_of_a_value_is_private() {
 /// Takes snapshots while a child sends and receives without a pause.
 fn snapshots_in_use(region: &Region, busy: impl FnOnce(), mut look: impl FnMut()) {
     let before = contents(region);
-    let child = fork(busy);
+    let child = fork("busy", busy);
     // From then on the child is at it, however late it was scheduled.
     while before == contents(region) {
         std::thread::yield_now();
@@ -375,7 +381,7 @@ fn a_record_that_crosses_the_end_is_whole_across_a_fork() {
         let dir = tempfile::tempdir().unwrap();
         for backing in BACKINGS {
             let channel = on!(backing, bytes::Channel::options().capacity_bytes(8192), dir.path());
-            let child = fork(|| {
+            let child = fork("child", || {
                 let mut tx = channel.sender().unwrap();
                 (0..500).for_each(|i| tx.send(&record(i)).unwrap());
             });
@@ -384,7 +390,7 @@ fn a_record_that_crosses_the_end_is_whole_across_a_fork() {
                 assert!(rx.recv().unwrap() == record(i), "{backing}: record {i}");
             }
             assert_eq!(rx.recv(), Err(RecvError::Closed));
-            child.ok();
+            child.succeed();
         }
     });
 }
@@ -437,10 +443,10 @@ fn the_header_is_read_only_and_guards_stand_on_both_sides() {
                 (last.end, true),
                 (last.end + 4095, false),
             ] {
-                fork(|| poke(address, write)).killed_by(Signal::SIGSEGV);
+                fork("child", || poke(address, write)).killed_by(Signal::SIGSEGV);
             }
             for (address, write) in [(first.start, false), (first.end, false), (last.end - 1, true)] {
-                fork(|| poke(address, write)).ok();
+                fork("child", || poke(address, write)).succeed();
             }
             drop(channel);
             let left = maps().into_iter().filter(|map| map.start < last.end && map.end > first.start).count();
@@ -463,7 +469,7 @@ fn a_region_may_lie_at_different_addresses() {
             assert!(rx.try_recv().unwrap() == record(i));
         }
         drop(tx);
-        let child = fork(|| {
+        let child = fork("child", || {
             // The parent's mappings are still there, so this is another place.
             let open = || bytes::Channel::open(&path).unwrap();
             let (third, own) = parts(open, |c| c.region().size() + 8192);
@@ -471,7 +477,7 @@ fn a_region_may_lie_at_different_addresses() {
             let mut tx = third.sender().unwrap();
             (0..7).for_each(|i| tx.try_send(&record(i)).unwrap());
         });
-        child.ok();
+        child.succeed();
         (0..7).for_each(|i| assert!(rx.try_recv().unwrap() == record(i)));
     });
 }
@@ -675,7 +681,7 @@ fn a_snapshot_of_a_finished_ring_says_that_it_is_finished() {
 fn a_killed_holder_is_told_of_once_and_its_seat_is_taken() {
     alone(|| {
         let (there, ready) = (Spsc::options().capacity(1).anonymous().unwrap(), Latest::options().anonymous().unwrap());
-        let child = fork(|| {
+        let child = fork("child", || {
             let mut tx = there.sender().unwrap();
             tx.send(&7).unwrap();
             ready.writer().unwrap().write(&[std::process::id().into(); 4]).unwrap();
@@ -707,7 +713,7 @@ fn a_killed_holder_is_told_of_once_and_its_seat_is_taken() {
 /// Forks a child that does `work` and stays in its seat until it is killed, when that is done.
 fn die_after(work: impl FnOnce(seqlock::Writer<[u64; 4]>)) {
     let done = Latest::options().anonymous().unwrap();
-    let child = fork(|| {
+    let child = fork("child", || {
         work(done.writer().unwrap());
         loop {
             thread::park();
@@ -744,7 +750,7 @@ fn a_batch_that_meets_a_death_half_way_leaves_it_to_be_told() {
 fn only_the_first_message_of_a_successor_is_marked() {
     alone(|| {
         let channel = bytes::Channel::options().capacity_bytes(4096).memfd().unwrap();
-        let raw = support::Raw::new(channel.region().fd().unwrap());
+        let raw = crate::common::raw::Raw::new(channel.region().fd().unwrap());
         die_after(|mut done| {
             let mut tx = channel.sender().unwrap();
             tx.send(&[1; 8]).unwrap();
@@ -801,7 +807,7 @@ fn messages_cause_no_page_faults_in_a_forked_child() {
             let faultless = (0..3).any(|_| {
                 let options = bytes::Channel::options().capacity_bytes(1 << 20).prefault(true);
                 let channel = on!(backing, options, shm.path());
-                let child = fork(|| {
+                let child = fork("child", || {
                     let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
                     let (record, mut buffer) = (vec![7; 1500], vec![0; 2000]);
                     let mut pass = |len: usize, count| {
@@ -816,7 +822,7 @@ fn messages_cause_no_page_faults_in_a_forked_child() {
                     pass(1500, 10_000);
                     assert_eq!(page_faults().unwrap(), before);
                 });
-                matches!(child.wait(), WaitStatus::Exited(_, 0))
+                matches!(child.end(), WaitStatus::Exited(_, 0))
             });
             assert!(faultless, "{backing}");
         }
@@ -924,7 +930,7 @@ fn a_read_only_attachment_reads_and_cannot_write() {
         assert_eq!(access, libc::O_RDONLY);
         assert!(matches!(read_only.writer(), Err(ClaimError::ReadOnly)));
         for page in 0..3 {
-            fork(|| poke(parts[0].start + page * 4096 + 8, true)).killed_by(Signal::SIGSEGV);
+            fork("child", || poke(parts[0].start + page * 4096 + 8, true)).killed_by(Signal::SIGSEGV);
         }
 
         let mut reader = read_only.reader();
@@ -933,7 +939,7 @@ fn a_read_only_attachment_reads_and_cannot_write() {
         writer.write(&[1; 4]).unwrap();
         assert_eq!(reader.changed_timeout(Duration::MAX), Ok(()));
         assert_eq!((reader.read(), reader.version()), (Ok([1; 4]), 1));
-        let child = fork(|| {
+        let child = fork("child", || {
             // Nobody can be told that it sleeps, and it finds out.
             let mut reader = read_only.reader();
             reader.set_wait(ringway::Wait::Sleep);
@@ -948,19 +954,13 @@ fn a_read_only_attachment_reads_and_cannot_write() {
         });
         (2..=20).for_each(|value| writer.write(&[value; 4]).unwrap());
         drop(writer);
-        child.ok();
+        child.succeed();
     });
 }
 
 /// A child by the bare system call, which the C library's fork handlers do not see.
 fn raw_clone() -> Option<Child> {
-    let (flags, none) = (libc::SIGCHLD, 0);
-    // SAFETY: as `fork`, which the arguments make of it; the other threads of the process only wait.
-    match unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) } {
-        -1 => panic!("clone: {}", std::io::Error::last_os_error()),
-        0 => None,
-        pid => Some(Child::new(Pid::from_raw(pid as i32))),
-    }
+    cloned(0).map(Child::new)
 }
 
 /// Checks that each operation of a parent's endpoints says so.
@@ -1031,7 +1031,7 @@ fn in_every_child(mut body: impl FnMut(&dyn Fn() -> Option<Child>)) {
         Some(child) => Some(child),
         None => {
             let grandchild = split()?;
-            end(|| grandchild.ok())
+            end(|| grandchild.succeed())
         }
     });
 }
@@ -1075,7 +1075,7 @@ fn a_childs_use_of_its_parents_endpoints_is_refused() {
                         assert!(!matches!(reader.read(), Err(ReadError::Corrupt(_))));
                     })
                 };
-                child.ok();
+                child.succeed();
                 assert_seated!(ring.sender(), ring.receiver(), records.sender(), records.receiver(), latest.writer());
                 // Nothing came, nothing went, and the parent goes on.
                 assert_eq!((tx.len(), rx.len()), (1, 1));
@@ -1107,7 +1107,7 @@ fn a_childs_drop_of_its_parents_endpoints_changes_nothing() {
             let Some(child) = kind() else {
                 end(move || drop((tx, rx, records_tx, records_rx, writer)));
             };
-            child.ok();
+            child.succeed();
             assert!(before == [ring.region(), records.region(), latest.region()].map(contents));
             assert_seated!(ring.sender(), ring.receiver(), records.sender(), records.receiver(), latest.writer());
             assert!(!tx.is_closed() && !rx.is_closed() && latest.reader().has_writer());
@@ -1119,13 +1119,13 @@ fn a_childs_drop_of_its_parents_endpoints_changes_nothing() {
         }
         drop((tx, rx, records_tx, records_rx, writer));
         // Free for a child.
-        let child = fork(|| {
+        let child = fork("child", || {
             let mut tx = ring.sender().unwrap();
             tx.send(&9).unwrap();
             latest.writer().unwrap().write(&[9; 4]).unwrap();
             records.sender().unwrap().send(b"nine").unwrap();
         });
-        child.ok();
+        child.succeed();
         assert_eq!(ring.receiver().unwrap().recv(), Ok(9));
         assert_eq!(records.receiver().unwrap().recv().unwrap(), b"nine");
         assert_eq!(latest.reader().read(), Ok([9; 4]));
@@ -1160,7 +1160,7 @@ fn a_childs_guards_do_nothing() {
                     drop((message, found));
                 });
             };
-            child.ok();
+            child.succeed();
             assert!(before == [ring.region(), records.region()].map(contents));
             assert_seated!(ring.sender(), ring.receiver(), records.sender(), records.receiver());
             // Not consumed by the child's drop.
@@ -1196,7 +1196,7 @@ fn a_program_opens_the_descriptor_that_it_inherits() {
         let (kept, closed) = (channel.region().inheritable_fd().unwrap(), channel.region().fd().unwrap());
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.env(FD, format!("{} {}", kept.as_raw_fd(), closed.as_raw_fd()));
-        let output = support::rerun(&mut command, "a_program_opens_the_descriptor_that_it_inherits");
+        let output = crate::common::alone::rerun(&mut command, "a_program_opens_the_descriptor_that_it_inherits");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(channel.receiver().unwrap().recv(), Ok(6));
     });
@@ -1228,13 +1228,13 @@ fn a_refused_call_in_a_child_leaves_the_parent_announced() {
             let raw_records = Raw::new(records.region().fd().unwrap());
             let words = [raw.data_wait(), raw.space_wait(), raw_records.data_wait(), raw_records.space_wait()];
             let before = words.map(|word| word.fetch_or(1, Relaxed) | 1);
-            fork(|| {
+            fork("child", || {
                 assert_eq!(rx.recv(), Err(RecvError::Forked));
                 assert_eq!(tx.send(&2), Err(SendError::Forked));
                 assert_eq!(record_rx.recv(), Err(RecvError::Forked));
                 assert_eq!(record_tx.send(&[]), Err(SendError::Forked));
             })
-            .ok();
+            .succeed();
             assert_eq!(words.map(|word| word.load(Relaxed)), before, "{wait:?}");
         }
     });
@@ -1252,7 +1252,7 @@ impl Drop for Forks {
     fn drop(&mut self) {
         if FORK_IN.fetch_sub(1, Relaxed) == 0 {
             IN_CHILD.with(|child| match split() {
-                Some(parents) => parents.ok(),
+                Some(parents) => parents.succeed(),
                 None => child.set(true),
             });
         }
@@ -1342,7 +1342,7 @@ fn those_who_are_awake_make_no_system_calls() {
         if Command::new("strace").arg("--version").output().is_err() {
             return skip("system calls: there is no strace");
         }
-        let output = support::rerun(&mut strace, "those_who_are_awake_make_no_system_calls");
+        let output = crate::common::alone::rerun(&mut strace, "those_who_are_awake_make_no_system_calls");
         let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         if text.contains("Operation not permitted") && !output.status.success() {
             return skip("system calls: tracing is not allowed");
@@ -1377,7 +1377,7 @@ fn on_an_overlay_the_living_live_and_the_dead_are_dead() {
         let mut rx = channel.receiver().unwrap();
         let go = Latest::options().anonymous().unwrap();
         let mut go_on = go.reader();
-        let child = fork(|| {
+        let child = fork("child", || {
             let mut tx = channel.sender().unwrap();
             tx.send(&7).unwrap();
             go.writer().unwrap().write(&[1; 4]).unwrap();

@@ -1,7 +1,7 @@
 //! Who is alive, who is dead, and what follows: no false alarms, eviction, succession, and clean-up.
 #![cfg(not(loom))]
 
-mod support;
+mod common;
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -20,6 +20,14 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
+use crate::common::alone::{alone, with_locks};
+use crate::common::child::{Child, end, fork};
+use crate::common::footprint::Footprint;
+use crate::common::namespaces::{born, cloned};
+use crate::common::proc::mapped_by;
+use crate::common::raw::Raw;
+use crate::common::say::skip;
+use crate::common::users::root;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
@@ -28,7 +36,6 @@ use ringway::{
     ClaimError, EvictError, OpenError, Reason, RecvError, RecvTimeoutError, Region, Seat, SendError, TryRecvError,
     TrySendError, WriteError, in_use, remove_unused, seqlock, spsc,
 };
-use support::{Child, Footprint, Raw, alone, born, cloned, end, fork, mapped_by, root, skip, with_locks};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -318,7 +325,7 @@ fn be_observed(kind: &Oddity) {
             hear(turn, 4 * round + 4);
             child.killed_by(Signal::SIGKILL);
         }
-        observer.ok();
+        observer.succeed();
     }
 }
 
@@ -371,14 +378,14 @@ fn a_process_with_the_id_of_a_dead_holder_is_not_the_holder() {
                     forget(sit(&lane.channel));
                 });
                 lane.meet(pid);
-                holder.ok();
+                holder.succeed();
                 let Some(_impostor) = born_as(pid) else {
                     return skip("reuse of process ids: ns_last_pid cannot be written");
                 };
                 lane.dead();
             }
         });
-        init.ok();
+        init.succeed();
     });
 }
 
@@ -519,7 +526,7 @@ fn forge_home(path: &Path, home: impl FnOnce(u64) -> u64) -> Spsc {
     let mut bytes = fs::read(path).unwrap();
     let word = u64::from_ne_bytes(bytes[152..160].try_into().unwrap());
     bytes[152..160].copy_from_slice(&home(word).to_ne_bytes());
-    support::seal_header(&mut bytes[..256]);
+    crate::common::raw::seal_header(&mut bytes[..256]);
     fs::write(path, bytes).unwrap();
     Spsc::open(path).unwrap()
 }
@@ -560,7 +567,7 @@ fn what_a_child_in_another_pid_namespace_asks_of_its_parents_endpoint_kills_nobo
             let (_, asker) = born(libc::CLONE_NEWPID, || {
                 let _ = (lane.rx.has_sender(), lane.rx.is_closed());
             });
-            asker.ok();
+            asker.succeed();
             lane.alive();
             child.kill();
             lane.dead();
@@ -643,12 +650,12 @@ fn eviction_spares_who_is_out_of_reach() {
                 let refused = lane.channel.evict_sender(LONG).err();
                 assert!(matches!(refused, Some(EvictError::OutOfReach { pid: named }) if named == pid));
             });
-            evictor.ok();
+            evictor.succeed();
             lane.alive();
             child.kill();
             // Not out of reach: gone.
             let (_, evictor) = born(libc::CLONE_NEWPID, || drop(lane.channel.evict_sender(LONG).unwrap()));
-            evictor.ok();
+            evictor.succeed();
             assert_eq!(lane.rx.recv(), Err(RecvError::PeerDied { generation: lane.generation }));
             assert_eq!(lane.rx.recv(), Err(RecvError::Closed));
         }
@@ -682,7 +689,7 @@ fn of_two_evictors_one_has_the_seat_and_nobody_else_is_harmed() {
             // The one that ends was refused, or evicted by the one that stays.
             until(|| has_ended(first.1.0) || has_ended(second.1.0));
             let (lost, won) = if has_ended(first.1.0) { (first, second) } else { (second, first) };
-            let status = lost.1.1.wait();
+            let status = lost.1.1.end();
             assert!(matches!(status, WaitStatus::Exited(_, 0) | WaitStatus::Signaled(_, Signal::SIGKILL, _)));
             let (result, (pid, winner)) = won;
             until(|| result.load(Acquire) != 0);
@@ -720,7 +727,7 @@ fn eviction_is_not_disturbed_by_signals() {
                 be_interrupted();
                 forget(lane.channel.evict_sender(LONG).unwrap());
             });
-            evictor.ok();
+            evictor.succeed();
             child.killed_by(Signal::SIGKILL);
             // The evictor is dead, too.
             lane.generation += 1;
@@ -768,7 +775,7 @@ fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
         });
         for round in 0..ROUNDS {
             let (_, dead) = born(0, || forget(lanes[round % 3].channel.sender().unwrap()));
-            dead.ok();
+            dead.succeed();
             say(winner, 0);
             say(done, 0);
             say(turn, 2 * round + 1);
@@ -777,7 +784,7 @@ fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
             // The winner has left.
             hear(done, CLAIMANTS + 1);
         }
-        claimants.into_iter().for_each(Child::ok);
+        claimants.into_iter().for_each(|child| child.succeed());
     });
 }
 
@@ -893,9 +900,9 @@ fn a_childs_drop_of_its_parents_endpoints_unmaps_nothing_of_its_own() {
                     assert_eq!(writer.write(&[1; 4]), Err(WriteError::Forked));
                     let pages: Vec<_> =
                         lines.iter().map(|line| (fill_hole(line.start, line.len()), line.len())).collect();
-                    let before = support::maps().len();
+                    let before = crate::common::proc::maps().len();
                     drop((tx, rx, writer));
-                    let (wiped, after) = (3, support::maps().len());
+                    let (wiped, after) = (3, crate::common::proc::maps().len());
                     assert!(after <= before && after + wiped >= before);
                     for (page, len) in pages {
                         // SAFETY: mapped by `fill_hole`, and still there unless the test fails.
@@ -904,7 +911,7 @@ fn a_childs_drop_of_its_parents_endpoints_unmaps_nothing_of_its_own() {
                     }
                 })
             };
-            child.ok();
+            child.succeed();
             tx.send(&3).unwrap();
             assert_eq!(rx.recv(), Ok(3));
             writer.write(&[3; 4]).unwrap();
@@ -975,7 +982,7 @@ fn no_region_vanishes_under_those_who_opened_it() {
             }
         };
         let racers: [&dyn Fn(); 4] = [&open, &remove, &open, &remove];
-        racers.map(|racer| born(0, racer).1).into_iter().for_each(Child::ok);
+        racers.map(|racer| born(0, racer).1).into_iter().for_each(|child| child.succeed());
         assert!(opened.load(Acquire) > RACES / 2 && removed.load(Acquire) > RACES / 20, "{opened:?} {removed:?}");
         won(remove_unused(&path));
         assert_eq!(entries(dir.path()), 0);
@@ -1180,7 +1187,7 @@ fn who_lost_its_descriptor_waits_for_no_fifo() {
                 // It has no other way to give a sign of life than its process id.
                 assert_eq!(channel.sender().unwrap().generation(), 1);
             });
-            child.ok();
+            child.succeed();
             fs::remove_file(channel.region().path().unwrap()).unwrap();
         }
     });
@@ -1240,7 +1247,7 @@ fn two_who_unlink_a_region_remove_nobody_elses() {
             fs::remove_file(&path).unwrap();
             say(turn, 3 * round + 3);
         }
-        both.into_iter().for_each(Child::ok);
+        both.into_iter().for_each(|child| child.succeed());
     });
 }
 
@@ -1250,8 +1257,8 @@ const LOCKED: u64 = 1 << 54;
 /// Forks all the time, children that keep every descriptor for a while.
 fn forks_until(stop: &AtomicU64) {
     while stop.load(Acquire) == 0 {
-        let child = fork(|| thread::sleep(Duration::from_millis(2)));
-        child.ok();
+        let child = fork("child", || thread::sleep(Duration::from_millis(2)));
+        child.succeed();
     }
 }
 
@@ -1279,7 +1286,7 @@ fn a_claim_gives_its_sign_of_life_while_another_thread_forks() {
         };
         claims();
         if may_clone(libc::CLONE_NEWPID) {
-            born(libc::CLONE_NEWPID, claims).1.ok();
+            born(libc::CLONE_NEWPID, claims).1.succeed();
         }
     });
 }

@@ -4,24 +4,24 @@
 
 mod common;
 
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use common::{
-    Board, Child, Latest, Numbered, Packet, attachments_of, check_record, cpu_time_and_sleeps, deadline, exec,
-    fill_record, fork, in_child, mix, record, record_len,
-};
+use crate::common::board::Board;
+use crate::common::child::{Child, deadline, fork, in_child};
+use crate::common::descriptor::{receive_fd, send_fd};
+use crate::common::messages::{Latest, Numbered, Packet, check_record, fill_record, mix, record, record_len};
+use crate::common::proc::{attachments_of, cpu_time_and_sleeps};
+use crate::common::role::exec;
 use nix::libc;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use ringway::{
-    ChangedError, ClaimError, ReadError, Reason, RecvError, RecvTimeoutError, Seat, SendError, TryRecvError,
-    TrySendError, Wait, WriteError, bytes, seqlock, spsc,
+    ChangedError, Channel, ClaimError, Options, ReadError, Reason, RecvError, RecvTimeoutError, Seat, SendError,
+    TryRecvError, TrySendError, Wait, WriteError, bytes, seqlock, spsc,
 };
 
 /// Longer than any wait that must succeed, shorter than the watchdog's.
@@ -129,44 +129,18 @@ fn pause(slow: bool, seq: u64) {
 /// The role of a process that [`exec`] started; nothing in an ordinary run.
 #[test]
 fn child_entry() {
-    let Ok(role) = std::env::var(common::ROLE) else { return };
+    let Ok(role) = std::env::var(crate::common::role::ROLE) else { return };
     if role == "barrier" {
         return every_endpoint_answers_membarrier();
     }
     let (side, place, plan) = Plan::parse(&role);
     match plan.kind {
-        Kind::Spsc64 => run_spsc::<Packet>(&open(&place, spsc::Channel::options()), &side, &plan),
-        Kind::Spsc8 => run_spsc::<u64>(&open(&place, spsc::Channel::options()), &side, &plan),
-        Kind::Bytes => run_bytes(&open(&place, bytes::Channel::options()), &side, &plan),
+        Kind::Spsc64 => run_spsc::<Packet>(&open(&place), &side, &plan),
+        Kind::Spsc8 => run_spsc::<u64>(&open(&place), &side, &plan),
+        Kind::Bytes => run_bytes(&open(&place), &side, &plan),
         Kind::Seqlock => run_seqlock::<8>(&open_latest(&place, &side), &side, &plan),
         Kind::BigSeqlock => run_seqlock::<1024>(&open_latest(&place, &side), &side, &plan),
     }
-}
-
-/// What the three kinds have in common, as far as these tests need it: `Options` has one set of methods,
-/// but its trait is sealed.
-trait Attach<C> {
-    fn by_path(&self, path: &str) -> C;
-    fn by_fd(&self, fd: OwnedFd) -> C;
-}
-
-macro_rules! attach {
-    ($([$($generics:tt)*] $channel:ty;)*) => {$(
-        impl<$($generics)*> Attach<$channel> for ringway::Options<$channel> {
-            fn by_path(&self, path: &str) -> $channel {
-                self.open(path).unwrap()
-            }
-            fn by_fd(&self, fd: OwnedFd) -> $channel {
-                self.from_fd(fd).unwrap()
-            }
-        }
-    )*};
-}
-
-attach! {
-    [T: spsc::Message] spsc::Channel<T>;
-    [] bytes::Channel;
-    [T: spsc::Message] seqlock::Channel<T>;
 }
 
 fn fd_at(place: &str) -> OwnedFd {
@@ -175,48 +149,28 @@ fn fd_at(place: &str) -> OwnedFd {
         // SAFETY: the parent left this descriptor open for this process, which has no other use of it.
         return unsafe { OwnedFd::from_raw_fd(number) };
     }
-    receive_fd(place.strip_prefix("socket:").unwrap())
+    receive_fd(&UnixStream::connect(place.strip_prefix("socket:").unwrap()).unwrap())
 }
 
-fn open<C>(place: &str, options: impl Attach<C>) -> C {
+fn open<C: Channel>(place: &str) -> C {
+    let options = C::options();
     match place.strip_prefix("path:") {
-        Some(path) => options.by_path(path),
-        None => options.by_fd(fd_at(place)),
+        Some(path) => options.open(path),
+        None => options.from_fd(fd_at(place)),
     }
+    .unwrap()
 }
 
 /// Every reader but the first is attached read-only.
 fn open_latest<const WORDS: usize>(place: &str, side: &str) -> seqlock::Channel<Latest<WORDS>> {
-    let options = seqlock::Channel::options();
     if side == "write" || side == "read0" {
-        return open(place, options);
+        return open(place);
     }
+    let options = seqlock::Channel::options();
     match place.strip_prefix("path:") {
         Some(path) => options.open_read_only(path).unwrap(),
         None => options.from_fd_read_only(fd_at(place)).unwrap(),
     }
-}
-
-fn send_fd(socket: &UnixStream, fd: RawFd) {
-    let fds = [fd];
-    let rights = [ControlMessage::ScmRights(&fds)];
-    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"!")], &rights, MsgFlags::empty(), None).unwrap();
-}
-
-fn receive_fd(path: &str) -> OwnedFd {
-    let socket = UnixStream::connect(path).unwrap();
-    let mut byte = [0];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags).unwrap();
-    let mut fds = message.cmsgs().unwrap().filter_map(|part| match part {
-        ControlMessageOwned::ScmRights(fds) => Some(fds[0]),
-        _ => None,
-    });
-    let fd = fds.next().expect("a descriptor came with the byte");
-    // SAFETY: the kernel made it for this message, and nobody else knows it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 fn disk_dir() -> tempfile::TempDir {
@@ -640,41 +594,7 @@ fn storm(plan: Plan, backing: Backing) {
     }
 }
 
-/// The same for the three kinds: how a region is made.
-trait Make<C>: Attach<C> {
-    fn at(&self, path: &Path) -> C;
-    fn nameless(&self) -> C;
-    fn in_memory(&self) -> C;
-    fn descriptors(channel: &C) -> (Option<RawFd>, Option<OwnedFd>);
-}
-
-macro_rules! make {
-    ($([$($generics:tt)*] $channel:ty;)*) => {$(
-        impl<$($generics)*> Make<$channel> for ringway::Options<$channel> {
-            fn at(&self, path: &Path) -> $channel {
-                self.create(path).unwrap()
-            }
-            fn nameless(&self) -> $channel {
-                self.anonymous().unwrap()
-            }
-            fn in_memory(&self) -> $channel {
-                self.memfd().unwrap()
-            }
-            fn descriptors(channel: &$channel) -> (Option<RawFd>, Option<OwnedFd>) {
-                let region = channel.region();
-                (region.fd().map(|fd| fd.as_raw_fd()), region.inheritable_fd().ok())
-            }
-        }
-    )*};
-}
-
-make! {
-    [T: spsc::Message] spsc::Channel<T>;
-    [] bytes::Channel;
-    [T: spsc::Message] seqlock::Channel<T>;
-}
-
-fn storm_with<C, M: Make<C>>(plan: Plan, backing: Backing, options: M, run: impl Fn(&C, &str)) {
+fn storm_with<C: Channel>(plan: Plan, backing: Backing, options: Options<C>, run: impl Fn(&C, &str)) {
     let latest = matches!(plan.kind, Kind::Seqlock | Kind::BigSeqlock);
     let mut sides = if latest { vec!["read0", "read1", "read2", "write"] } else { vec!["send", "recv"] };
     // Whoever comes first.
@@ -687,37 +607,37 @@ fn storm_with<C, M: Make<C>>(plan: Plan, backing: Backing, options: M, run: impl
         Backing::Shm | Backing::Disk => {
             let dir = if backing == Backing::Shm { shm_dir() } else { disk_dir() };
             let path = file_in(&dir);
-            drop(options.at(&path));
+            drop(options.create(&path).unwrap());
             let place = format!("path:{}", path.display());
             children.extend(sides.iter().map(|side| exec(side, &plan.role(side, &place), plan.loud())));
-            children.iter_mut().for_each(|child| child.succeed_within(plan.limit()));
+            children.iter().for_each(|child| child.succeed_within(plan.limit()));
         }
         Backing::Anonymous => {
-            let channel = options.nameless();
+            let channel = options.anonymous().unwrap();
             children.extend(sides.iter().map(|side| fork(side, || run(&channel, side))));
-            children.iter_mut().for_each(|child| child.succeed_within(plan.limit()));
+            children.iter().for_each(|child| child.succeed_within(plan.limit()));
         }
         Backing::Inherited => {
-            let channel = options.in_memory();
-            let fd = M::descriptors(&channel).1.unwrap();
+            let channel = options.memfd().unwrap();
+            let fd = channel.region().inheritable_fd().unwrap();
             let place = format!("fd:{}", fd.as_raw_fd());
             children.extend(sides.iter().map(|side| exec(side, &plan.role(side, &place), plan.loud())));
             drop((fd, channel));
-            children.iter_mut().for_each(|child| child.succeed_within(plan.limit()));
+            children.iter().for_each(|child| child.succeed_within(plan.limit()));
         }
         Backing::Sent => {
             let dir = shm_dir();
             let path = dir.path().join("socket");
             let listener = UnixListener::bind(&path).unwrap();
             listener.set_nonblocking(true).unwrap();
-            let channel = options.in_memory();
+            let channel = options.memfd().unwrap();
             let place = format!("socket:{}", path.display());
             children.extend(sides.iter().map(|side| exec(side, &plan.role(side, &place), plan.loud())));
             let mut served = 0;
             while served < sides.len() {
                 match listener.accept() {
                     Ok((socket, _)) => {
-                        send_fd(&socket, M::descriptors(&channel).0.unwrap());
+                        send_fd(&socket, channel.region().fd().unwrap());
                         served += 1;
                     }
                     Err(_) => {
@@ -728,7 +648,7 @@ fn storm_with<C, M: Make<C>>(plan: Plan, backing: Backing, options: M, run: impl
             }
             // The children have all there is.
             drop(channel);
-            children.iter_mut().for_each(|child| child.succeed_within(plan.limit()));
+            children.iter().for_each(|child| child.succeed_within(plan.limit()));
         }
     }
     println!("{plan:?} over {backing:?}: {:?}", started.elapsed());
@@ -842,7 +762,7 @@ fn no_wake_up_is_lost_where_a_message_meets_a_sleeper_on_its_way() {
     const ROUNDS: u64 = 60_000;
     let slots = spsc::Channel::<u64>::options().capacity(1).anonymous().unwrap();
     let board = Board::new();
-    let mut receiver = fork("receiver", || {
+    let receiver = fork("receiver", || {
         let mut rx = slots.receiver().unwrap();
         rx.set_wait(Wait::Sleep);
         for seq in 0..ROUNDS {
@@ -850,7 +770,7 @@ fn no_wake_up_is_lost_where_a_message_meets_a_sleeper_on_its_way() {
             board[0].store(seq + 1, SeqCst);
         }
     });
-    let mut sender = fork("sender", || {
+    let sender = fork("sender", || {
         let mut tx = slots.sender().unwrap();
         for seq in 0..ROUNDS {
             board.wait_for(0, seq);
@@ -867,7 +787,7 @@ fn no_wake_up_is_lost_where_a_message_meets_a_sleeper_on_its_way() {
 fn ping_pong<T: Numbered>(rounds: u64, wait: Wait) {
     let there = spsc::Channel::<T>::options().capacity(1).anonymous().unwrap();
     let back = spsc::Channel::<T>::options().capacity(1).anonymous().unwrap();
-    let mut echo = fork("echo", || {
+    let echo = fork("echo", || {
         let (mut rx, mut tx) = (there.receiver().unwrap(), back.sender().unwrap());
         rx.set_wait(wait);
         tx.set_wait(wait);
@@ -877,7 +797,7 @@ fn ping_pong<T: Numbered>(rounds: u64, wait: Wait) {
             tx.send(&value).unwrap();
         }
     });
-    let mut caller = fork("caller", || {
+    let caller = fork("caller", || {
         let (mut tx, mut rx) = (there.sender().unwrap(), back.receiver().unwrap());
         rx.set_wait(wait);
         tx.set_wait(wait);
@@ -903,7 +823,7 @@ fn no_wake_up_is_lost_where_spinning_ends_as_the_message_comes() {
 #[test]
 #[ignore = "takes a minute or more"]
 fn no_wake_up_is_lost_in_two_million_round_trips() {
-    let mut child = fork("all of it", || ping_pong::<u64>(2_000_000, Wait::Sleep));
+    let child = fork("all of it", || ping_pong::<u64>(2_000_000, Wait::Sleep));
     child.succeed_within(Duration::from_secs(3600));
 }
 
@@ -912,7 +832,7 @@ fn no_wake_up_is_lost_in_bytes_ping_pong() {
     let there = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
     let back = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
     const ROUNDS: u64 = 60_000;
-    let mut echo = fork("echo", || {
+    let echo = fork("echo", || {
         let (mut rx, mut tx) = (there.receiver().unwrap(), back.sender().unwrap());
         rx.set_wait(Wait::Sleep);
         tx.set_wait(Wait::Sleep);
@@ -921,7 +841,7 @@ fn no_wake_up_is_lost_in_bytes_ping_pong() {
             tx.send(&found.to_vec()).unwrap();
         }
     });
-    let mut caller = fork("caller", || {
+    let caller = fork("caller", || {
         let (mut tx, mut rx) = (there.sender().unwrap(), back.receiver().unwrap());
         rx.set_wait(Wait::Sleep);
         tx.set_wait(Wait::Sleep);
@@ -940,7 +860,7 @@ fn no_wake_up_is_lost_in_bytes_ping_pong() {
 fn no_wake_up_is_lost_where_every_record_fills_the_ring() {
     let channel = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
     const ROUNDS: u64 = 30_000;
-    let mut sender = fork("sender", || {
+    let sender = fork("sender", || {
         let mut tx = channel.sender().unwrap();
         tx.set_wait(Wait::Sleep);
         let mut bytes = vec![0; tx.max_len()];
@@ -949,7 +869,7 @@ fn no_wake_up_is_lost_where_every_record_fills_the_ring() {
             tx.send(&bytes).unwrap();
         }
     });
-    let mut receiver = fork("receiver", || {
+    let receiver = fork("receiver", || {
         let mut rx = channel.receiver().unwrap();
         rx.set_wait(Wait::Sleep);
         let (mut bytes, mut front) = (vec![0; 4080], [0; 64]);
@@ -970,7 +890,7 @@ fn every_sleeping_reader_is_woken_by_every_change() {
     const ROUNDS: u64 = 10_000;
     let channel = seqlock::Channel::<Latest<8>>::options().anonymous().unwrap();
     let board = Board::new();
-    let mut readers: Vec<Child> = (0..3)
+    let readers: Vec<Child> = (0..3)
         .map(|me| {
             let (channel, board) = (&channel, &board);
             fork(&format!("reader {me}"), move || {
@@ -987,7 +907,7 @@ fn every_sleeping_reader_is_woken_by_every_change() {
             })
         })
         .collect();
-    let mut writer = fork("writer", || {
+    let writer = fork("writer", || {
         let mut writer = channel.writer().unwrap();
         for version in 1..=ROUNDS {
             writer.write(&Latest::make(version)).unwrap();
@@ -995,7 +915,7 @@ fn every_sleeping_reader_is_woken_by_every_change() {
         }
     });
     writer.succeed();
-    readers.iter_mut().for_each(Child::succeed);
+    readers.iter().for_each(Child::succeed);
 }
 
 fn ptrace(request: libc::c_uint, pid: Pid, data: usize) {
@@ -1067,7 +987,7 @@ fn be_held() {
 fn a_reader_held_before_its_sleep_sees_a_change_that_another_reader_saw() {
     let channel = seqlock::Channel::<u64>::options().anonymous().unwrap();
     let mut writer = channel.writer().unwrap();
-    let mut held = fork("held reader", || {
+    let held = fork("held reader", || {
         let mut reader = channel.reader();
         reader.set_wait(Wait::Sleep);
         be_held();
@@ -1076,7 +996,7 @@ fn a_reader_held_before_its_sleep_sees_a_change_that_another_reader_saw() {
     });
     hold_before_sleep(&held);
     writer.write(&1).unwrap();
-    let mut other = fork("other reader", || {
+    let other = fork("other reader", || {
         let mut reader = channel.reader();
         reader.set_wait(Wait::Sleep);
         assert_eq!(reader.changed(), Ok(()));
@@ -1097,7 +1017,7 @@ fn a_receiver_held_before_its_sleep_sees_the_message_and_the_end() {
     for sends in [true, false] {
         let channel = spsc::Channel::<u64>::options().capacity(2).anonymous().unwrap();
         let mut tx = channel.sender().unwrap();
-        let mut held = fork("held receiver", || {
+        let held = fork("held receiver", || {
             let mut rx = channel.receiver().unwrap();
             rx.set_wait(Wait::Sleep);
             be_held();
@@ -1122,7 +1042,7 @@ fn a_sender_held_before_its_sleep_sees_the_room_and_the_end() {
     for receives in [true, false] {
         let channel = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
         let mut rx = channel.receiver().unwrap();
-        let mut held = fork("held sender", || {
+        let held = fork("held sender", || {
             let mut tx = channel.sender().unwrap();
             tx.set_wait(Wait::Sleep);
             tx.send(&[1; 4080]).unwrap();
@@ -1187,7 +1107,7 @@ fn step(child: &Child, steps: usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn go_on(mut child: Child) {
+fn go_on(child: Child) {
     ptrace(libc::PTRACE_DETACH, child.pid, 0);
     child.succeed();
 }
@@ -1403,7 +1323,7 @@ fn a_blocked_call_uses_no_processor_time() {
         let fd = latest.region().fd().unwrap().try_clone_to_owned().unwrap();
         seqlock::Channel::<u64>::options().from_fd_read_only(fd).unwrap()
     };
-    let mut children = [
+    let children = [
         fork("receiver", || {
             let mut rx = empty.receiver().unwrap();
             rx.set_wait(Wait::Sleep);
@@ -1425,7 +1345,7 @@ fn a_blocked_call_uses_no_processor_time() {
             sleeps(|| reader.changed().unwrap());
         }),
     ];
-    let mut napper = fork("read-only reader", || {
+    let napper = fork("read-only reader", || {
         let mut reader = read_only.reader();
         reader.set_wait(Wait::Sleep);
         let (before, _) = cpu_time_and_sleeps();
@@ -1441,7 +1361,7 @@ fn a_blocked_call_uses_no_processor_time() {
     assert_eq!(rx.recv(), Ok(1));
     records.sender().unwrap().send(&[7; 7]).unwrap();
     latest.writer().unwrap().write(&1).unwrap();
-    children.iter_mut().for_each(Child::succeed);
+    children.iter().for_each(Child::succeed);
     napper.succeed();
 }
 
@@ -1470,7 +1390,7 @@ fn a_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
         });
         // That end was reported: whoever comes now waits for a new sender.
         let board = Board::new();
-        let mut late = fork("late receiver", || {
+        let late = fork("late receiver", || {
             let mut rx = spsc::Channel::<u64>::open(&path).unwrap().receiver().unwrap();
             assert!(!rx.is_closed());
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -1505,7 +1425,7 @@ fn a_record_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
             assert_eq!(rx.recv(), Err(RecvError::Closed));
             assert_eq!(rx.recv(), Err(RecvError::Closed));
         });
-        let mut late = fork("late receiver", || {
+        let late = fork("late receiver", || {
             let mut rx = bytes::Channel::open(&path).unwrap().receiver().unwrap();
             assert!(!rx.is_closed());
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -1540,7 +1460,7 @@ fn a_sleeping_receiver_is_woken_by_the_senders_exit() {
     let records = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
     let latest = seqlock::Channel::<u64>::options().anonymous().unwrap();
     let board = Board::new();
-    let mut sender = fork("sender", || {
+    let sender = fork("sender", || {
         let mut tx = slots.sender().unwrap();
         let mut record_tx = records.sender().unwrap();
         let mut writer = latest.writer().unwrap();
@@ -1551,7 +1471,7 @@ fn a_sleeping_receiver_is_woken_by_the_senders_exit() {
         board.wait_for(1, 1);
     });
     board.wait_for(0, 1);
-    let mut sleepers = [
+    let sleepers = [
         fork("receiver", || {
             let mut rx = slots.receiver().unwrap();
             rx.set_wait(Wait::Sleep);
@@ -1582,7 +1502,7 @@ fn a_sleeping_receiver_is_woken_by_the_senders_exit() {
     sleepers.iter().for_each(Child::wait_until_asleep);
     board[1].store(1, SeqCst);
     sender.succeed();
-    sleepers.iter_mut().for_each(Child::succeed);
+    sleepers.iter().for_each(Child::succeed);
 }
 
 #[test]
@@ -1590,13 +1510,13 @@ fn a_sleeping_sender_is_woken_by_the_receivers_exit() {
     let slots = spsc::Channel::<u64>::options().capacity(2).anonymous().unwrap();
     let records = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
     let board = Board::new();
-    let mut receiver = fork("receiver", || {
+    let receiver = fork("receiver", || {
         let (_rx, _record_rx) = (slots.receiver().unwrap(), records.receiver().unwrap());
         board[0].store(1, SeqCst);
         board.wait_for(1, 1);
     });
     board.wait_for(0, 1);
-    let mut sleepers = [
+    let sleepers = [
         fork("sender", || {
             let mut tx = slots.sender().unwrap();
             tx.set_wait(Wait::Sleep);
@@ -1619,7 +1539,7 @@ fn a_sleeping_sender_is_woken_by_the_receivers_exit() {
     sleepers.iter().for_each(Child::wait_until_asleep);
     board[1].store(1, SeqCst);
     receiver.succeed();
-    sleepers.iter_mut().for_each(Child::succeed);
+    sleepers.iter().for_each(Child::succeed);
 }
 
 /// A sender that never has to wait learns it too, soon.
@@ -1657,7 +1577,7 @@ fn a_sender_goes_on_with_the_next_receiver() {
     in_child("first receiver", || assert_eq!(channel.receiver().unwrap().recv(), Ok(0)));
     assert_eq!(tx.send(&2), Err(SendError::Closed));
     let board = Board::new();
-    let mut second = fork("second receiver", || {
+    let second = fork("second receiver", || {
         let mut rx = channel.receiver().unwrap();
         board[0].store(1, SeqCst);
         assert_eq!(rx.recv(), Ok(1));
@@ -1744,7 +1664,7 @@ fn the_sequence_goes_on_over_successors_on_a_busy_ring() {
     let path = file_in(&dir);
     drop(bytes::Channel::create(&path, 4096).unwrap());
     let plan = |count| Plan { kind: Kind::Bytes, capacity: 4096, wait: Wait::Sleep, slow: Slow::Neither, count };
-    let mut senders = fork("senders", || {
+    let senders = fork("senders", || {
         for turn in 0..TURNS {
             let mut tx = bytes::Channel::open(&path).unwrap().sender().unwrap();
             tx.set_wait(Wait::Sleep);
@@ -1752,7 +1672,7 @@ fn the_sequence_goes_on_over_successors_on_a_busy_ring() {
         }
     });
     // A receiver that stays sees the end of each sender or goes on with the next.
-    let mut receiver = fork("receiver", || {
+    let receiver = fork("receiver", || {
         let mut rx = bytes::Channel::open(&path).unwrap().receiver().unwrap();
         let mut seq = 0;
         while seq < EACH * TURNS {
@@ -1833,7 +1753,7 @@ fn a_childs_use_of_its_parents_endpoints_says_so_and_changes_nothing() {
         }
         writer.write(&turn).unwrap();
         {
-            let mut child = fork("child", || {
+            let child = fork("child", || {
                 all_is_forked(&mut tx, &mut rx, &mut record_tx, &mut record_rx, &mut writer);
                 // A reader holds nothing, and works.
                 assert_eq!(reader.read(), Ok(turn));
@@ -1888,7 +1808,7 @@ fn guards_that_cross_a_fork_do_nothing_in_the_child() {
     // The child moves out of what it has a copy of.
     let (room, record_room, message, found) = {
         let mut moved = Some((room, record_room, message, found));
-        let mut child = fork("child", || {
+        let child = fork("child", || {
             let (mut room, mut record_room, message, found) = moved.take().unwrap();
             room.write(&666);
             record_room.write_at(0, b"bad");
@@ -1945,7 +1865,7 @@ fn guards_that_are_dropped_in_a_child_consume_nothing() {
 fn forks_under_traffic_change_nothing() {
     const COUNT: u64 = 60_000;
     let channel = spsc::Channel::<Packet>::options().capacity(16).anonymous().unwrap();
-    let mut sender = fork("sender", || {
+    let sender = fork("sender", || {
         let mut tx = channel.sender().unwrap();
         for seq in 0..COUNT {
             if seq % 3000 == 100 {
@@ -1959,7 +1879,7 @@ fn forks_under_traffic_change_nothing() {
             tx.send(&Packet::make(seq)).unwrap();
         }
     });
-    let mut receiver = fork("receiver", || {
+    let receiver = fork("receiver", || {
         let mut rx = channel.receiver().unwrap();
         for seq in 0..COUNT {
             if seq % 3000 == 200 {
@@ -2067,17 +1987,9 @@ fn a_descriptor_is_good_from_hand_to_hand() {
     let first = spsc::Channel::<u64>::options().capacity(2).memfd().unwrap();
     let mut tx = first.sender().unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    send_fd(&ours, first.region().fd().unwrap().as_raw_fd());
-    let mut child = fork("child", || {
-        let mut byte = [0];
-        let mut space = nix::cmsg_space!([RawFd; 1]);
-        let mut parts = [IoSliceMut::new(&mut byte)];
-        let message = recvmsg::<()>(theirs.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty()).unwrap();
-        let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else {
-            panic!("no descriptor");
-        };
-        // SAFETY: the kernel made it for this message, and nobody else knows it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fds[0]) };
+    send_fd(&ours, first.region().fd().unwrap());
+    let child = fork("child", || {
+        let fd = receive_fd(&theirs);
         let second = spsc::Channel::<u64>::from_fd(fd).unwrap();
         // On to a grandchild by inheritance, as far as a test binary can: opened again from a copy.
         let third = spsc::Channel::<u64>::from_fd(second.region().inheritable_fd().unwrap()).unwrap();
@@ -2099,7 +2011,7 @@ fn eight_processes_race_for_each_seat_and_one_wins() {
     let board = Board::new();
     // Words of the board: 0 the meeting; then for each seat and process what it got.
     let place = |seat: usize, me: usize| 10 + seat * 20 + me * 2;
-    let mut racers: Vec<Child> = (0..PARTIES as usize)
+    let racers: Vec<Child> = (0..PARTIES as usize)
         .map(|me| {
             let (channel, board) = (&channel, &board);
             fork(&format!("racer {me}"), move || {
@@ -2143,7 +2055,7 @@ fn eight_processes_race_for_each_seat_and_one_wins() {
             })
         })
         .collect();
-    racers.iter_mut().for_each(Child::succeed);
+    racers.iter().for_each(Child::succeed);
 }
 
 /// The same without any order: whoever sits there is alone, and every turn is counted.
@@ -2152,7 +2064,7 @@ fn a_seat_that_changes_hands_all_the_time_has_one_holder() {
     const TURNS: u64 = 1000;
     let channel = spsc::Channel::<u64>::options().capacity(2).anonymous().unwrap();
     let board = Board::new();
-    let mut racers: Vec<Child> = (0..8)
+    let racers: Vec<Child> = (0..8)
         .map(|me| {
             let (channel, board) = (&channel, &board);
             fork(&format!("racer {me}"), move || {
@@ -2179,7 +2091,7 @@ fn a_seat_that_changes_hands_all_the_time_has_one_holder() {
             })
         })
         .collect();
-    racers.iter_mut().for_each(Child::succeed);
+    racers.iter().for_each(Child::succeed);
     let _tx = channel.sender().unwrap();
     let again = channel.sender().err().unwrap();
     assert_eq!(generation_of(again, Seat::Sender, nix::unistd::getpid()), 8 * TURNS + 1);

@@ -1,6 +1,6 @@
 //! What a region says of itself: in use, and after those who used it died.
 
-mod support;
+mod common;
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,11 +10,12 @@ use std::{fs, thread};
 use ringway::zerocopy::IntoBytes;
 use ringway::{Content, Holder, OpenError, Reason, Report, bytes, seqlock, spsc};
 
-use support::{Child, alone, fork};
+use crate::common::alone::alone;
+use crate::common::child::{Child, fork};
 
 /// A child that does its work and then stays until it is killed.
 fn stays(work: impl FnOnce()) -> Child {
-    fork(|| {
+    fork("child", || {
         work();
         loop {
             thread::park();
@@ -129,10 +130,10 @@ fn what_is_no_region_is_refused_and_garbage_is_called_so() {
         }
         let mut forged = good.clone();
         forged[20..24].copy_from_slice(&9u32.to_ne_bytes());
-        support::seal_header(&mut forged[..256]);
+        crate::common::raw::seal_header(&mut forged[..256]);
         fs::write(&path, &forged).unwrap();
         assert!(matches!(refused(Report::open(&path)).reason(), Reason::Field { field: "kind", found: 9, .. }));
-        let head = 4096 + 8 * support::line(&good);
+        let head = 4096 + 8 * crate::common::raw::line(&good);
         let mut garbage = good.clone();
         garbage[head..head + 8].copy_from_slice(&u64::MAX.to_ne_bytes());
         fs::write(&path, &garbage).unwrap();

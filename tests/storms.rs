@@ -18,7 +18,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{Board, Child, Latest, Numbered, Packet, check_record, deadline, fork, in_child, mix, record};
+use crate::common::board::Board;
+use crate::common::child::{Child, deadline, fork, in_child};
+use crate::common::messages::{Latest, Numbered, Packet, check_record, mix, record};
+use crate::common::say::{say, skip};
 use fastrand::Rng;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -30,11 +33,6 @@ use ringway::{ChangedError, ClaimError, RecvError, SendError, Wait, bytes, seqlo
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Seen also when the test passes.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Says which random numbers a failure came from.
@@ -750,7 +748,7 @@ impl<'a> Cast<'a> {
         while !there(self) {
             std::thread::sleep(Duration::from_micros(30));
             if let Some(culprit) = self.storm.get(Word::Culprit).checked_sub(1) {
-                self.alive[culprit as usize].iter_mut().for_each(Child::succeed);
+                self.alive[culprit as usize].iter().for_each(Child::succeed);
                 self.reap();
                 panic!("a member of the cast failed, and was killed before it could say how");
             }
@@ -788,7 +786,7 @@ impl Drop for Culprit<'_> {
 }
 
 /// Reaps a child that a signal killed, and lets any other say what went wrong.
-fn reap_killed(mut child: Child) {
+fn reap_killed(child: Child) {
     match waitid(Id::Pid(child.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap() {
         WaitStatus::Signaled(_, Signal::SIGKILL, _) => drop(child.end()),
         ended => {
@@ -964,7 +962,7 @@ fn expected(turns: &[Turn]) -> Vec<Result<u64, RecvError>> {
 fn received(kind: Kind, turns: &[Turn]) -> Vec<Result<u64, RecvError>> {
     let ring = Ring::make(kind, false, Backing::Anonymous, Path::new(""));
     for (sends, killed) in turns {
-        let mut child = fork("sender", || {
+        let child = fork("sender", || {
             let mut tx = ring.sender(PLAIN);
             if *sends {
                 let generation = tx.generation;
@@ -978,7 +976,7 @@ fn received(kind: Kind, turns: &[Turn]) -> Vec<Result<u64, RecvError>> {
         if *killed { reap_killed(child) } else { child.succeed() }
     }
     // The last one's end, where it is told of.
-    let mut last = fork("last sender", || drop(ManuallyDrop::into_inner(ring.sender(PLAIN))));
+    let last = fork("last sender", || drop(ManuallyDrop::into_inner(ring.sender(PLAIN))));
     last.succeed();
     let (mut rx, mut events) = (ring.receiver(PLAIN), Vec::new());
     loop {
@@ -1161,7 +1159,7 @@ fn a_sender_ended_for_want_of_memory_is_heard_out() {
     let _turn = alone();
     let cgroup = match Cgroup::new() {
         Ok(cgroup) => cgroup,
-        Err(why) => return say(&format!("SKIPPED no memory cgroup can be made here: {why}")),
+        Err(why) => return skip(&format!("no memory cgroup can be made here: {why}")),
     };
     in_child("survivor", || {
         let channel = spsc::Channel::<u64>::options().capacity(8).memfd().unwrap();
@@ -1187,7 +1185,7 @@ fn a_sender_ended_for_want_of_memory_is_heard_out() {
         assert_eq!(end, RecvError::PeerDied { generation: 1 });
         assert!((committed[0].load(SeqCst)..).take(2).any(|possible| possible == last), "{last} received");
         reap_killed(glutton);
-        let mut heir = fork("heir", || channel.sender().unwrap().send(&(last + 1)).unwrap());
+        let heir = fork("heir", || channel.sender().unwrap().send(&(last + 1)).unwrap());
         assert_eq!((rx.recv(), rx.recv()), (Ok(last + 1), Err(RecvError::Closed)));
         heir.succeed();
         say(&format!("ended for want of memory after {last} messages"));

@@ -5,7 +5,7 @@ use nix::libc;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
-use super::fork;
+use super::child::fork;
 
 pub fn ptrace(request: libc::c_uint, pid: Pid, address: usize, data: usize) -> Result<(), Errno> {
     let address = std::ptr::without_provenance_mut::<libc::c_void>(address);
@@ -19,7 +19,7 @@ pub fn trace_me() -> Result<(), Errno> {
 }
 
 pub fn tracing_allowed() -> Result<(), Errno> {
-    let mut child = fork("traced child", || {
+    let child = fork("traced child", || {
         if let Err(errno) = trace_me() {
             std::process::exit(errno as i32);
         }

@@ -4,7 +4,6 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`victim`] | a traced process, and how it comes to an instruction |
 //! | [`heap`] | the memory of a traced process |
 //! | [`trace`] | the instructions of an operation, and the way to each |
 //! | [`points`] | a case: an operation, what must be true of it, and the points at which that is tried |
@@ -30,14 +29,15 @@ mod rings;
 mod scene;
 mod trace;
 mod values;
-mod victim;
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
-use common::{Packet, ROLE, deadline, exec};
+use crate::common::child::deadline;
+use crate::common::messages::Packet;
+use crate::common::processor::be_on_one_processor;
+use crate::common::role::{ROLE, exec};
+use crate::common::say::{say, skip};
 use nix::errno::Errno;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use ringway::{bytes, spsc};
@@ -75,8 +75,8 @@ fn regions_outlive_a_death_at_any_instruction() {
 #[test]
 fn child_entry() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    if let Err(errno) = victim::tracing_allowed() {
-        return say(&format!("SKIPPED {role}: deaths at every instruction, for want of ptrace: {errno}"));
+    if let Err(errno) = common::ptrace::tracing_allowed() {
+        return skip(&format!("{role}: deaths at every instruction, for want of ptrace: {errno}"));
     }
     let run: fn(&mut Tally) = match role.as_str() {
         "spsc" => ring_cases::all::<spsc::Channel<Packet>>,
@@ -85,7 +85,9 @@ fn child_entry() {
         "regions" => regions::all,
         other => panic!("no such role: {other}"),
     };
-    be_on_one_processor(&role);
+    // Two of them run at a time.
+    let last = ["bytes", "seqlock"].contains(&role.as_str());
+    be_on_one_processor(|processors| if last { processors - 1 } else { 0 });
     let (descriptors, started) = (open_descriptors(), Instant::now());
     let mut tally = Tally::default();
     run(&mut tally);
@@ -93,26 +95,6 @@ fn child_entry() {
     assert_eq!(open_descriptors(), descriptors, "descriptors were left open");
     let seconds = started.elapsed().as_secs_f64();
     say(&format!("{role}: {tally} in all, {seconds:.1} s"));
-}
-
-/// Tracer and victim take turns, which is ten times as fast on one processor.
-fn be_on_one_processor(role: &str) {
-    let me = Pid::from_raw(0);
-    let Ok(allowed) = sched_getaffinity(me) else { return };
-    let mut processors = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
-    let processor = match role {
-        "bytes" | "seqlock" => processors.next_back(),
-        _ => processors.next(),
-    };
-    let mut one = CpuSet::new();
-    if processor.is_some_and(|cpu| one.set(cpu).is_ok()) {
-        let _ = sched_setaffinity(me, &one);
-    }
-}
-
-/// On the real standard error: libtest keeps what a test that passes prints.
-fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 fn open_descriptors() -> usize {

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::common::mix;
+use crate::common::messages::mix;
+use crate::common::say::say;
+use crate::common::victim::{Stopped, Victim};
+use crate::heap;
 use crate::trace::{Arrival, Trace};
-use crate::victim::{Stopped, Victim};
-use crate::{heap, say};
 
 /// Instructions of one case at which a victim is killed, and at which one is stopped, unless all are asked for.
 const FEW: usize = 60;
@@ -62,7 +63,7 @@ pub struct Case<'a, S> {
     /// What it is done to, the operation, and the state it is done in.
     pub name: [&'a str; 3],
     pub set_up: &'a dyn Fn() -> S,
-    /// Prepares, calls [`mark`](crate::victim::mark), operates, calls it again, and leaves.
+    /// Prepares, calls [`mark`](crate::common::victim::mark), operates, calls it again, and leaves.
     pub victim: &'a dyn Fn(&S),
     /// Judges what a victim that was killed left behind, and says how far it had come. How the survivors go
     /// about it may depend on the number of the point.
@@ -150,7 +151,7 @@ impl<S> Case<'_, S> {
     fn kill_at(k: usize, mut victim: Victim, trace: &Trace) -> Arrival {
         let arrival = trace.lead(&mut victim, k);
         if trace.is_sleep(k) {
-            let mut child = victim.release(None);
+            let child = victim.release(None);
             child.wait_until_asleep();
             child.kill();
         } else {

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ringway::{Reason, in_use, remove_unused, spsc};
 
+use crate::common::ptrace::mark;
+use crate::common::victim::Stopped;
 use crate::points::{Case, Tally};
 use crate::rings::FULL;
 use crate::scene::LastWords;
-use crate::victim::{Stopped, mark};
 
 type Slots = spsc::Channel<u64>;
 

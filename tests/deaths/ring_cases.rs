@@ -1,11 +1,12 @@
 //! Every operation of both rings, in every state in which it takes another path.
 
+use crate::common::ptrace::mark;
+use crate::common::victim::Stopped;
 use crate::operations::{Operation, claim_outcomes, nothing_is_taken, one_of_two_wins, victim_claims};
 use crate::oracle::{Outcome, after_receiver, after_sender};
 use crate::points::{Case, Tally};
 use crate::rings::{ReceivingEnd, Ring, SendingEnd};
 use crate::scene::{ACROSS, EDGE, EMPTY_HEIR, Event, FILLED, HEIR, NEW, ONE, Scene, Side, State, messages};
-use crate::victim::{Stopped, mark};
 
 fn send_operations<K: Ring>() -> Vec<Operation<K::Sender, K::Message>> {
     let all = &[NEW, ONE, FILLED, EDGE, HEIR];

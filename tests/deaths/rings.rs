@@ -6,7 +6,7 @@ use ringway::{
     ClaimError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError, Wait, bytes, spsc,
 };
 
-use crate::common::{Numbered, Packet, fill_record};
+use crate::common::messages::{Numbered, Packet, fill_record};
 
 /// Messages that fill a ring.
 pub const FULL: u64 = 4;

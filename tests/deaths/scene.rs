@@ -6,9 +6,9 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, raise};
 use ringway::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
-use crate::common::Board;
+use crate::common::board::Board;
+use crate::common::victim::die;
 use crate::rings::{FULL, ReceivingEnd, Ring, SendingEnd};
-use crate::victim::die;
 
 /// A blocked call asks the kernel about its peer at the latest when its time is up.
 pub const SOON: Duration = Duration::from_micros(100);

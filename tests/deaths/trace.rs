@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::victim::Victim;
+use crate::common::victim::Victim;
 
 /// The instructions of one operation, as one victim made them.
 pub struct Trace {

@@ -2,12 +2,13 @@
 
 use ringway::{ChangedError, Wait, seqlock};
 
-use crate::common::Latest;
+use crate::common::messages::Latest;
+use crate::common::ptrace::mark;
+use crate::common::victim::{Stopped, die};
 use crate::operations::{Operation, claim_outcomes, nothing_is_taken, one_of_two_wins, victim_claims};
 use crate::oracle::{Outcome, find};
 use crate::points::{Case, Tally};
 use crate::scene::{Event, HEIR, LastWords, NEW, ONE, SOON, Side, State};
-use crate::victim::{Stopped, die, mark};
 
 type Value = Latest<8>;
 

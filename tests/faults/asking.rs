@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use ringway::{Content, Holder, Report, in_use, spsc};
 
 use crate::case::{Operation, Place, READY, Tally};
-use crate::common::{Child, fork};
+use crate::common::child::{Child, fork};
 use crate::inject::World;
 use crate::making::{Slots, slots_there};
 use crate::removing::user;

@@ -11,12 +11,13 @@ use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
 
 use crate::calls::ERRNOS;
+use crate::common::board::Board;
+use crate::common::child::{Child, fork};
 use crate::common::ptrace::{mark, trace_me};
-use crate::common::{Board, Child, fork};
+use crate::common::say::say;
 use crate::inject::{Fault, Run, World, follow};
 use crate::known;
 use crate::left::Left;
-use crate::say;
 
 /// A directory of one case's own, and words that its processes share.
 pub struct Place {
@@ -221,18 +222,18 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
     fn attempt(&self, fault: Option<Fault>, tally: &mut Tally) -> Run {
         let place = Place::new(self.on_disk);
         let neighbour = (self.stage)(&place);
-        let mut child = fork(self.name, || self.victim(&place, fault));
+        let child = fork(self.name, || self.victim(&place, fault));
         let was_done = || place.board[OUTCOME].load(SeqCst) == DONE;
         let mut whose = vec![];
         let mut check = |what: &str, check: &dyn Fn(&Place)| {
             // In a process of its own, so that a failure is one case's.
-            let mut other = fork(what, || check(&place));
+            let other = fork(what, || check(&place));
             other.wait_for_end();
             if !matches!(other.end(), WaitStatus::Exited(_, 0)) {
                 whose.push(format!("{what}: {}", other.log()));
             }
         };
-        let run = follow(&mut child, fault, self.world, || {
+        let run = follow(&child, fault, self.world, || {
             if was_done() {
                 check("beside", &*self.beside);
             }

@@ -7,7 +7,8 @@ use ringway::{ClaimError, EvictError};
 
 use crate::asking::{after_its_death, attached, living_sender, sitting, stay};
 use crate::case::{Operation, Place, Tally};
-use crate::common::{Child, Numbered, Packet};
+use crate::common::child::Child;
+use crate::common::messages::{Numbered, Packet};
 use crate::inject::World;
 use crate::making::{MESSAGE, Records, Slots, Values, slots_there, values_there};
 use crate::worlds;

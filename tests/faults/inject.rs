@@ -10,7 +10,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use crate::calls::{self, name_of};
-use crate::common::Child;
+use crate::common::child::Child;
 use crate::common::ptrace::{peek, ptrace, registers, set_register};
 
 /// A system call that a process is about to make.
@@ -88,7 +88,7 @@ fn go_on(pid: Pid, signal: Option<Signal>) {
 }
 
 /// Follows a child from its first mark to its second, where it is held while `beside` runs, and then to its end.
-pub fn follow(child: &mut Child, fault: Option<Fault>, world: World, mut beside: impl FnMut()) -> Run {
+pub fn follow(child: &Child, fault: Option<Fault>, world: World, mut beside: impl FnMut()) -> Run {
     let pid = child.pid;
     let mut run = Run { calls: vec![], hit: None, over: false, ended: WaitStatus::StillAlive, endless: None };
     let mut after = 0;

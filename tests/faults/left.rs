@@ -9,7 +9,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::case::Place;
-use crate::support::parse_maps;
+use crate::common::proc::parse_maps;
 
 #[derive(Debug)]
 pub struct Left {

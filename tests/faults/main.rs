@@ -30,18 +30,17 @@ mod left;
 mod making;
 mod memory;
 mod removing;
-#[path = "../support/mod.rs"]
-mod support;
 mod waiting;
 mod worlds;
 
-use std::io::Write;
 use std::time::Instant;
 
-use common::{ROLE, exec, ptrace};
+use crate::common::processor::be_on_one_processor;
+use crate::common::ptrace;
+use crate::common::role::{ROLE, exec};
+use crate::common::say::{say, skip};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
@@ -86,7 +85,7 @@ fn a_regions_memory_survives_every_fault() {
 fn child_entry() {
     let Ok(role) = std::env::var(ROLE) else { return };
     if let Err(errno) = ptrace::tracing_allowed() {
-        return say(&format!("SKIPPED {role}: faults in system calls, for want of ptrace: {errno}"));
+        return skip(&format!("{role}: faults in system calls, for want of ptrace: {errno}"));
     }
     let all: fn(&mut Tally) = match role.as_str() {
         "making" => making::all,
@@ -98,7 +97,9 @@ fn child_entry() {
         "memory" => memory::all,
         other => panic!("no such role: {other}"),
     };
-    be_on_one_processor(&role);
+    // Two of them run at a time.
+    let second = ["claims", "waiting"].contains(&role.as_str());
+    be_on_one_processor(|processors| usize::from(second) % processors);
     let_the_allocator_have_enough();
     let started = Instant::now();
     let mut tally = Tally::default();
@@ -116,22 +117,4 @@ fn let_the_allocator_have_enough() {
     // SAFETY: sets a number.
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX) };
     drop((0..2000).map(|_| Vec::with_capacity(1000)).collect::<Vec<Vec<u8>>>());
-}
-
-/// Tracer and traced take turns, which is faster on one processor.
-fn be_on_one_processor(role: &str) {
-    let me = Pid::from_raw(0);
-    let Ok(allowed) = sched_getaffinity(me) else { return };
-    let processors: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
-    // Two of them run at a time.
-    let processor = usize::from(["claims", "waiting"].contains(&role)) % processors.len();
-    let mut one = CpuSet::new();
-    if one.set(processors[processor]).is_ok() {
-        let _ = sched_setaffinity(me, &one);
-    }
-}
-
-/// On the real standard error: libtest keeps what a test that passes prints.
-fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

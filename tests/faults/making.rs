@@ -5,9 +5,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use ringway::{OpenError, Reason, bytes, in_use, seqlock, spsc};
 
 use crate::case::{Operation, Place, Tally};
-use crate::common::{Numbered, Packet};
+use crate::common::messages::{Numbered, Packet};
+use crate::common::say::skip;
+use crate::common::users::root;
 use crate::inject::World;
-use crate::support::{root, skip};
 use crate::worlds;
 
 pub type Slots = spsc::Channel<u64>;

@@ -6,7 +6,7 @@ use ringway::{OpenError, Reason, remove_unused};
 
 use crate::asking::{sitting, stay};
 use crate::case::{Operation, Place, Tally};
-use crate::common::Child;
+use crate::common::child::Child;
 use crate::making::{MESSAGE, Slots, is_attached, made, slots_still_there, slots_there};
 
 /// A process that is attached to a region with a message in it.

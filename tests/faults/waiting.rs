@@ -7,7 +7,8 @@ use ringway::{ChangedError, RecvError, RecvTimeoutError, SendError, SendTimeoutE
 
 use crate::asking::{after_its_death, attached, living_receiver, living_sender, receiver, sitting, stay};
 use crate::case::{Operation, Place, Tally};
-use crate::common::{Child, Numbered, Packet};
+use crate::common::child::Child;
+use crate::common::messages::{Numbered, Packet};
 use crate::making::{Slots, Values};
 use crate::worlds;
 

@@ -6,7 +6,11 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use nix::unistd::{Uid, setuid};
 use ringway::{ClaimError, Reason, Report, bytes, in_use, remove_unused, seqlock, spsc};
 
-use crate::support::{Stopper, alone, by_descriptor, fork, root, skip};
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::say::skip;
+use crate::common::stopper::Stopper;
+use crate::common::users::{by_descriptor, root};
 
 type Spsc = spsc::Channel<u64>;
 const OTHER: u32 = 12345;
@@ -87,7 +91,7 @@ fn a_file_that_may_not_be_opened_names_its_mode() {
         // Another user may not enter the directory of temporary files.
         let (_open, reachable) = by_descriptor(dir.path());
         let path = reachable.join("region");
-        let child = fork(|| {
+        let child = fork("child", || {
             setuid(Uid::from_raw(OTHER)).unwrap();
             let error = Spsc::options().owner(0).open(&path).unwrap_err();
             let reason = error.reason();
@@ -95,7 +99,7 @@ fn a_file_that_may_not_be_opened_names_its_mode() {
             let text = error.to_string();
             assert!(["0600", "user 0", "mode("].iter().all(|word| text.contains(word)), "{text}");
         });
-        child.ok();
+        child.succeed();
     });
 }
 
@@ -140,11 +144,11 @@ fn a_seat_that_this_process_has_says_so() {
         let Err(error) = channel.writer() else { panic!("the seat is taken") };
         assert!(matches!(error, ClaimError::Taken { pid, .. } if pid == std::process::id()));
         assert!(error.to_string().contains("this very process"), "{error}");
-        let child = fork(|| {
+        let child = fork("child", || {
             let Err(error) = channel.writer() else { panic!("the seat is taken") };
             assert!(!error.to_string().contains("this very process"), "{error}");
         });
-        child.ok();
+        child.succeed();
         drop(writer);
     });
 }

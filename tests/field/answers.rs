@@ -9,8 +9,11 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::Pid;
 use ringway::{ClaimError, EvictError, FileState, Reason, RecvError, RecvTimeoutError, bytes, spsc};
 
+use crate::common::alone::{alone, in_memory};
+use crate::common::child::{Child, fork};
+use crate::common::mounts::private_mounts;
+use crate::common::say::skip;
 use crate::filter::refuse;
-use crate::support::{Child, alone, fork, in_memory, private_mounts, skip};
 
 type Spsc = spsc::Channel<u64>;
 type Receiver = spsc::Receiver<u64>;
@@ -80,7 +83,7 @@ struct Scene {
 impl Scene {
     fn new(make: impl Fn() -> Spsc) -> Self {
         let (living, dead) = (make(), make());
-        let holder = fork(|| {
+        let holder = fork("holder", || {
             let _tx = living.sender().unwrap();
             loop {
                 nix::unistd::pause();
@@ -96,10 +99,10 @@ impl Scene {
 
     /// A sender sits in the one channel and dies there; it must be the one that the last one did not live to see.
     fn bury_one(&self) {
-        let child = fork(|| {
+        let child = fork("child", || {
             std::mem::forget(self.dead.sender().unwrap());
         });
-        child.ok();
+        child.succeed();
     }
 
     /// The receivers of both, if they may be had.
@@ -151,7 +154,7 @@ fn a_refused_question_is_no_answer() {
             for errno in ERRORS {
                 for from_the_start in [true, false] {
                     scenes.iter().for_each(Scene::bury_one);
-                    let child = fork(|| {
+                    let child = fork("child", || {
                         let what = format!("{errno} for {:?}, from the start: {from_the_start}", case.calls);
                         let early =
                             (!from_the_start).then(|| scenes.each_ref().map(|scene| scene.receivers(false, &what)));
@@ -160,7 +163,7 @@ fn a_refused_question_is_no_answer() {
                         let receivers = early.unwrap_or_else(late);
                         scenes.iter().zip(receivers).for_each(|(scene, both)| scene.observe(case, both, &what));
                     });
-                    child.ok();
+                    child.succeed();
                 }
             }
         }
@@ -177,7 +180,7 @@ fn a_region_is_made_or_the_refusal_is_told() {
         for case in &CASES {
             for errno in ERRORS {
                 let new = dir.path().join("new");
-                let child = fork(|| {
+                let child = fork("child", || {
                     refuse(case.calls, errno);
                     let made = [
                         Spsc::create(&new, 4),
@@ -195,7 +198,7 @@ fn a_region_is_made_or_the_refusal_is_told() {
                         assert_eq!(os.source.raw_os_error(), Some(errno as i32), "{:?}: {error}", case.calls);
                     }
                 });
-                child.ok();
+                child.succeed();
                 let _ = std::fs::remove_file(&new);
             }
         }
@@ -208,7 +211,7 @@ fn a_holder_without_a_pidfd_of_its_own_lives_and_dies_as_others_do() {
     alone(|| {
         for errno in ERRORS {
             let channel = Spsc::options().capacity(4).memfd().unwrap();
-            let holder = fork(|| {
+            let holder = fork("holder", || {
                 refuse(&[libc::SYS_pidfd_open], errno);
                 let _tx = channel.sender().unwrap();
                 loop {
@@ -238,13 +241,13 @@ fn an_eviction_that_is_refused_says_what_was_refused() {
         let scene = Scene::new(|| Spsc::options().capacity(4).memfd().unwrap());
         for (calls, name) in asked {
             for errno in ERRORS {
-                let child = fork(|| {
+                let child = fork("child", || {
                     refuse(calls, errno);
                     let error = scene.living.evict_sender(Duration::ZERO).err().unwrap();
                     let text = error.to_string();
                     assert!(text.contains(name) && !text.contains("namespace"), "{errno} for {name}: {text}");
                 });
-                child.ok();
+                child.succeed();
             }
         }
         assert!(scene.living.receiver().unwrap().has_sender());
@@ -266,7 +269,7 @@ fn where_proc_shows_only_processes_the_living_live_and_memory_is_known() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let path = dir.path().join("region");
         // Made by another, so that this process knows nothing of its boot from before.
-        let holder = fork(|| {
+        let holder = fork("holder", || {
             let channel = Spsc::create(&path, 4).unwrap();
             let _tx = channel.sender().unwrap();
             loop {
@@ -354,7 +357,7 @@ fn an_id_that_two_namespaces_give_shows_nobody_the_other_ones_processes() {
         if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID) {
             return skip(&format!("a PID namespace: {error}"));
         }
-        let holder = fork(|| {
+        let holder = fork("holder", || {
             let channel = Spsc::create(&path, 4).unwrap();
             refuse(&[libc::SYS_pidfd_open], Errno::EPERM);
             let _tx = channel.sender().unwrap();
@@ -367,11 +370,11 @@ fn an_id_that_two_namespaces_give_shows_nobody_the_other_ones_processes() {
                 assert!(matches!(channel.sender(), Err(ClaimError::Taken { .. })));
             });
             match asker {
-                Ok(asker) => asker.ok(),
+                Ok(asker) => asker.succeed(),
                 Err(error) => skip(&format!("a child whose id is chosen: {error}")),
             }
         });
-        holder.ok();
+        holder.succeed();
     });
 }
 
@@ -384,11 +387,11 @@ fn a_file_is_missing_only_if_two_questions_say_so() {
         let channel = Spsc::create(&path, 4).unwrap();
         for errno in [Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES, Errno::EPERM, Errno::ENOSYS] {
             for call in [libc::SYS_statx, libc::SYS_newfstatat] {
-                let child = fork(|| {
+                let child = fork("child", || {
                     refuse(&[call], errno);
                     assert_eq!(channel.region().file_state(), FileState::Named, "{errno} for {call}");
                 });
-                child.ok();
+                child.succeed();
             }
         }
         std::fs::remove_file(&path).unwrap();
@@ -399,13 +402,13 @@ fn a_file_is_missing_only_if_two_questions_say_so() {
 #[test]
 fn a_refused_munmap_only_leaves_memory_behind() {
     alone(|| {
-        let child = fork(|| {
+        let child = fork("child", || {
             refuse(&[libc::SYS_munmap], Errno::EPERM);
             let channel = Spsc::options().capacity(4).memfd().unwrap();
             drop((channel.sender().unwrap(), channel.receiver().unwrap()));
             drop(channel);
         });
-        child.ok();
+        child.succeed();
     });
 }
 
@@ -415,7 +418,7 @@ fn a_file_is_made_without_proc_or_the_error_names_it() {
         // In memory; on a disk a file's boot must be known.
         let (dir, disk) = (in_memory(), tempfile::tempdir().unwrap());
         let path = dir.path().join("region");
-        let child = fork(|| {
+        let child = fork("child", || {
             let unmounted = private_mounts().and_then(|()| umount2("/proc", MntFlags::MNT_DETACH));
             if let Err(error) = unmounted {
                 return skip(&format!("no /proc: {error}"));
@@ -428,6 +431,6 @@ fn a_file_is_made_without_proc_or_the_error_names_it() {
                 assert!(error.to_string().contains("mount /proc"), "{error}");
             }
         });
-        child.ok();
+        child.succeed();
     });
 }

@@ -12,10 +12,15 @@ use ringway::{
     remove_unused, seqlock, spsc,
 };
 
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::footprint::Footprint;
+use crate::common::mounts::{bound, mounted, overlay, private_mounts};
+use crate::common::raw::seal_header;
+use crate::common::say::skip;
+use crate::common::stopper::Stopper;
+use crate::common::users::by_descriptor;
 use crate::memory::Disk;
-use crate::support::{
-    Footprint, Stopper, alone, bound, by_descriptor, fork, mounted, overlay, private_mounts, seal_header, skip,
-};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -159,7 +164,7 @@ fn a_copy_on_an_overlay_harms_nobody_whom_its_seats_name() {
         let (live, copy) = (place.join("live"), place.join("copy"));
         let channel = Spsc::create(&live, 8).unwrap();
         let mut rx = channel.receiver().unwrap();
-        let child = fork(|| {
+        let child = fork("child", || {
             let mut tx = channel.sender().unwrap();
             tx.send(&1).unwrap();
             loop {
@@ -411,7 +416,7 @@ fn of_many_who_adopt_a_copy_one_makes_the_region() {
 fn many_come_at_once_where_there_is_room_for_one_region() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        let mounted = crate::support::private_mounts().and_then(|()| mounted("tmpfs", dir.path(), "size=7m"));
+        let mounted = crate::common::mounts::private_mounts().and_then(|()| mounted("tmpfs", dir.path(), "size=7m"));
         let _mounted = match mounted {
             Ok(mounted) => mounted,
             Err(errno) => return skip(&format!("tmpfs: {errno}")),
@@ -439,7 +444,7 @@ fn many_come_at_once_where_there_is_room_for_one_region() {
 #[test]
 fn a_copy_is_adopted_by_its_owner_who_is_not_in_its_group() {
     alone(|| {
-        if !crate::support::root() {
+        if !crate::common::users::root() {
             return skip("another user: not root");
         }
         let dir = tempfile::tempdir().unwrap();
@@ -450,12 +455,12 @@ fn a_copy_is_adopted_by_its_owner_who_is_not_in_its_group() {
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o660)).unwrap();
         std::os::unix::fs::chown(&copy, Some(12345), None).unwrap();
         let (_open, reachable) = by_descriptor(dir.path());
-        let child = fork(|| {
+        let child = fork("child", || {
             nix::unistd::setgid(nix::unistd::Gid::from_raw(12345)).unwrap();
             nix::unistd::setuid(nix::unistd::Uid::from_raw(12345)).unwrap();
             Spsc::options().adopt(reachable.join("copy")).unwrap();
         });
-        child.ok();
+        child.succeed();
         let there = fs::metadata(&copy).unwrap();
         assert_eq!((there.uid(), there.gid(), there.mode() & 0o777), (12345, 12345, 0o600));
     });

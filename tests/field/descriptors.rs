@@ -7,7 +7,8 @@ use std::path::Path;
 use nix::libc;
 use ringway::{Reason, Region, bytes, seqlock, spsc};
 
-use crate::support::{alone, fork};
+use crate::common::alone::alone;
+use crate::common::child::fork;
 
 type Spsc = spsc::Channel<u64>;
 
@@ -118,7 +119,7 @@ fn no_region_gets_the_number_of_standard_output() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
-        let child = fork(|| {
+        let child = fork("child", || {
             // SAFETY: closes this process's descriptors, as a program is free to do.
             unsafe { libc::close_range(0, libc::c_uint::MAX, 0) };
             let free = || (0..3).all(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_err());
@@ -135,6 +136,6 @@ fn no_region_gets_the_number_of_standard_output() {
             assert!(free());
             both_ends(&Spsc::open(&path).unwrap());
         });
-        child.ok();
+        child.succeed();
     });
 }

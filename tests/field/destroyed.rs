@@ -8,7 +8,10 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ringway::{ClaimError, EvictError, Reason, Wait, bytes, in_use, seqlock, spsc};
 
-use crate::support::{Footprint, alone, by_descriptor, fork, root};
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::footprint::Footprint;
+use crate::common::users::{by_descriptor, root};
 
 type Spsc = spsc::Channel<u64>;
 
@@ -82,19 +85,19 @@ fn a_region_in_use_is_not_recreated_and_nothing_lies_beside_it() {
 fn a_region_in_a_directory_that_may_not_be_written_stays() {
     alone(|| {
         if !root() {
-            return crate::support::skip("another user: not root");
+            return crate::common::say::skip("another user: not root");
         }
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let (_open, reachable) = by_descriptor(dir.path());
         std::os::unix::fs::chown(region(dir.path()), Some(65534), None).unwrap();
         let path = reachable.join("region");
-        let child = fork(|| {
+        let child = fork("child", || {
             nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).unwrap();
             Spsc::options().capacity(8).recreate(&path).unwrap_err();
             is_as_it_was(&path);
         });
-        child.ok();
+        child.succeed();
     });
 }
 
@@ -105,7 +108,7 @@ fn a_holder_is_not_evicted_for_a_seat_that_cannot_be_taken() {
         let channel = Spsc::options().capacity(8).memfd().unwrap();
         let mut rx = channel.receiver().unwrap();
         rx.set_wait(Wait::Sleep);
-        let child = fork(|| {
+        let child = fork("child", || {
             let mut tx = channel.sender().unwrap();
             tx.send(&1).unwrap();
             loop {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use ringway::zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 use ringway::{RecvError, TryRecvError, seqlock, spsc};
 
-use crate::support::{alone, end, split};
+use crate::common::alone::alone;
+use crate::common::child::{end, split};
 
 static DROPS: AtomicUsize = AtomicUsize::new(0);
 static FORKS: AtomicBool = AtomicBool::new(false);
@@ -20,7 +21,7 @@ impl Drop for Loud {
         DROPS.fetch_add(1, SeqCst);
         if FORKS.swap(false, SeqCst) {
             match split() {
-                Some(child) => child.ok(),
+                Some(child) => child.succeed(),
                 None => IS_CHILD.store(true, SeqCst),
             }
         }

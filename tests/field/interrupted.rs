@@ -8,8 +8,10 @@ use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use ringway::{bytes, spsc};
 
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::say::skip;
 use crate::filter::refuse;
-use crate::support::{alone, fork, skip};
 
 extern "C" fn ignore(_: libc::c_int) {}
 
@@ -40,7 +42,7 @@ fn regions_are_made_and_opened_under_a_fast_timer() {
             options.anonymous().unwrap();
         };
         for micros in [4000, 1000] {
-            fork(|| under_a_timer(micros)).ok();
+            fork("child", || under_a_timer(micros)).succeed();
         }
     });
 }
@@ -77,7 +79,7 @@ fn huge_pages_are_had_under_a_fast_timer() {
             }
         };
         for micros in [4000, 1000] {
-            fork(|| under_a_timer(micros)).ok();
+            fork("child", || under_a_timer(micros)).succeed();
         }
         drop(pool);
     });
@@ -111,7 +113,7 @@ fn a_call_that_is_interrupted_for_ever_hangs_nobody() {
         let path = dir.path().join("region");
         drop(bytes::Channel::create(&path, 4096).unwrap());
         for call in CALLS {
-            let child = fork(|| {
+            let child = fork("child", || {
                 refuse(&[call], Errno::EINTR);
                 let errors = [
                     bytes::Channel::create(dir.path().join("new"), 4096).err(),
@@ -125,7 +127,7 @@ fn a_call_that_is_interrupted_for_ever_hangs_nobody() {
                 let Ok(mut rx) = channel.receiver() else { return };
                 let _ = rx.recv_timeout(std::time::Duration::from_millis(10));
             });
-            child.ok();
+            child.succeed();
             let _ = fs::remove_file(dir.path().join("new"));
         }
     });

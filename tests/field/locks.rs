@@ -8,8 +8,9 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use ringway::{ClaimError, Reason, seqlock, spsc};
 
+use crate::common::alone::alone;
+use crate::common::child::fork;
 use crate::filter::refuse;
-use crate::support::{alone, fork};
 
 type Spsc = spsc::Channel<u64>;
 type Value = seqlock::Channel<u64>;
@@ -52,7 +53,7 @@ fn who_cannot_attach_neither_makes_nor_opens_a_region_and_leaves_nothing() {
         let (path, new) = (dir.path().join("region"), dir.path().join("new"));
         drop(Spsc::create(&path, 4).unwrap());
         for errno in [Errno::ENOMEM, Errno::ENOLCK, Errno::EACCES, Errno::EPERM, Errno::ENOSYS, Errno::EINVAL] {
-            let child = fork(|| {
+            let child = fork("child", || {
                 refuse(&[libc::SYS_fcntl], errno);
                 for made in [Spsc::create(&new, 4), Spsc::open(&path)] {
                     let error = made.unwrap_err();
@@ -60,7 +61,7 @@ fn who_cannot_attach_neither_makes_nor_opens_a_region_and_leaves_nothing() {
                     assert_eq!((os.call, os.source.raw_os_error()), ("fcntl(F_OFD_SETLK)", Some(errno as i32)));
                 }
             });
-            child.ok();
+            child.succeed();
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{errno}");
         }
     });
@@ -117,7 +118,7 @@ fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_stil
         drop(stranger);
         // A lock that belongs to a process, which is gone as soon as that closes any descriptor of the file.
         let (mut told, mut tells) = io::pipe().unwrap();
-        let process = fork(|| {
+        let process = fork("child", || {
             let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
             fcntl(&stranger, FcntlArg::F_SETLK(&whole(libc::F_WRLCK, 0))).unwrap();
             tells.write_all(&std::process::id().to_ne_bytes()).unwrap();

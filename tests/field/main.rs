@@ -2,8 +2,8 @@
 //! programs, or as a new user. Each is named after it.
 #![cfg(all(not(loom), target_arch = "x86_64"))]
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../common/mod.rs"]
+mod common;
 
 mod advice;
 mod answers;

@@ -14,8 +14,12 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringway::{Flush, Reason, seqlock, spsc};
 
+use crate::common::alone::{alone, in_memory};
+use crate::common::child::fork;
+use crate::common::mounts::private_mounts;
+use crate::common::raw::seal_header;
+use crate::common::say::skip;
 use crate::filter::refuse;
-use crate::support::{alone, fork, in_memory, private_mounts, seal_header, skip};
 
 type Spsc = spsc::Channel<[u64; 7]>;
 type Value = seqlock::Channel<[u64; 1 << 12]>;
@@ -351,11 +355,11 @@ fn a_region_has_its_mode_when_it_has_its_name() {
 fn what_cannot_fit_on_a_disk_is_refused_before_any_of_it_is_reserved() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        let child = fork(|| {
+        let child = fork("child", || {
             refuse(&[libc::SYS_fallocate], Errno::EPERM);
             let error = Spsc::create(dir.path().join("region"), 1 << 40).unwrap_err();
             assert!(matches!(error.reason(), Reason::NoSpace { .. }), "{error}");
         });
-        child.ok();
+        child.succeed();
     });
 }

@@ -9,7 +9,8 @@ use std::{fs, thread};
 use nix::libc;
 use ringway::{Content, Fault, ReadError, Report, bytes, seqlock, spsc};
 
-use crate::support::{Raw, alone};
+use crate::common::alone::alone;
+use crate::common::raw::Raw;
 
 /// In a wait word: somebody sleeps.
 const ASLEEP: u32 = 1;

@@ -10,7 +10,11 @@ use ringway::{
     seqlock, spsc,
 };
 
-use crate::support::{Stopper, alone, fork, overlay, skip};
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::mounts::overlay;
+use crate::common::say::skip;
+use crate::common::stopper::Stopper;
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -241,7 +245,7 @@ fn a_region_in_a_lower_layer_is_not_split() {
         let mut reader = Latest::open_read_only(&merged).unwrap().reader();
         adopted.writer().unwrap().write(&[2; 4]).unwrap();
         assert_eq!(reader.read(), Ok([2; 4]));
-        let child = fork(|| assert_eq!(lower.reader().read(), Ok([1; 4])));
-        child.ok();
+        let child = fork("child", || assert_eq!(lower.reader().read(), Ok([1; 4])));
+        child.succeed();
     });
 }

@@ -2,8 +2,7 @@
 //! that their death is told outside. The table in `docs/sandbox.md` is what is demanded here.
 
 use std::fs;
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::Ordering::Acquire;
@@ -13,11 +12,17 @@ use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::{Gid, Uid, chdir, chroot, pause, setgid, setgroups, setuid};
-use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, Region, spsc};
+use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, spsc};
 
-use crate::support::{Raw, alone, born, fork, root, skip};
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::descriptor::{receive_fd, send_fd};
+use crate::common::namespaces::born;
+use crate::common::raw::Raw;
+use crate::common::say::skip;
+use crate::common::users::root;
+use crate::filter::refuse;
 
 type Spsc = spsc::Channel<u64>;
 
@@ -140,31 +145,11 @@ fn empty_root() {
 }
 
 fn no_pidfds() {
-    refuse(libc::SYS_pidfd_open);
+    refuse(&[libc::SYS_pidfd_open], Errno::EPERM);
 }
 
 fn no_open() {
-    refuse(libc::SYS_openat);
-}
-
-/// Has the kernel answer a system call of this process by EPERM from now on.
-fn refuse(call: libc::c_long) {
-    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    let equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
-    let errno = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
-    let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut lines = [
-        line(load, 0, 0, 0),
-        line(equal, 0, 1, call as u32),
-        line(answer, 0, 0, errno),
-        line(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: lines.len() as u16, filter: lines.as_mut_ptr() };
-    nix::sys::prctl::set_no_new_privs().unwrap();
-    // SAFETY: the program and its lines live until the call returns, which copies them.
-    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
-    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    refuse(&[libc::SYS_openat], Errno::EPERM);
 }
 
 /// Enters the sandbox and claims the sender's seat, which must end as expected; as a sender, it stays.
@@ -200,11 +185,11 @@ fn claim(sandbox: &Sandbox, fd: OwnedFd, expected: &Outcome) {
 /// before the memfd is made, so that it knows no more of its surroundings than a program just started.
 fn try_out(sandbox: &Sandbox, mode: u32, expected: &Outcome) {
     let (mine, its) = UnixStream::pair().unwrap();
-    let (_, child) = born(sandbox.flags, || claim(sandbox, receive(&its), expected));
+    let (_, child) = born(sandbox.flags, || claim(sandbox, receive_fd(&its), expected));
     let channel = Spsc::options().capacity(4).mode(mode).memfd().unwrap();
     let mut rx = channel.receiver().unwrap();
-    send(&mine, channel.region());
-    let &Outcome::Sits { by_pid, by_lock } = expected else { return child.ok() };
+    send_fd(&mine, channel.region().fd().unwrap());
+    let &Outcome::Sits { by_pid, by_lock } = expected else { return child.succeed() };
     assert_eq!(rx.recv_timeout(LONG), Ok(7));
     let word = Raw::new(channel.region().fd().unwrap()).holder(0).load(Acquire);
     assert_eq!((word & AT_HOME != 0, word & LOCKED != 0), (by_pid, by_lock));
@@ -217,21 +202,6 @@ fn try_out(sandbox: &Sandbox, mode: u32, expected: &Outcome) {
     assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Refused(died)));
 }
 
-fn send(socket: &UnixStream, region: &Region) {
-    let fds = [region.fd().unwrap().as_raw_fd()];
-    let rights = [ControlMessage::ScmRights(&fds)];
-    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"x")], &rights, MsgFlags::empty(), None).unwrap();
-}
-
-fn receive(socket: &UnixStream) -> OwnedFd {
-    let (mut byte, mut space) = ([0], nix::cmsg_space!(RawFd));
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty()).unwrap();
-    let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else { panic!("no descriptor") };
-    // SAFETY: the kernel just made this descriptor and nobody else knows it.
-    unsafe { OwnedFd::from_raw_fd(fds[0]) }
-}
-
 #[test]
 fn who_is_confined_sits_where_the_table_says_and_its_death_is_told() {
     alone(|| {
@@ -241,7 +211,7 @@ fn who_is_confined_sits_where_the_table_says_and_its_death_is_told() {
         for sandbox in sandboxes() {
             for (mode, expected) in [0o600, 0o644].into_iter().zip(&sandbox.outcomes) {
                 println!("{}, mode {mode:o}: {expected:?}", sandbox.name);
-                fork(|| try_out(&sandbox, mode, expected)).ok();
+                fork("child", || try_out(&sandbox, mode, expected)).succeed();
             }
         }
     });

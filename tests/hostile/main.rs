@@ -27,14 +27,8 @@ mod sleepers;
 mod slot_scene;
 #[cfg(target_arch = "x86_64")]
 mod steps;
-#[path = "../support/mod.rs"]
-mod support;
 mod trial;
 mod turns;
 mod value_scene;
 mod verdict;
-#[cfg(target_arch = "x86_64")]
-#[allow(dead_code, reason = "deaths use all of it")]
-#[path = "../deaths/victim.rs"]
-mod victim;
 mod words;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use ringway::{ClaimError, Region, bytes};
 
 use crate::canary::Guarded;
+use crate::common::raw::Raw;
 use crate::said::{Said, Says, closed, done, peer};
 use crate::scenes::Acts::{Copies, LooksAtReceiver, LooksAtSender, Receives, SeatsReceiver, SeatsSender, Sends};
 use crate::scenes::{Operation, Scene};
-use crate::support::Raw;
 
 const CAPACITY: u64 = 512;
 const RECORD: [u8; 40] = [7; 40];

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::Raw;
+use crate::common::raw::Raw;
 
 /// Longer than a call takes that need not wait. If it is too short on a slow machine, a call is rescued for nothing.
 const PATIENCE: Duration = Duration::from_millis(10);

@@ -2,8 +2,8 @@
 
 use ringway::{ClaimError, Region};
 
+use crate::common::raw::Raw;
 use crate::said::Said;
-use crate::support::Raw;
 
 /// What an operation may write, and whom it may call dead or gone.
 #[derive(Clone, Copy, Debug, PartialEq)]

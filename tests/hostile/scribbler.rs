@@ -16,9 +16,11 @@ use std::time::{Duration, Instant};
 use nix::unistd::alarm;
 use ringway::{ReadError, Region, Report, WriteError, bytes, seqlock, spsc};
 
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::raw::Raw;
 use crate::numbers::{evil, number};
 use crate::rings::{Ends, MOMENT, Ring};
-use crate::support::{Raw, alone, end, split};
 use crate::turns::{scribble, scribble_seat};
 use crate::verdict::claimed;
 
@@ -114,16 +116,14 @@ fn under_fire(
     alarm::set(limit);
     let raw = Raw::new(region.fd().unwrap());
     let good = Good::of(&raw);
-    let Some(child) = split() else {
-        end(|| {
-            alarm::set(limit);
-            let mut random = fastrand::Rng::with_seed(seed);
-            for strokes in 1.. {
-                stroke(&raw, &good, &mut random);
-                raw.word(STROKES).store(strokes, Relaxed);
-            }
-        })
-    };
+    let child = fork("scribbler", || {
+        alarm::set(limit);
+        let mut random = fastrand::Rng::with_seed(seed);
+        for strokes in 1.. {
+            stroke(&raw, &good, &mut random);
+            raw.word(STROKES).store(strokes, Relaxed);
+        }
+    });
     let mut random = fastrand::Rng::with_seed(!seed);
     let (start, mut operations) = (Instant::now(), 0u64);
     while start.elapsed() < time || raw.word(STROKES).load(Relaxed) == 0 {

@@ -9,7 +9,9 @@ use nix::errno::Errno;
 use nix::libc;
 use ringway::{Region, bytes, seqlock, spsc};
 
-use crate::support::{Child, Raw, alone, fork};
+use crate::common::alone::alone;
+use crate::common::child::{Child, fork};
+use crate::common::raw::Raw;
 
 const SLEEPERS: usize = 2000;
 /// Operations, before each of which the word says that somebody sleeps.
@@ -64,7 +66,7 @@ struct Sleepers<'a> {
 
 impl<'a> Sleepers<'a> {
     fn new(raw: &'a Raw, word: &'a AtomicU32) -> Self {
-        let process = fork(|| {
+        let process = fork("child", || {
             thread::scope(|scope| {
                 for _ in 0..SLEEPERS {
                     thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || sleep_on(word)).unwrap();

@@ -5,17 +5,18 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-
+use crate::common::alone::alone;
+use crate::common::processor::be_on_one_processor;
+use crate::common::ptrace::{mark, tracing_allowed};
+use crate::common::say::skip;
+use crate::common::victim::Victim;
 use crate::numbers::number;
 use crate::record_scene::Records;
 use crate::scenes::{Acts, Operation, Scene};
 use crate::slot_scene::Slots;
-use crate::support::{alone, skip};
 use crate::trial::Trial;
 use crate::value_scene::Values;
-use crate::victim::{Victim, mark, tracing_allowed};
+
 /// Instructions of a build without optimisation, for a call that looks at each word of the data area once. A claim takes
 /// the most besides: it reads `/proc`.
 const BASE: usize = 60_000;
@@ -60,23 +61,12 @@ fn follow<S: Scene>(trial: &Trial<S>, cases: &[Case], most: usize) -> (usize, us
     (cases.len(), longest)
 }
 
-/// Tracer and victim take turns, which is ten times as fast on one processor.
-fn be_on_one_processor() {
-    let me = Pid::from_raw(0);
-    let Ok(allowed) = sched_getaffinity(me) else { return };
-    let mut one = CpuSet::new();
-    let last = (0..CpuSet::count()).rev().find(|cpu| allowed.is_set(*cpu).unwrap_or(false));
-    if last.is_some_and(|cpu| one.set(cpu).is_ok()) {
-        let _ = sched_setaffinity(me, &one);
-    }
-}
-
 /// Counts the steps of every `stride`-th case, or of what was asked for.
 fn count<S: Scene>(name: &str, stride: usize) {
     if let Err(errno) = tracing_allowed() {
         return skip(&format!("counting the steps of {name}, for want of ptrace: {errno}"));
     }
-    be_on_one_processor();
+    be_on_one_processor(|processors| processors - 1);
     let stride = number("RINGWAY_HOSTILE_STRIDE").map_or(stride, |given| stride.min(25 * given as usize));
     let trial = Trial::<S>::new();
     let raw = &trial.raw;

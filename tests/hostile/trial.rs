@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::common::raw::Raw;
 use crate::numbers::interesting;
 use crate::scenes::{Operation, Scene};
-use crate::support::Raw;
 
 pub const PAGE: usize = 4096;
 /// Bytes of the control page that are tried: more than are used.

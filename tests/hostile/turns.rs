@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ringway::{Fault, ReadError, bytes, seqlock, spsc};
 
+use crate::common::alone::alone;
+use crate::common::raw::Raw;
 use crate::numbers::evil;
 use crate::rings::{Ends, MOMENT, Ring};
-use crate::support::{Raw, alone};
 use crate::verdict::claimed;
 
 const ROUNDS: u64 = 3000;

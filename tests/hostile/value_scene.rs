@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ringway::{ClaimError, Region, seqlock};
 
+use crate::common::raw::Raw;
 use crate::said::{Said, Says, done, peer};
 use crate::scenes::Acts::{Copies, LooksAtSender, SeatsSender, Sends, Waits};
 use crate::scenes::{Operation, Scene};
-use crate::support::Raw;
 
 /// Of values of 32 bytes: words from one to the next, and how many there are.
 const STRIDE: usize = 8;

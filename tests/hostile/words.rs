@@ -21,14 +21,16 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::alarm;
 
-use crate::common::Board;
+use crate::common::alone::alone;
+use crate::common::board::Board;
+use crate::common::child::fork;
+use crate::common::raw::Raw;
 use crate::numbers::number;
 use crate::record_scene::Records;
 use crate::rescue::rescued;
 use crate::said::Said;
 use crate::scenes::{Acts, Operation, Scene};
 use crate::slot_scene::Slots;
-use crate::support::{Raw, alone, end, split};
 use crate::trial::{PAGE, Trial};
 use crate::value_scene::Values;
 
@@ -102,18 +104,16 @@ fn try_all<S: Scene>(name: &str, stride: usize) {
         let chosen = (0..each).filter(|case| (all + case) % stride == 0);
         let runs: Vec<_> = chosen.map(|case| (case / operations.len(), case % operations.len())).collect();
         (all, cases) = (all + each, cases + runs.len());
-        let Some(child) = split() else {
-            end(|| {
-                let (_, hard) = getrlimit(Resource::RLIMIT_CPU).unwrap();
-                setrlimit(Resource::RLIMIT_CPU, PROCESSOR, hard).unwrap();
-                for (number, operation) in runs {
-                    board[0].store(number as u64, SeqCst);
-                    board[1].store(operation as u64, SeqCst);
-                    try_case(&trial, (*byte, trial.numbers[number]), &operations[operation]);
-                }
-            })
-        };
-        let status = child.wait();
+        let child = fork("the cases of a word", || {
+            let (_, hard) = getrlimit(Resource::RLIMIT_CPU).unwrap();
+            setrlimit(Resource::RLIMIT_CPU, PROCESSOR, hard).unwrap();
+            for (number, operation) in runs {
+                board[0].store(number as u64, SeqCst);
+                board[1].store(operation as u64, SeqCst);
+                try_case(&trial, (*byte, trial.numbers[number]), &operations[operation]);
+            }
+        });
+        let status = child.end();
         if !matches!(status, WaitStatus::Exited(_, 0)) {
             let [number, operation] = [0, 1].map(|word| board[word].load(SeqCst) as usize);
             let (number, operation) = (trial.numbers[number], operations[operation].name);

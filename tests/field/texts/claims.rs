@@ -12,7 +12,10 @@ use nix::unistd::{Uid, pause, setuid};
 use ringway::{EvictError, seqlock, spsc};
 
 use super::Table;
-use crate::support::{Raw, born, private_mounts, root};
+use crate::common::mounts::private_mounts;
+use crate::common::namespaces::born;
+use crate::common::raw::Raw;
+use crate::common::users::root;
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
@@ -78,7 +81,7 @@ fn limits(table: &mut Table) {
 }
 
 /// A process whose memory takes a while to be freed sits there.
-fn large_holder(channel: &Spsc) -> (u32, crate::support::Child) {
+fn large_holder(channel: &Spsc) -> (u32, crate::common::child::Child) {
     born(0, || {
         let _tx = channel.sender().unwrap();
         let len = NonZeroUsize::new(256 << 20).unwrap();

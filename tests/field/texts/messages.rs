@@ -8,7 +8,9 @@ use nix::unistd::pause;
 use ringway::{ReadError, TryRecvError, TrySendError, WriteError, bytes, seqlock, spsc};
 
 use super::Table;
-use crate::support::{Child, Raw, born};
+use crate::common::child::Child;
+use crate::common::namespaces::born;
+use crate::common::raw::Raw;
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;

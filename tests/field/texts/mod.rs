@@ -12,7 +12,8 @@ use std::io::{Read, Write};
 use nix::libc::c_int;
 use ringway::OpenError;
 
-use crate::support::{alone, born};
+use crate::common::alone::alone;
+use crate::common::namespaces::born;
 
 /// What is in the sources, where every variant of an error has to be named.
 const SOURCES: [&str; 2] = [include_str!("../../../src/error.rs"), include_str!("../../../src/open_error.rs")];
@@ -64,14 +65,14 @@ impl Table {
         drop(writer);
         let mut lines = String::new();
         reader.read_to_string(&mut lines).unwrap();
-        child.ok();
+        child.succeed();
         let row = |line: &str| line.split_once('\t').map(|(case, text)| Row { case: case.into(), text: text.into() });
         self.rows.extend(lines.lines().filter_map(row));
     }
 
     /// Leaves out what cannot be had here, and says so.
     pub fn skip(&mut self, case: &str, why: &str) {
-        crate::support::skip(&format!("the text of {case}: {why}"));
+        crate::common::say::skip(&format!("the text of {case}: {why}"));
         self.rows.push(Row { case: case.into(), text: "skipped; use another machine".into() });
     }
 }

@@ -13,8 +13,10 @@ use nix::unistd::{Uid, chown, seteuid};
 use ringway::{OpenError, bytes, remove_unused, seqlock, spsc};
 
 use super::Table;
+use crate::common::mounts::mounted;
+use crate::common::raw::{Raw, seal_header};
+use crate::common::users::{by_descriptor, root};
 use crate::memory::{Disk, claim_origin};
-use crate::support::{Raw, by_descriptor, mounted, root, seal_header};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;

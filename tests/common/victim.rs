@@ -5,9 +5,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
-pub use crate::common::ptrace::{mark, tracing_allowed};
-use crate::common::ptrace::{peek, ptrace, registers, set_register, trace_me};
-use crate::common::{Child, fork};
+use super::child::{Child, fork};
+use super::ptrace::{peek, ptrace, registers, set_register, trace_me};
 
 const TRAP: u8 = 0xCC;
 const NOP: u8 = 0x90;
@@ -122,7 +121,7 @@ impl Victim {
         true
     }
 
-    pub fn kill(mut self) {
+    pub fn kill(self) {
         self.child.kill();
     }
 
@@ -136,7 +135,7 @@ impl Victim {
 
 /// Does something in a process that then ends without leaving its seat.
 pub fn die(work: impl FnOnce()) {
-    let mut child = fork("predecessor", work);
+    let child = fork("predecessor", work);
     child.wait_for_end();
     child.end();
 }
@@ -156,7 +155,7 @@ impl Stopped {
     }
 
     /// Lets it go on, and demands that it ends well.
-    pub fn go_on(mut self) {
+    pub fn go_on(self) {
         kill(self.0.pid, Signal::SIGCONT).unwrap();
         self.0.wait_for_end();
         self.0.succeed();

@@ -1,0 +1,184 @@
+//! A second mapping of a region, and its header: whatever a hostile peer or a broken file holds can be written there.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use nix::libc;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+/// A second mapping of a region, through which anything can be written.
+pub struct Raw {
+    base: NonNull<libc::c_void>,
+    len: usize,
+    line: usize,
+}
+
+// SAFETY: the mapping stays where it is until drop, and is accessed as atomics only.
+unsafe impl Sync for Raw {}
+
+const PAGE: usize = 4096;
+
+impl Raw {
+    /// Maps all of the region behind `fd`.
+    pub fn new(fd: impl AsFd) -> Self {
+        let file = File::from(fd.as_fd().try_clone_to_owned().unwrap());
+        let len = file.metadata().unwrap().len() as usize;
+        let mut padding = [0; 8];
+        file.read_exact_at(&mut padding, 24).unwrap();
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        let base = unsafe {
+            mmap(
+                None,
+                len.try_into().unwrap(),
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED,
+                file,
+                0,
+            )
+        };
+        Self { base: base.unwrap(), len, line: u64::from_ne_bytes(padding) as usize }
+    }
+
+    fn address(&self, byte: usize) -> *mut u8 {
+        assert!(byte.is_multiple_of(8) && byte + 8 <= self.len);
+        self.base.as_ptr().cast::<u8>().wrapping_add(byte)
+    }
+
+    /// The word at `byte` of the region.
+    pub fn word(&self, byte: usize) -> &AtomicU64 {
+        // SAFETY: inside the mapping, aligned, and only ever accessed as an atomic.
+        unsafe { AtomicU64::from_ptr(self.address(byte).cast()) }
+    }
+
+    fn half(&self, byte: usize) -> &AtomicU32 {
+        // SAFETY: as in `word`.
+        unsafe { AtomicU32::from_ptr(self.address(byte).cast()) }
+    }
+
+    pub fn holder(&self, seat: usize) -> &AtomicU64 {
+        self.word(PAGE + seat * self.line)
+    }
+
+    pub fn generation(&self, seat: usize) -> &AtomicU64 {
+        self.word(PAGE + seat * self.line + 8)
+    }
+
+    pub fn died(&self, seat: usize) -> &AtomicU64 {
+        self.word(PAGE + seat * self.line + 24)
+    }
+
+    pub fn handed(&self) -> &AtomicU64 {
+        self.word(PAGE + 8 * self.line + 16)
+    }
+
+    pub fn head(&self) -> &AtomicU64 {
+        self.word(PAGE + 8 * self.line)
+    }
+
+    pub fn told(&self) -> &AtomicU64 {
+        self.word(PAGE + 8 * self.line + 8)
+    }
+
+    pub fn tally(&self) -> &AtomicU64 {
+        self.word(PAGE + 8 * self.line + 24)
+    }
+
+    pub fn latest(&self) -> &AtomicU64 {
+        self.word(PAGE + 9 * self.line)
+    }
+
+    pub fn turn(&self) -> &AtomicU64 {
+        self.word(PAGE + 9 * self.line + 16)
+    }
+
+    /// The position of a checkpoint; behind it stands its count.
+    pub fn checkpoint(&self, index: usize) -> &AtomicU64 {
+        self.word(PAGE + 9 * self.line + 24 + 16 * index)
+    }
+
+    pub fn data_wait(&self) -> &AtomicU32 {
+        self.half(PAGE + 10 * self.line)
+    }
+
+    pub fn space_wait(&self) -> &AtomicU32 {
+        self.half(PAGE + 11 * self.line)
+    }
+
+    /// The last word of the control page, which nothing uses.
+    pub fn spare(&self) -> &AtomicU32 {
+        self.half(2 * PAGE - 8)
+    }
+
+    /// Where in the region a word lies.
+    pub fn byte_of<T>(&self, word: &T) -> usize {
+        std::ptr::from_ref(word).addr() - self.base.addr().get()
+    }
+
+    /// The bytes of the region that share a cache line with a word of it.
+    pub fn line_of<T>(&self, word: &T) -> Range<usize> {
+        let first = self.byte_of(word) / self.line * self.line;
+        first..first + self.line
+    }
+
+    /// The word at `index` of the data area.
+    pub fn data(&self, index: usize) -> &AtomicU64 {
+        self.word(2 * PAGE + index * 8)
+    }
+
+    pub fn data_words(&self) -> usize {
+        (self.len - 2 * PAGE) / 8
+    }
+
+    /// All words, the header's included. Only while nobody writes.
+    pub fn image(&self) -> Vec<u64> {
+        let mut words = vec![0; self.len / 8];
+        // SAFETY: the whole mapping, to as many bytes.
+        unsafe { self.base.as_ptr().cast::<u64>().copy_to_nonoverlapping(words.as_mut_ptr(), words.len()) };
+        words
+    }
+
+    /// Makes all words what they were. Only while nobody else writes.
+    pub fn put_back(&self, image: &[u64]) {
+        assert_eq!(8 * image.len(), self.len);
+        // SAFETY: the whole mapping, from as many bytes.
+        unsafe { self.base.as_ptr().cast::<u64>().copy_from_nonoverlapping(image.as_ptr(), image.len()) };
+    }
+
+    /// All words from the control page on.
+    pub fn copy(&self) -> Vec<u64> {
+        (PAGE..self.len).step_by(8).map(|byte| self.word(byte).load(Relaxed)).collect()
+    }
+
+    pub fn restore(&self, copy: &[u64]) {
+        copy.iter().enumerate().for_each(|(i, word)| self.word(PAGE + 8 * i).store(*word, Relaxed));
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; nothing refers to it any more.
+        let unmapped = unsafe { munmap(self.base, self.len) };
+        unmapped.unwrap();
+    }
+}
+
+/// Bytes between words that share no cache line, by a region's header.
+pub fn line(region: &[u8]) -> usize {
+    u64::from_ne_bytes(region[24..32].try_into().unwrap()) as usize
+}
+
+/// FNV-1a of all but the last eight bytes of a header.
+pub fn checksum(header: &[u8]) -> u64 {
+    let sum = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    header[..248].iter().fold(0xcbf2_9ce4_8422_2325, sum)
+}
+
+/// Puts the checksum that fits into a header.
+pub fn seal_header(header: &mut [u8]) {
+    let sum = checksum(header);
+    header[248..256].copy_from_slice(&sum.to_ne_bytes());
+}
