@@ -8,9 +8,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use ringway::{RecvTimeoutError, SendTimeoutError, Wait, bytes, seqlock, spsc};
+
 use crate::common::alone::alone;
 use crate::common::child::fork;
-use ringway::{RecvTimeoutError, SendTimeoutError, Wait, bytes, seqlock, spsc};
 
 /// Counts the allocations of each thread.
 struct Counting;

@@ -14,12 +14,6 @@ use std::sync::Barrier;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::common::alone::alone;
-use crate::common::child::fork;
-use crate::common::footprint::Footprint;
-use crate::common::raw::{Raw, checksum, seal_header};
-use crate::common::say::skip;
-use crate::common::users::{by_descriptor, root};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -33,6 +27,13 @@ use ringway::{
     Seat, SendError, SendTimeoutError, TooLong, TryRecvError, TrySendError, bytes, seqlock, spsc,
 };
 use tempfile::TempDir;
+
+use crate::common::alone::alone;
+use crate::common::child::fork;
+use crate::common::footprint::Footprint;
+use crate::common::raw::{Raw, checksum, seal_header};
+use crate::common::say::skip;
+use crate::common::users::{by_descriptor, root};
 
 const NOBODY: u32 = 65534;
 

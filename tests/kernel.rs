@@ -15,13 +15,6 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::alone::{alone, in_memory};
-use crate::common::child::{Child, end, fork, split};
-use crate::common::mounts::overlay;
-use crate::common::namespaces::cloned;
-use crate::common::proc::{Map, mapped_by, maps, status_number};
-use crate::common::raw::Raw;
-use crate::common::say::skip;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -33,6 +26,14 @@ use ringway::{
     Advice, ChangedError, ClaimError, Flush, ReadError, Reason, RecvError, RecvTimeoutError, Region, SendError,
     SendTimeoutError, TryRecvError, TrySendError, Wait, WriteError, bytes, page_faults, seqlock, spsc,
 };
+
+use crate::common::alone::{alone, in_memory};
+use crate::common::child::{Child, end, fork, split};
+use crate::common::mounts::overlay;
+use crate::common::namespaces::cloned;
+use crate::common::proc::{Map, mapped_by, maps, status_number};
+use crate::common::raw::Raw;
+use crate::common::say::skip;
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;

@@ -19,6 +19,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::{Pid, alarm, pause};
+use ringway::{
+    ClaimError, EvictError, OpenError, Reason, RecvError, RecvTimeoutError, Region, Seat, SendError, TryRecvError,
+    TrySendError, WriteError, in_use, remove_unused, seqlock, spsc,
+};
 
 use crate::common::alone::{alone, with_locks};
 use crate::common::child::{Child, end, fork};
@@ -28,14 +36,6 @@ use crate::common::proc::mapped_by;
 use crate::common::raw::Raw;
 use crate::common::say::skip;
 use crate::common::users::root;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{Pid, alarm, pause};
-use ringway::{
-    ClaimError, EvictError, OpenError, Reason, RecvError, RecvTimeoutError, Region, Seat, SendError, TryRecvError,
-    TrySendError, WriteError, in_use, remove_unused, seqlock, spsc,
-};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;

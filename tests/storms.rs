@@ -18,16 +18,17 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::common::board::Board;
-use crate::common::child::{Child, deadline, fork, in_child};
-use crate::common::messages::{Latest, Numbered, Packet, check_record, mix, record};
-use crate::common::say::{say, skip};
 use fastrand::Rng;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use ringway::{ChangedError, ClaimError, RecvError, SendError, Wait, bytes, seqlock, spsc};
+
+use crate::common::board::Board;
+use crate::common::child::{Child, deadline, fork, in_child};
+use crate::common::messages::{Latest, Numbered, Packet, check_record, mix, record};
+use crate::common::say::{say, skip};
 
 /// One storm at a time: what they measure and how they are scheduled is not each other's business.
 fn alone() -> MutexGuard<'static, ()> {

@@ -13,8 +13,10 @@ pub fn mix(x: u64) -> u64 {
 /// A message that knows its place and says whether it is whole.
 pub trait Numbered: ringway::spsc::Message + Copy + PartialEq + std::fmt::Debug {
     fn make(seq: u64) -> Self;
-    /// Fails unless this is the message `seq`, every bit of it.
+    /// Fails unless this is message `seq`, every bit of it.
     fn check(&self, seq: u64);
+    /// The number that it carries, be it whole or not.
+    fn seq(&self) -> u64;
 }
 
 /// 64 bytes: sequence number, content, checksum.
@@ -43,6 +45,10 @@ impl Numbered for Packet {
         assert_eq!(self.seq, seq, "out of order, lost or repeated");
         assert_eq!(*self, Self::make(seq));
     }
+
+    fn seq(&self) -> u64 {
+        self.seq
+    }
 }
 
 /// 8 bytes: 40 bits of sequence number, 24 of checksum.
@@ -54,6 +60,28 @@ impl Numbered for u64 {
     fn check(&self, seq: u64) {
         assert_eq!(self & 0xFF_FFFF, mix(self >> 24) >> 40, "not whole where {seq} is due: {self:#x}");
         assert_eq!(self >> 24, seq, "out of order, lost or repeated");
+    }
+
+    fn seq(&self) -> u64 {
+        self >> 24
+    }
+}
+
+/// As much of the number as there is room for, again and again.
+impl<const N: usize> Numbered for [u8; N] {
+    fn make(seq: u64) -> Self {
+        let number = seq.to_le_bytes();
+        std::array::from_fn(|i| number[i % number.len()])
+    }
+
+    fn check(&self, seq: u64) {
+        assert_eq!(*self, Self::make(seq));
+    }
+
+    fn seq(&self) -> u64 {
+        let mut number = [0; 8];
+        self.iter().zip(&mut number).for_each(|(byte, place)| *place = *byte);
+        u64::from_le_bytes(number)
     }
 }
 
@@ -86,10 +114,15 @@ pub fn record(seq: u64, most: usize) -> Vec<u8> {
 
 #[track_caller]
 pub fn check_record(found: &[u8], seq: u64, most: usize) {
-    let expected = record(seq, most);
+    assert_same(found, &record(seq, most), seq);
+}
+
+/// Fails unless the content is that of record `seq`, and says where it is not.
+#[track_caller]
+pub fn assert_same(found: &[u8], expected: &[u8], seq: u64) {
     assert_eq!(found.len(), expected.len(), "length of record {seq}");
     if found != expected {
-        let at = found.iter().zip(&expected).position(|(a, b)| a != b);
+        let at = found.iter().zip(expected).position(|(a, b)| a != b);
         panic!("record {seq} of {} bytes differs from byte {at:?} on", expected.len());
     }
 }

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`child`], [`role`] | child processes that cannot outlive their test: forked, or started anew |
 //! | [`alone`] | a test in a process of its own |
+//! | [`dirs`] | directories on one file system or another |
 //! | [`namespaces`], [`mounts`], [`users`] | children in other namespaces, on other file systems, as other users |
 //! | [`board`], [`stopper`] | counters shared with children; threads that stop with their test |
+//! | [`lane`] | a ring of any kind, with numbered messages |
 //! | [`messages`] | messages that say whether they are whole |
 //! | [`raw`] | a region's words and header, for whoever wants to forge them |
 //! | [`proc`], [`footprint`] | what the kernel says of a process, and what a call left behind |
@@ -18,13 +20,14 @@ pub mod alone;
 pub mod board;
 pub mod child;
 pub mod descriptor;
+pub mod dirs;
 pub mod footprint;
+pub mod lane;
 pub mod messages;
 pub mod mounts;
 pub mod namespaces;
 pub mod proc;
 pub mod processor;
-#[cfg(target_arch = "x86_64")]
 pub mod ptrace;
 pub mod raw;
 pub mod role;

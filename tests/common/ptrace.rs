@@ -32,12 +32,14 @@ pub fn tracing_allowed() -> Result<(), Errno> {
 }
 
 /// Where a traced process's operation begins and ends: it stops here.
+#[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub fn mark() {
     // SAFETY: a trap, which changes nothing.
     unsafe { std::arch::asm!("int3") }
 }
 
+#[cfg(target_arch = "x86_64")]
 pub fn registers(pid: Pid) -> libc::user_regs_struct {
     let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
     let nothing = std::ptr::null_mut::<libc::c_void>();
@@ -49,6 +51,7 @@ pub fn registers(pid: Pid) -> libc::user_regs_struct {
 }
 
 /// Sets the register that stands `offset` bytes into `user_regs_struct`.
+#[cfg(target_arch = "x86_64")]
 pub fn set_register(pid: Pid, offset: usize, value: u64) {
     ptrace(libc::PTRACE_POKEUSER, pid, offset, value as usize).unwrap();
 }

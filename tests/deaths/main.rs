@@ -7,7 +7,7 @@
 //! | [`heap`] | the memory of a traced process |
 //! | [`trace`] | the instructions of an operation, and the way to each |
 //! | [`points`] | a case: an operation, what must be true of it, and the points at which that is tried |
-//! | [`rings`] | what the tests need of both rings |
+//! | [`small`] | a ring that a few messages fill |
 //! | [`scene`] | a ring before and after: what the survivors hear |
 //! | [`oracle`] | what they may hear after a death |
 //! | [`operations`] | what rings and values share: operations, claims |
@@ -25,23 +25,23 @@ mod oracle;
 mod points;
 mod regions;
 mod ring_cases;
-mod rings;
 mod scene;
+mod small;
 mod trace;
 mod values;
 
 use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use ringway::{bytes, spsc};
 
 use crate::common::child::deadline;
 use crate::common::messages::Packet;
 use crate::common::processor::be_on_one_processor;
 use crate::common::role::{ROLE, exec};
 use crate::common::say::{say, skip};
-use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
-use ringway::{bytes, spsc};
-
 use points::{Tally, all_points};
 
 /// Longer than all points of one kind take.

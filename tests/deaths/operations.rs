@@ -5,8 +5,8 @@ use ringway::ClaimError;
 use crate::common::ptrace::mark;
 use crate::common::victim::Stopped;
 use crate::oracle::Outcome;
-use crate::rings::FULL;
 use crate::scene::{Event, LastWords, Side, State};
+use crate::small::FULL;
 
 /// What a victim does with its end, and how many messages that moves: those it was given, or those it puts there.
 pub struct Operation<E, M> {

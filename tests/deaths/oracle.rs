@@ -1,7 +1,8 @@
 //! What may be found after a death: each outcome is one that a death in the midst of the operation may have.
 
-use crate::rings::{FULL, ReceivingEnd, Ring, SendingEnd};
+use crate::common::lane::{Receives, Sends};
 use crate::scene::{Event, Scene, State, messages};
+use crate::small::{FULL, Small};
 
 /// What a successor sends first.
 const SUCCESSOR: u64 = 1000;
@@ -46,14 +47,14 @@ pub fn find(allowed: Vec<Outcome>, found: &str, fits: impl Fn(&Outcome) -> bool)
 }
 
 /// The sender died: what its receiver hears, and that a successor goes on.
-pub fn after_sender<K: Ring>(mut scene: Scene<K>, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
+pub fn after_sender<K: Small>(mut scene: Scene<K>, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
     scene.patient = number % 8 < 2;
     let claim = |scene: &Scene<K>| {
         let tx = scene.ring.sender().unwrap();
         let generation = tx.generation();
         (tx, generation)
     };
-    let first = K::make(SUCCESSOR);
+    let first = K::message(SUCCESSOR);
     let mut log = vec![];
     let late = number.is_multiple_of(3);
     let (mut tx, generation) = if late {
@@ -103,7 +104,7 @@ pub fn after_sender<K: Ring>(mut scene: Scene<K>, number: usize, state: State, a
 }
 
 /// The receiver died: what its sender hears, and that a successor takes everything.
-pub fn after_receiver<K: Ring>(mut scene: Scene<K>, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
+pub fn after_receiver<K: Small>(mut scene: Scene<K>, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
     scene.patient = number % 8 < 2;
     let late = number.is_multiple_of(2);
     let mut log = vec![];

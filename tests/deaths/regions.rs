@@ -7,8 +7,8 @@ use ringway::{Reason, in_use, remove_unused, spsc};
 use crate::common::ptrace::mark;
 use crate::common::victim::Stopped;
 use crate::points::{Case, Tally};
-use crate::rings::FULL;
 use crate::scene::LastWords;
+use crate::small::FULL;
 
 type Slots = spsc::Channel<u64>;
 

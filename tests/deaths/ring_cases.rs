@@ -1,14 +1,17 @@
 //! Every operation of both rings, in every state in which it takes another path.
 
+use ringway::Wait;
+
+use crate::common::lane::{InPlace, Read, Receives, Sends};
 use crate::common::ptrace::mark;
 use crate::common::victim::Stopped;
 use crate::operations::{Operation, claim_outcomes, nothing_is_taken, one_of_two_wins, victim_claims};
 use crate::oracle::{Outcome, after_receiver, after_sender};
 use crate::points::{Case, Tally};
-use crate::rings::{ReceivingEnd, Ring, SendingEnd};
 use crate::scene::{ACROSS, EDGE, EMPTY_HEIR, Event, FILLED, HEIR, NEW, ONE, Scene, Side, State, messages};
+use crate::small::Small;
 
-fn send_operations<K: Ring>() -> Vec<Operation<K::Sender, K::Message>> {
+fn send_operations<K: Small>() -> Vec<Operation<K::Sender, K::Message>> {
     let all = &[NEW, ONE, FILLED, EDGE, HEIR];
     let op = |name, states, most, run| Operation { name, states, most, closes: name == "drop sender", run };
     vec![
@@ -17,11 +20,11 @@ fn send_operations<K: Ring>() -> Vec<Operation<K::Sender, K::Message>> {
             tx.as_mut().unwrap().try_send_slice(messages).unwrap_or(0)
         }),
         op("send_ref", all, 1, |tx, messages, _| {
-            usize::from(tx.as_mut().unwrap().try_send_in_place(&messages[0]).is_ok())
+            usize::from(tx.as_mut().unwrap().try_send_in_place(&messages[0], InPlace::default()).is_ok())
         }),
         op("send, blocked", &[FILLED], 0, |tx, messages, _| {
             let tx = tx.as_mut().unwrap();
-            tx.sleep_when_blocked();
+            tx.set_wait(Wait::Sleep);
             tx.send(&messages[0]).map(|()| 1).unwrap()
         }),
         op("drop sender", &[NEW, ONE, FILLED, HEIR], 0, |tx, _, _| {
@@ -31,7 +34,7 @@ fn send_operations<K: Ring>() -> Vec<Operation<K::Sender, K::Message>> {
     ]
 }
 
-fn recv_operations<K: Ring>() -> Vec<Operation<K::Receiver, K::Message>> {
+fn recv_operations<K: Small>() -> Vec<Operation<K::Receiver, K::Message>> {
     let all = &[NEW, ONE, FILLED, ACROSS, HEIR];
     let op = |name, states, most, run| Operation { name, states, most, closes: name == "drop receiver", run };
     vec![
@@ -40,17 +43,22 @@ fn recv_operations<K: Ring>() -> Vec<Operation<K::Receiver, K::Message>> {
             messages.len()
         }),
         op("recv_slice", &[NEW, FILLED, ACROSS, HEIR], 3, |rx, messages, _| {
-            messages.extend(rx.as_mut().unwrap().try_recv_three().into_iter().flatten());
+            messages.extend(rx.as_mut().unwrap().try_recv_slice(3, 200).into_iter().flatten());
             messages.len()
         }),
         op("recv_ref", all, 1, |rx, messages, words| {
-            let held = |held| words.say_lent(held);
+            let held = |read: &Read<'_, K::Message>, _| {
+                words.say_lent(true);
+                let message = read();
+                words.say_lent(false);
+                message
+            };
             messages.extend(rx.as_mut().unwrap().try_recv_in_place(held));
             messages.len()
         }),
         op("recv, blocked", &[NEW], 0, |rx, messages, _| {
             let rx = rx.as_mut().unwrap();
-            rx.sleep_when_blocked();
+            rx.set_wait(Wait::Sleep);
             messages.push(rx.recv().unwrap());
             1
         }),
@@ -61,7 +69,7 @@ fn recv_operations<K: Ring>() -> Vec<Operation<K::Receiver, K::Message>> {
     ]
 }
 
-pub fn all<K: Ring>(tally: &mut Tally) {
+pub fn all<K: Small>(tally: &mut Tally) {
     for operation in send_operations::<K>() {
         operation.states.iter().for_each(|state| send_case::<K>(&operation, *state, tally));
     }
@@ -74,10 +82,10 @@ pub fn all<K: Ring>(tally: &mut Tally) {
     }
 }
 
-fn send_case<K: Ring>(operation: &Operation<K::Sender, K::Message>, state: State, tally: &mut Tally) {
+fn send_case<K: Small>(operation: &Operation<K::Sender, K::Message>, state: State, tally: &mut Tally) {
     let victim = |scene: &Scene<K>| {
         let mut tx = Some(scene.ring.sender().unwrap());
-        let mut messages = (state.held..state.held + 3).map(K::make).collect();
+        let mut messages = (state.held..state.held + 3).map(K::message).collect();
         mark();
         scene.words.say((operation.run)(&mut tx, &mut messages, &scene.words) as u64);
         mark();
@@ -100,12 +108,12 @@ fn send_case<K: Ring>(operation: &Operation<K::Sender, K::Message>, state: State
         let moved = scene.words.said().unwrap();
         assert_eq!(log, Outcome::of_leaving(moved).news(state, true, messages(0..state.held), moved));
     };
-    let name = [K::NAME, operation.name, state.name];
+    let name = [K::KIND, operation.name, state.name];
     let (set_up, done) = (|| Scene::new(state, Side::Sender), operation.done(state, Side::Sender));
     Case { name, set_up: &set_up, victim: &victim, killed: &killed, done, stopped: Some(&stopped) }.run(tally);
 }
 
-fn recv_case<K: Ring>(operation: &Operation<K::Receiver, K::Message>, state: State, tally: &mut Tally) {
+fn recv_case<K: Small>(operation: &Operation<K::Receiver, K::Message>, state: State, tally: &mut Tally) {
     let victim = |scene: &Scene<K>| {
         let mut rx = Some(scene.ring.receiver().unwrap());
         let mut messages = Vec::with_capacity(3);
@@ -135,12 +143,12 @@ fn recv_case<K: Ring>(operation: &Operation<K::Receiver, K::Message>, state: Sta
         scene.rx = Some(scene.ring.receiver().unwrap());
         assert_eq!(scene.drain(), Vec::from_iter(messages(moved..scene.next)));
     };
-    let name = [K::NAME, operation.name, state.name];
+    let name = [K::KIND, operation.name, state.name];
     let (set_up, done) = (|| Scene::new(state, Side::Receiver), operation.done(state, Side::Receiver));
     Case { name, set_up: &set_up, victim: &victim, killed: &killed, done, stopped: Some(&stopped) }.run(tally);
 }
 
-fn claim_case<K: Ring>(side: Side, state: State, tally: &mut Tally) {
+fn claim_case<K: Small>(side: Side, state: State, tally: &mut Tally) {
     let victim = |scene: &Scene<K>| match side {
         Side::Sender => victim_claims(&scene.words, || scene.ring.sender()),
         Side::Receiver => victim_claims(&scene.words, || scene.ring.receiver()),
@@ -158,7 +166,7 @@ fn claim_case<K: Ring>(side: Side, state: State, tally: &mut Tally) {
         Side::Sender => one_of_two_wins(state, victim, &scene.words, || scene.ring.sender()),
         Side::Receiver => one_of_two_wins(state, victim, &scene.words, || scene.ring.receiver()),
     };
-    let name = [K::NAME, if side == Side::Sender { "claim sender" } else { "claim receiver" }, state.name];
+    let name = [K::KIND, if side == Side::Sender { "claim sender" } else { "claim receiver" }, state.name];
     let set_up = || Scene::new(state, side);
     Case { name, set_up: &set_up, victim: &victim, killed: &killed, done: 1, stopped: Some(&stopped) }.run(tally);
 }

@@ -7,8 +7,9 @@ use nix::sys::signal::{Signal, raise};
 use ringway::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
 use crate::common::board::Board;
+use crate::common::lane::{Receives, Sends};
 use crate::common::victim::die;
-use crate::rings::{FULL, ReceivingEnd, Ring, SendingEnd};
+use crate::small::{FULL, Small};
 
 /// A blocked call asks the kernel about its peer at the latest when its time is up.
 pub const SOON: Duration = Duration::from_micros(100);
@@ -94,7 +95,7 @@ impl LastWords {
 }
 
 /// A ring, its state, and the survivor's end of it.
-pub struct Scene<K: Ring> {
+pub struct Scene<K: Small> {
     pub ring: K,
     pub tx: Option<K::Sender>,
     pub rx: Option<K::Receiver>,
@@ -105,9 +106,9 @@ pub struct Scene<K: Ring> {
     pub patient: bool,
 }
 
-impl<K: Ring> Scene<K> {
+impl<K: Small> Scene<K> {
     pub fn new(state: State, victim: Side) -> Self {
-        let ring = K::new();
+        let ring = K::small();
         let survivor = |side| side != victim || state.turns > 0;
         let mut tx = survivor(Side::Sender).then(|| ring.sender().unwrap());
         let mut rx = survivor(Side::Receiver).then(|| ring.receiver().unwrap());
@@ -115,7 +116,7 @@ impl<K: Ring> Scene<K> {
             if state.wraps {
                 K::pad(tx, rx);
             }
-            (0..state.held).for_each(|seq| tx.try_send(&K::make(seq)).unwrap());
+            (0..state.held).for_each(|seq| tx.try_send(&K::message(seq)).unwrap());
         }
         match victim {
             Side::Sender => tx = None,
@@ -126,7 +127,7 @@ impl<K: Ring> Scene<K> {
                 Side::Sender => std::mem::forget(ring.sender().unwrap()),
                 Side::Receiver => {
                     let mut rx = ring.receiver().unwrap();
-                    rx.try_recv_in_place(|_| raise(Signal::SIGKILL).unwrap()).unwrap();
+                    rx.try_recv_in_place(|_, _| raise(Signal::SIGKILL).unwrap()).unwrap();
                 }
             });
         }
@@ -174,7 +175,7 @@ impl<K: Ring> Scene<K> {
         let mut log = vec![];
         let log = loop {
             assert!(log.len() < 20 && next < 100, "it never ends: {log:?}");
-            let message = K::make(next);
+            let message = K::message(next);
             let try_send = |tx: &mut K::Sender| tx.try_send(&message).map_err(SendTimeoutError::from);
             let mut sent = if patient { tx.send_timeout(&message, SOON) } else { try_send(tx) };
             if !patient && sent == Err(SendTimeoutError::Timeout) {

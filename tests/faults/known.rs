@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::inject::{Call, Fault};
 use nix::errno::Errno;
+
+use crate::inject::{Call, Fault};
 
 /// One of them: after `call`, which names a path with `path` in it, failed in `operation`.
 struct Known {

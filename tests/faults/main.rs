@@ -35,15 +35,15 @@ mod worlds;
 
 use std::time::Instant;
 
-use crate::common::processor::be_on_one_processor;
-use crate::common::ptrace;
-use crate::common::role::{ROLE, exec};
-use crate::common::say::{say, skip};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
+use crate::common::processor::be_on_one_processor;
+use crate::common::ptrace;
+use crate::common::role::{ROLE, exec};
+use crate::common::say::{say, skip};
 use case::Tally;
 
 #[test]

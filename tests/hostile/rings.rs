@@ -1,10 +1,10 @@
-//! What the tests need of both rings: ends that do anything at random.
+//! Ends of a ring that do anything, at random.
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use ringway::{ClaimError, Corrupt, OpenError, Region, bytes, spsc};
+use ringway::{Corrupt, bytes, spsc};
 
+use crate::common::lane::Lane;
 use crate::verdict::{Sticky, claimed, of_recv_timeout, of_send_timeout, of_try_recv, of_try_send};
 
 /// Too short to wait for anything.
@@ -17,51 +17,25 @@ fn now_and_then(random: &mut fastrand::Rng, look: impl FnOnce()) {
     }
 }
 
-/// A ring, and one random call on either end of it, which says what it found to be corrupt.
-pub trait Ring: Sized {
-    type Sender;
-    type Receiver;
+/// A kind of ring, and one random call on either end of it, which says what it found to be corrupt.
+pub trait Reckless: Lane {
+    /// A small capacity, in the unit of the kind.
+    fn small(random: &mut fastrand::Rng) -> u64;
+    fn send_somehow(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt>;
+    fn receive_somehow(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt>;
 
     /// A small one in a memfd.
-    fn new(random: &mut fastrand::Rng) -> Self;
-    fn from_fd(fd: OwnedFd) -> Result<Self, OpenError>;
-    fn snapshot(&self) -> Result<Self, OpenError>;
-    fn region(&self) -> &Region;
-    fn sender(&self) -> Result<Self::Sender, ClaimError>;
-    fn receiver(&self) -> Result<Self::Receiver, ClaimError>;
-    fn send(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt>;
-    fn receive(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt>;
+    fn new(random: &mut fastrand::Rng) -> Self {
+        Self::sized(Self::small(random)).memfd().unwrap()
+    }
 }
 
-impl<const N: usize> Ring for spsc::Channel<[u8; N]> {
-    type Sender = spsc::Sender<[u8; N]>;
-    type Receiver = spsc::Receiver<[u8; N]>;
-
-    fn new(random: &mut fastrand::Rng) -> Self {
-        Self::options().capacity(random.u64(1..9)).memfd().unwrap()
+impl<const N: usize> Reckless for spsc::Channel<[u8; N]> {
+    fn small(random: &mut fastrand::Rng) -> u64 {
+        random.u64(1..9)
     }
 
-    fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
-        Self::from_fd(fd)
-    }
-
-    fn snapshot(&self) -> Result<Self, OpenError> {
-        self.snapshot()
-    }
-
-    fn region(&self) -> &Region {
-        self.region()
-    }
-
-    fn sender(&self) -> Result<Self::Sender, ClaimError> {
-        self.sender()
-    }
-
-    fn receiver(&self) -> Result<Self::Receiver, ClaimError> {
-        self.receiver()
-    }
-
-    fn send(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt> {
+    fn send_somehow(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt> {
         assert!(tx.len() <= tx.capacity());
         now_and_then(random, || _ = (tx.is_empty(), tx.is_closed(), tx.has_receiver()));
         match random.u32(0..20) {
@@ -80,7 +54,7 @@ impl<const N: usize> Ring for spsc::Channel<[u8; N]> {
         }
     }
 
-    fn receive(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt> {
+    fn receive_somehow(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt> {
         assert!(rx.len() <= rx.capacity());
         now_and_then(random, || _ = (rx.is_empty(), rx.is_closed(), rx.has_sender(), rx.is_redelivery()));
         match random.u32(0..20) {
@@ -100,35 +74,12 @@ impl<const N: usize> Ring for spsc::Channel<[u8; N]> {
     }
 }
 
-impl Ring for bytes::Channel {
-    type Sender = bytes::Sender;
-    type Receiver = bytes::Receiver;
-
-    fn new(_: &mut fastrand::Rng) -> Self {
-        Self::options().capacity_bytes(4096).memfd().unwrap()
+impl Reckless for bytes::Channel {
+    fn small(_: &mut fastrand::Rng) -> u64 {
+        4096
     }
 
-    fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
-        Self::from_fd(fd)
-    }
-
-    fn snapshot(&self) -> Result<Self, OpenError> {
-        self.snapshot()
-    }
-
-    fn region(&self) -> &Region {
-        self.region()
-    }
-
-    fn sender(&self) -> Result<Self::Sender, ClaimError> {
-        self.sender()
-    }
-
-    fn receiver(&self) -> Result<Self::Receiver, ClaimError> {
-        self.receiver()
-    }
-
-    fn send(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt> {
+    fn send_somehow(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt> {
         let most = tx.max_len();
         now_and_then(random, || _ = (tx.len(), tx.is_empty(), tx.is_closed(), tx.has_receiver()));
         let len = if random.bool() { random.usize(0..200) } else { random.usize(0..most + 20) };
@@ -150,7 +101,7 @@ impl Ring for bytes::Channel {
         }
     }
 
-    fn receive(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt> {
+    fn receive_somehow(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt> {
         let most = rx.capacity() as usize;
         now_and_then(random, || _ = (rx.len(), rx.is_empty(), rx.is_closed(), rx.has_sender(), rx.is_redelivery()));
         match random.u32(0..20) {
@@ -176,7 +127,7 @@ impl Ring for bytes::Channel {
 }
 
 /// Both ends of a ring, as far as their seats could be taken.
-pub struct Ends<K: Ring> {
+pub struct Ends<K: Reckless> {
     pub ring: K,
     tx: Option<K::Sender>,
     rx: Option<K::Receiver>,
@@ -184,7 +135,7 @@ pub struct Ends<K: Ring> {
     received: Sticky,
 }
 
-impl<K: Ring> Ends<K> {
+impl<K: Reckless> Ends<K> {
     pub fn new(ring: K) -> Self {
         let (tx, rx) = (claimed(ring.sender()), claimed(ring.receiver()));
         Self { ring, tx, rx, sent: Sticky::default(), received: Sticky::default() }
@@ -192,13 +143,13 @@ impl<K: Ring> Ends<K> {
 
     pub fn send(&mut self, random: &mut fastrand::Rng) {
         if let Some(tx) = &mut self.tx {
-            self.sent.look(K::send(tx, random));
+            self.sent.look(K::send_somehow(tx, random));
         }
     }
 
     pub fn receive(&mut self, random: &mut fastrand::Rng) {
         if let Some(rx) = &mut self.rx {
-            self.received.look(K::receive(rx, random));
+            self.received.look(K::receive_somehow(rx, random));
         }
     }
 
@@ -232,7 +183,7 @@ impl<K: Ring> Ends<K> {
         drop((claimed(self.ring.sender()), claimed(self.ring.receiver())));
         let copy = self.ring.snapshot().ok();
         if let Some(mut rx) = copy.and_then(|copy| claimed(copy.receiver())) {
-            K::receive(&mut rx, random);
+            K::receive_somehow(&mut rx, random);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::common::alone::alone;
 use crate::common::child::fork;
 use crate::common::raw::Raw;
 use crate::numbers::{evil, number};
-use crate::rings::{Ends, MOMENT, Ring};
+use crate::rings::{Ends, MOMENT, Reckless};
 use crate::turns::{scribble, scribble_seat};
 use crate::verdict::claimed;
 
@@ -146,12 +146,12 @@ fn open_again<T>(region: &Region, from_fd: impl FnOnce(std::os::fd::OwnedFd) -> 
     let _ = Report::open(format!("/proc/self/fd/{}", fd.as_raw_fd()));
 }
 
-fn scribble_over_ring<K: Ring>(time: Duration, stroke: Stroke) {
+fn scribble_over_ring<K: Reckless>(time: Duration, stroke: Stroke) {
     let name = std::any::type_name::<K>();
     let seed = seed(name);
     let mut ends = Ends::new(K::new(&mut fastrand::Rng::with_seed(seed)));
     let fd = ends.ring.region().fd().unwrap().try_clone_to_owned().unwrap();
-    let region = K::from_fd(fd).unwrap();
+    let region = K::options().from_fd(fd).unwrap();
     let mut found = 0;
     under_fire((name, seed), region.region(), time, stroke, |random| {
         for _ in 0..50 {
@@ -162,7 +162,7 @@ fn scribble_over_ring<K: Ring>(time: Duration, stroke: Stroke) {
             0 => ends.look_around(random),
             1 => ends.renew_sender(),
             2 => ends.renew_receiver(),
-            3 => open_again(region.region(), |fd| K::from_fd(fd).ok()),
+            3 => open_again(region.region(), |fd| K::options().from_fd(fd).ok()),
             _ => {}
         }
         found += ends.corrupt();

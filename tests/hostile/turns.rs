@@ -8,7 +8,7 @@ use ringway::{Fault, ReadError, bytes, seqlock, spsc};
 use crate::common::alone::alone;
 use crate::common::raw::Raw;
 use crate::numbers::evil;
-use crate::rings::{Ends, MOMENT, Ring};
+use crate::rings::{Ends, MOMENT, Reckless};
 use crate::verdict::claimed;
 
 const ROUNDS: u64 = 3000;
@@ -37,7 +37,7 @@ pub fn scribble_seat(raw: &Raw, random: &mut fastrand::Rng) {
     word.store(value, Relaxed);
 }
 
-fn take_turns<K: Ring>(rounds: u64) {
+fn take_turns<K: Reckless>(rounds: u64) {
     let mut found = 0;
     for round in 0..rounds {
         println!("round {round}");
