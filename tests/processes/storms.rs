@@ -14,8 +14,7 @@ use crate::common::messages::{Latest, Packet, mix};
 use crate::common::role::exec;
 use crate::forms::EveryForm;
 use crate::plan::{Backing, Kind, Plan, Slow, WAITS};
-use crate::sides::run_ring;
-use crate::sides::run_seqlock;
+use crate::sides::{run_ring, run_seqlock};
 
 /// Runs the sides of a plan in processes of their own.
 pub fn storm(plan: Plan, backing: Backing) {

@@ -1,0 +1,28 @@
+//! One storm at a time, with random numbers that can be had again.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::common::say::say;
+
+/// One storm at a time: what they measure and how they are scheduled is not each other's business.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says which random numbers a failure came from.
+pub struct Seed(pub u64);
+
+impl Seed {
+    pub fn new() -> Self {
+        Self(std::env::var("RINGWAY_TEST_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap()))
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            say(&format!("with RINGWAY_TEST_SEED={}", self.0));
+        }
+    }
+}
