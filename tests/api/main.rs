@@ -1,0 +1,23 @@
+//! Every public method of the three channels, in one process: at every fill level, at every offset of the ring, at the
+//! edges of what it takes, and at random against a model.
+//!
+//! | | |
+//! |---|---|
+//! | [`types`], [`sizes`] | what the types promise, and values of every size |
+//! | [`slots`], [`slots_in_place`] | rings of slots |
+//! | [`records`] | rings of records |
+//! | [`values`] | seqlocks, and threads that sleep |
+//! | [`snapshots`] | snapshots |
+//! | [`models`] | both rings against a queue, at random |
+//! | [`ends`] | what these share |
+#![cfg(not(loom))]
+
+mod ends;
+mod models;
+mod records;
+mod sizes;
+mod slots;
+mod slots_in_place;
+mod snapshots;
+mod types;
+mod values;
