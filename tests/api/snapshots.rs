@@ -1,7 +1,6 @@
 //! Snapshots: channels of their own, taken of channels at rest and in use.
 
 use ringway::zerocopy::{FromBytes, IntoBytes};
-
 use ringway::{RecvError, TryRecvError, bytes, seqlock, spsc};
 
 use crate::ends::{Watchdog, ring, some_bytes};

@@ -1,7 +1,6 @@
 //! What the types promise: what can be sent to another thread, what cannot cross, where values lie.
 
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
-
 use ringway::{
     ChangedError, ClaimError, OpenError, ReadError, Reason, RecvError, RecvTimeoutError, SendError, SendTimeoutError,
     TryRecvError, TrySendError, bytes, seqlock, spsc,

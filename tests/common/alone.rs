@@ -1,6 +1,7 @@
 //! A test in a process of its own.
 
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::{env, fs};
 
 use nix::unistd::alarm;
@@ -26,6 +27,7 @@ pub fn alone<F: FnOnce()>(test: F) {
     if is_alone() {
         die_with_parent();
         alarm::set(LIMIT);
+        THIS.get_or_init(test_name::<F>);
         test();
         println!("{RAN}");
         return;
@@ -52,14 +54,22 @@ pub fn is_alone() -> bool {
     env::var_os(ALONE).is_some()
 }
 
-/// Runs the test `name` alone, by `command` (to which the arguments are added).
-pub fn rerun(command: &mut Command, name: &str) -> std::process::Output {
+/// The name of the test that runs alone.
+static THIS: OnceLock<&str> = OnceLock::new();
+
+/// Runs the test that runs alone once more, by `command`, to which the arguments are added.
+pub fn rerun_this(command: &mut Command) -> std::process::Output {
+    rerun(command, THIS.get().expect("a test that runs alone"))
+}
+
+/// Runs the test `name` alone, by `command`.
+fn rerun(command: &mut Command, name: &str) -> std::process::Output {
     let command = command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     command.env(ALONE, "1").stdin(Stdio::null()).output().unwrap()
 }
 
 /// The path of the test whose closure `F` is.
-pub fn test_name<F>() -> &'static str {
+fn test_name<F>() -> &'static str {
     let name = std::any::type_name::<F>();
     let name = name.split_once("::").unwrap().1;
     name.strip_suffix("::{{closure}}").expect("a closure in the test itself")

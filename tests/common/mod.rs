@@ -6,6 +6,7 @@
 //! | [`alone`] | a test in a process of its own |
 //! | [`dirs`] | directories on one file system or another |
 //! | [`namespaces`], [`mounts`], [`users`] | children in other namespaces, on other file systems, as other users |
+//! | [`huge_pages`] | the machine's pool of huge pages |
 //! | [`board`], [`stopper`] | counters shared with children; threads that stop with their test |
 //! | [`lane`] | a ring of any kind, with numbered messages |
 //! | [`messages`] | messages that say whether they are whole |
@@ -22,6 +23,7 @@ pub mod child;
 pub mod descriptor;
 pub mod dirs;
 pub mod footprint;
+pub mod huge_pages;
 pub mod lane;
 pub mod messages;
 pub mod mounts;

@@ -5,9 +5,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use ringway::{OpenError, Reason, bytes, in_use, seqlock, spsc};
 
 use crate::case::{Operation, Place, Tally};
+use crate::common::huge_pages::Enlarged;
 use crate::common::messages::{Numbered, Packet};
 use crate::common::say::skip;
-use crate::common::users::root;
 use crate::inject::World;
 use crate::worlds;
 
@@ -238,23 +238,10 @@ fn without_a_name(tally: &mut Tally) {
 }
 
 fn huge(tally: &mut Tally) {
-    const POOL: &str = "/proc/sys/vm/nr_hugepages";
-    struct Pool(String);
-    impl Drop for Pool {
-        fn drop(&mut self) {
-            std::fs::write(POOL, &self.0).unwrap();
-        }
-    }
-    let Ok(kept) = std::fs::read_to_string(POOL) else { return skip("huge pages: the kernel has none") };
-    if !root() {
-        return skip("faults of huge pages: not root, who can reserve some");
-    }
-    let pool = Pool(kept);
-    let wanted = pool.0.trim().parse::<u32>().unwrap() + 8;
-    let reserved = std::fs::write(POOL, wanted.to_string()).is_ok();
-    if !reserved || std::fs::read_to_string(POOL).unwrap().trim() != wanted.to_string() {
-        return skip("faults of huge pages: none could be reserved");
-    }
+    let _pool = match Enlarged::by(8) {
+        Ok(pool) => pool,
+        Err(why) => return skip(&format!("faults of huge pages: {why}")),
+    };
     let slots = || Slots::options().capacity(8).huge_pages(true);
     let records = || Records::options().capacity_bytes(8).huge_pages(true);
     Operation::new("memfd, huge", |_| (), |(), _| slots().memfd())

@@ -10,6 +10,7 @@ use ringway::{bytes, spsc};
 
 use crate::common::alone::alone;
 use crate::common::child::fork;
+use crate::common::huge_pages::Enlarged;
 use crate::common::say::skip;
 use crate::filter::refuse;
 
@@ -47,29 +48,13 @@ fn regions_are_made_and_opened_under_a_fast_timer() {
     });
 }
 
-const POOL: &str = "/proc/sys/vm/nr_hugepages";
-
-/// Huge pages of the machine, put back when this is dropped.
-struct Pool(String);
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        fs::write(POOL, &self.0).unwrap();
-    }
-}
-
 #[test]
 fn huge_pages_are_had_under_a_fast_timer() {
     alone(|| {
-        let Ok(kept) = fs::read_to_string(POOL) else { return skip("huge pages: the kernel has none") };
-        let had: u64 = kept.trim().parse().unwrap();
-        if fs::write(POOL, (had + 110).to_string()).is_err() {
-            return skip("huge pages: not root");
-        }
-        let pool = Pool(kept);
-        if fs::read_to_string(POOL).unwrap().trim().parse::<u64>().unwrap() < had + 110 {
-            return skip("huge pages: none could be reserved");
-        }
+        let pool = match Enlarged::by(110) {
+            Ok(pool) => pool,
+            Err(why) => return skip(&format!("huge pages: {why}")),
+        };
         let under_a_timer = |micros| {
             be_interrupted(micros);
             for _ in 0..5 {
