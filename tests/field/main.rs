@@ -5,8 +5,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod adoption;
 mod advice;
 mod answers;
+mod bare_proc;
 mod copies;
 mod descriptors;
 mod destroyed;
@@ -20,3 +22,4 @@ mod multiplied_work;
 mod paths;
 mod sandboxes;
 mod texts;
+mod torn_copies;

@@ -9,11 +9,10 @@ use std::time::Duration;
 use nix::libc::{self, c_int};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
+use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, seqlock};
 
 use crate::common::alone::{alone, with_locks};
 use crate::common::namespaces::born;
-use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, seqlock};
-
 use crate::holders::{Latest, has_ended, holder, kill_unreaped, make, may_clone, rest, sit, stop};
 use crate::lookout::{Lookout, assert_next};
 use crate::words::{LONG, ROUNDS, board, hear, say, until};

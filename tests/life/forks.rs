@@ -7,14 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use nix::libc::{self};
+use ringway::{RecvError, SendError, TryRecvError, TrySendError, WriteError};
 
 use crate::common::alone::{alone, with_locks};
 use crate::common::child::{Child, end, fork};
 use crate::common::namespaces::{born, cloned};
 use crate::common::proc::mapped_by;
 use crate::common::raw::Raw;
-use ringway::{RecvError, SendError, TryRecvError, TrySendError, WriteError};
-
 use crate::holders::{BACKINGS, Latest, Spsc, make, may_clone};
 
 /// Fills the hole of `len` bytes that the parent's mapping left at `address`.

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use crate::common::child::Child;
-use crate::common::namespaces::born;
-use crate::common::say::skip;
-use crate::common::users::root;
 use nix::libc::c_int;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, pause};
 use ringway::{seqlock, spsc};
+
+use crate::common::child::Child;
+use crate::common::namespaces::born;
+use crate::common::say::skip;
+use crate::common::users::root;
 
 pub type Spsc = spsc::Channel<u64>;
 

@@ -10,13 +10,12 @@ use nix::libc::{self};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, alarm};
+use ringway::{EvictError, RecvError};
 
 use crate::common::alone::{alone, with_locks};
 use crate::common::child::Child;
 use crate::common::namespaces::{born, cloned};
 use crate::common::say::skip;
-use ringway::{EvictError, RecvError};
-
 use crate::holders::{Spsc, holder, kill_unreaped, may_clone, pid_of, rest, sit, stop};
 use crate::judgement::close_all;
 use crate::lookout::Lookout;

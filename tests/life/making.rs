@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::alone::{alone, with_locks};
-use crate::common::namespaces::born;
-use crate::common::say::skip;
 use nix::libc::{self};
 use nix::sys::signal::{Signal, kill};
 use ringway::{OpenError, Reason, TryRecvError, in_use, remove_unused};
 
+use crate::common::alone::{alone, with_locks};
+use crate::common::namespaces::born;
+use crate::common::say::skip;
 use crate::holders::{Spsc, pid_of, rest, sit, stop};
 use crate::words::{ROUNDS, board, hear, say, until};
 

@@ -12,11 +12,10 @@ use std::thread;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self};
 use nix::unistd::alarm;
+use ringway::{Reason, Region, in_use, remove_unused};
 
 use crate::common::alone::{alone, with_locks};
 use crate::common::namespaces::born;
-use ringway::{Reason, Region, in_use, remove_unused};
-
 use crate::holders::{Spsc, make, pid_of, rest, stop};
 use crate::identity::{heir, reap};
 use crate::judgement::close_all;

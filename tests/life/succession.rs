@@ -7,13 +7,12 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, waitpid};
+use ringway::{ClaimError, RecvError, RecvTimeoutError, Seat, spsc};
 
 use crate::common::alone::{alone, with_locks};
 use crate::common::child::Child;
 use crate::common::footprint::Footprint;
 use crate::common::namespaces::born;
-use ringway::{ClaimError, RecvError, RecvTimeoutError, Seat, spsc};
-
 use crate::holders::{Spsc, make};
 use crate::lookout::Lookout;
 use crate::words::{LONG, ROUNDS, board, hear, say, until};

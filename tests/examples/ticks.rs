@@ -1,0 +1,80 @@
+//! `producer` and `consumer` meet at a file.
+
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::example::{example, fails, run, start, stderr, succeeds};
+use crate::scratch::{file_of, scratch};
+
+pub fn producer(path: &Path) -> Command {
+    let mut command = example("producer");
+    command.arg(path);
+    command
+}
+
+pub fn consumer(path: &Path) -> Command {
+    let mut command = example("consumer");
+    command.arg(path);
+    command
+}
+
+#[test]
+fn producer_and_consumer_meet_whoever_comes_first() {
+    for producer_first in [true, false] {
+        let dir = scratch();
+        let path = dir.path().join("ticks");
+        let (mut sending, mut receiving) = (producer(&path), consumer(&path));
+        sending.args(["--count", "20000"]);
+        let (first, second) =
+            if producer_first { (&mut sending, &mut receiving) } else { (&mut receiving, &mut sending) };
+        let mut first = start(first);
+        first.until("it made the file", |_| path.exists().then_some(()));
+        let second = start(second);
+        let (first, second) = (succeeds(first.finish()), succeeds(second.finish()));
+        let (sent, received) = if producer_first { (first, second) } else { (second, first) };
+        assert!(stderr(&sent).starts_with("20000 ticks sent"), "{}", stderr(&sent));
+        assert!(stderr(&received).starts_with("20000 ticks received"), "{}", stderr(&received));
+    }
+}
+
+#[test]
+fn ticks_wait_for_a_consumer_that_comes_after_the_producer_left() {
+    let dir = scratch();
+    let path = dir.path().join("ticks");
+    succeeds(run(producer(&path).args(["--count", "100"])));
+    let received = succeeds(run(consumer(&path).args(["--count", "60"])));
+    assert!(stderr(&received).starts_with("60 ticks received"), "{}", stderr(&received));
+    let received = succeeds(run(&mut consumer(&path)));
+    assert!(stderr(&received).starts_with("40 ticks received"), "{}", stderr(&received));
+}
+
+#[test]
+fn an_interrupted_producer_leaves_what_it_sent() {
+    let dir = scratch();
+    let path = dir.path().join("ticks");
+    let mut sending = start(producer(&path).args(["--capacity", "1000"]));
+    sending.until("it made the file", |_| path.exists().then_some(()));
+    sending.kill(Signal::SIGINT);
+    let sent = succeeds(sending.finish());
+    assert!(stderr(&sent).contains("interrupted"), "{}", stderr(&sent));
+    let count = stderr(&sent).split_whitespace().next().expect("a count").to_owned();
+    if count != "0" {
+        let received = succeeds(run(consumer(&path).args(["--capacity", "1000"])));
+        assert!(stderr(&received).starts_with(&format!("{count} ticks received")), "{}", stderr(&received));
+    }
+}
+
+#[test]
+fn producer_and_consumer_say_what_is_wrong_with_their_path() {
+    let dir = scratch();
+    let path = dir.path().join("ticks");
+    succeeds(run(producer(&path).args(["--count", "1"])));
+    let message = fails(run(consumer(&path).args(["--capacity", "5"])));
+    assert!(message.contains("capacity 4096, expected 5"), "{message}");
+    let message = fails(run(&mut producer(dir.path())));
+    assert!(message.contains("found a directory"), "{message}");
+    let message = fails(run(&mut consumer(&file_of(&dir, b"something else"))));
+    assert!(message.contains("input"), "{message}");
+}
