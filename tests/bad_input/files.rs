@@ -15,8 +15,8 @@ use ringway::{CopySign, OpenError, Reason, bytes};
 use crate::common::alone::alone;
 use crate::common::child::fork;
 use crate::common::say::skip;
-use crate::common::users::{by_descriptor, root};
-use crate::refusal::{Latest, NOBODY, SEALS, Spsc, assert_reason, file, good, memfd, refused};
+use crate::common::users::{NOBODY, by_descriptor, root};
+use crate::refusal::{Latest, SEALS, Spsc, assert_reason, file, good, memfd, refused};
 use crate::seats::fd_number;
 
 /// A socket at `path`, which may be longer than the name of a socket.

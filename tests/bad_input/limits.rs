@@ -14,8 +14,8 @@ use crate::common::child::fork;
 use crate::common::footprint::Footprint;
 use crate::common::huge_pages::{Enlarged, in_pool};
 use crate::common::say::skip;
-use crate::common::users::{by_descriptor, root};
-use crate::refusal::{NOBODY, Spsc, assert_reason, good, refused};
+use crate::common::users::{NOBODY, by_descriptor, root};
+use crate::refusal::{Spsc, assert_reason, good, refused};
 
 #[test]
 fn a_full_file_system_is_an_error_and_leaves_no_file() {

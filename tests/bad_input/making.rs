@@ -11,8 +11,8 @@ use ringway::{OpenError, Reason, bytes};
 use crate::common::alone::alone;
 use crate::common::child::fork;
 use crate::common::say::skip;
-use crate::common::users::{by_descriptor, root};
-use crate::refusal::{Latest, NOBODY, Spsc, assert_reason, good, refused};
+use crate::common::users::{NOBODY, by_descriptor, root};
+use crate::refusal::{Latest, Spsc, assert_reason, good, refused};
 
 #[test]
 fn create_leaves_what_exists_alone() {

@@ -13,8 +13,6 @@ use tempfile::TempDir;
 
 use crate::common::footprint::Footprint;
 
-pub const NOBODY: u32 = 65534;
-
 /// Makes `call` fail, and checks that it leaves nothing behind, in `dir` or in this process.
 pub fn refused<T: Debug>(dir: Option<&Path>, mut call: impl FnMut() -> Result<T, OpenError>) -> OpenError {
     // What is made once and for all (a table of the allocator, say) is made by the first call.

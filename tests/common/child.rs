@@ -132,7 +132,7 @@ impl Child {
         waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     }
 
-    pub fn end_within(&self, limit: Duration) -> WaitStatus {
+    fn end_within(&self, limit: Duration) -> WaitStatus {
         assert!(!self.reaped.get(), "{} was reaped before", self.name);
         let mut nap = Duration::from_micros(200);
         // An alarm ends the children of a test that runs alone, so there is no need to look at the clock.
@@ -233,7 +233,7 @@ impl Child {
     }
 
     /// Waits until it sleeps in the kernel in the given system call.
-    pub fn wait_until_in(&self, call: libc::c_long) {
+    fn wait_until_in(&self, call: libc::c_long) {
         let wanted = format!("{call} ");
         let mut seen = 0;
         let limit = Instant::now() + deadline();

@@ -13,6 +13,14 @@ pub fn private_mounts() -> Result<(), Errno> {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
 }
 
+/// Takes `/proc` away from this process and its children. It must have a mount namespace of its own.
+pub fn unmount_proc() {
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    umount2("/proc", MntFlags::MNT_DETACH).unwrap();
+    assert!(!Path::new("/proc/self").exists());
+}
+
 /// What is mounted on a directory. Dropped before the directory is removed, which would fail otherwise.
 pub struct Mounted(PathBuf);
 
@@ -37,7 +45,6 @@ impl Drop for Mounted {
 /// The folders of an overlay.
 pub struct Overlay {
     pub lower: PathBuf,
-    pub upper: PathBuf,
     pub merged: PathBuf,
     _mounts: [Mounted; 2],
 }
@@ -53,5 +60,5 @@ pub fn overlay(dir: &Path) -> Result<Overlay, Errno> {
     }
     let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
     let top = mounted("overlay", &merged, &options)?;
-    Ok(Overlay { lower, upper, merged, _mounts: [top, base] })
+    Ok(Overlay { lower, merged, _mounts: [top, base] })
 }

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+/// A user who owns nothing.
+pub const NOBODY: u32 = 65534;
+
 pub fn root() -> bool {
     nix::unistd::geteuid().is_root()
 }

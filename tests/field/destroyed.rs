@@ -11,7 +11,7 @@ use ringway::{ClaimError, EvictError, Reason, Wait, bytes, in_use, seqlock, spsc
 use crate::common::alone::alone;
 use crate::common::child::fork;
 use crate::common::footprint::Footprint;
-use crate::common::users::{by_descriptor, root};
+use crate::common::users::{NOBODY, by_descriptor, root};
 
 type Spsc = spsc::Channel<u64>;
 
@@ -93,7 +93,7 @@ fn a_region_in_a_directory_that_may_not_be_written_stays() {
         std::os::unix::fs::chown(region(dir.path()), Some(65534), None).unwrap();
         let path = reachable.join("region");
         let child = fork("child", || {
-            nix::unistd::setuid(nix::unistd::Uid::from_raw(65534)).unwrap();
+            nix::unistd::setuid(nix::unistd::Uid::from_raw(NOBODY)).unwrap();
             Spsc::options().capacity(8).recreate(&path).unwrap_err();
             is_as_it_was(&path);
         });

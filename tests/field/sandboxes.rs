@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, chdir, chroot, pause, setgid, setgroups, setuid};
 use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, spsc};
@@ -18,15 +18,14 @@ use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, spsc};
 use crate::common::alone::alone;
 use crate::common::child::fork;
 use crate::common::descriptor::{receive_fd, send_fd};
+use crate::common::mounts::unmount_proc;
 use crate::common::namespaces::born;
 use crate::common::raw::Raw;
 use crate::common::say::skip;
-use crate::common::users::root;
+use crate::common::users::{NOBODY, root};
 use crate::filter::refuse;
 
 type Spsc = spsc::Channel<u64>;
-
-const NOBODY: u32 = 65534;
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 /// In a holder's word: it can be asked after by a lock, and by its process id.
@@ -128,12 +127,6 @@ fn pids_only() {
 
 fn hidden_pids() {
     mount_proc(Some("hidepid=2"));
-}
-
-fn unmount_proc() {
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    umount2("/proc", MntFlags::MNT_DETACH).unwrap();
 }
 
 /// In a new file system, which goes with the namespace.

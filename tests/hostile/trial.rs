@@ -39,7 +39,7 @@ impl<S: Scene> Trial<S> {
         self.scene.ends().expect("a region that is as it was")
     }
 
-    pub fn data_bytes(&self) -> impl Iterator<Item = usize> {
+    fn data_bytes(&self) -> impl Iterator<Item = usize> {
         self.scene.data_words().into_iter().map(|word| 2 * PAGE + 8 * word)
     }
 

@@ -22,7 +22,7 @@ impl Sticky {
     }
 }
 
-pub fn of_send(error: SendError) -> Option<Corrupt> {
+fn of_send(error: SendError) -> Option<Corrupt> {
     match error {
         SendError::Corrupt(corrupt) => Some(corrupt),
         SendError::Closed | SendError::PeerDied { .. } | SendError::TooLong(_) => None,
@@ -44,7 +44,7 @@ pub fn of_send_timeout<T>(result: Result<T, SendTimeoutError>) -> Option<Corrupt
     }
 }
 
-pub fn of_recv(error: RecvError) -> Option<Corrupt> {
+fn of_recv(error: RecvError) -> Option<Corrupt> {
     match error {
         RecvError::Corrupt(corrupt) => Some(corrupt),
         RecvError::Closed | RecvError::PeerDied { .. } | RecvError::BufferTooShort { .. } => None,

@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::mem::forget;
-use std::path::Path;
 use std::sync::atomic::Ordering::Acquire;
 
 use nix::libc::{self, c_int};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 
 use crate::common::alone::{alone, with_locks};
+use crate::common::mounts::unmount_proc;
 use crate::common::namespaces::born;
 use crate::holders::{BACKINGS, holder, kill_unreaped, make, may_clone, rest, sit};
 use crate::lookout::Lookout;
@@ -29,14 +28,6 @@ fn exhaust_descriptors() {
     while let Ok(file) = File::open("/dev/null") {
         forget(file);
     }
-}
-
-/// Only in a process with a mount namespace of its own.
-fn unmount_proc() {
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    umount2("/proc", MntFlags::MNT_DETACH).unwrap();
-    assert!(!Path::new("/proc/self").exists());
 }
 
 /// Something out of the ordinary about a process.

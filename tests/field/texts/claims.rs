@@ -15,12 +15,10 @@ use super::Table;
 use crate::common::mounts::private_mounts;
 use crate::common::namespaces::born;
 use crate::common::raw::Raw;
-use crate::common::users::root;
+use crate::common::users::{NOBODY, root};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
-
-const NOBODY: u32 = 65534;
 const LONG: Duration = Duration::from_secs(60);
 
 pub fn meet(table: &mut Table) {

@@ -15,13 +15,11 @@ use ringway::{OpenError, bytes, remove_unused, seqlock, spsc};
 use super::Table;
 use crate::common::mounts::mounted;
 use crate::common::raw::{Raw, seal_header};
-use crate::common::users::{by_descriptor, root};
+use crate::common::users::{NOBODY, by_descriptor, root};
 use crate::memory::{Disk, claim_origin};
 
 type Spsc = spsc::Channel<u64>;
 type Latest = seqlock::Channel<[u64; 4]>;
-
-const NOBODY: u32 = 65534;
 
 pub fn meet(table: &mut Table) {
     let dir = tempfile::tempdir().unwrap();
