@@ -8,16 +8,17 @@
 //! | [`records`] | rings of records |
 //! | [`values`] | seqlocks, and threads that sleep |
 //! | [`snapshots`] | snapshots |
-//! | [`models`] | both rings against a queue, at random |
+//! | [`slots_model`], [`records_model`] | both rings against a queue, at random |
 //! | [`ends`] | what these share |
 #![cfg(not(loom))]
 
 mod ends;
-mod models;
 mod records;
+mod records_model;
 mod sizes;
 mod slots;
 mod slots_in_place;
+mod slots_model;
 mod snapshots;
 mod types;
 mod values;

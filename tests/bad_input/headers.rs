@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use ringway::{Reason, bytes, seqlock, spsc};
+use ringway::{OpenError, Reason, bytes, seqlock, spsc};
 
 use crate::common::alone::alone;
 use crate::common::footprint::Footprint;
@@ -26,7 +26,7 @@ impl Header {
         Self { file, good }
     }
 
-    pub fn write(&self, header: &[u8]) {
+    fn write(&self, header: &[u8]) {
         self.file.write_all_at(header, 0).unwrap();
     }
 
@@ -59,6 +59,86 @@ const FIELDS: [(&str, usize, usize); 14] = [
     ("reserved part", 240, 8),
 ];
 
+/// Headers whose byte order, version or checksum is another.
+fn refuse_foreign_starts(header: &Header, open: &dyn Fn() -> OpenError) {
+    // The other byte order has a checksum of its own, so it is looked at before.
+    let mut swapped = header.good;
+    swapped[8..12].reverse();
+    header.write(&swapped);
+    assert_reason!(open(), Reason::Endianness, "byte order");
+
+    let version = u32::from_ne_bytes(header.good[12..16].try_into().unwrap());
+    let mut other = header.good;
+    other[12..16].copy_from_slice(&(version + 1).to_ne_bytes());
+    header.write(&other);
+    assert_reason!(open(), Reason::Version { found, expected } if (*found, *expected) == (version + 1, version),
+        format!("version {}", version + 1), format!("expected {version}"));
+
+    header.write(&[&header.good[..248], &[7; 8]].concat());
+    let sum = checksum(&header.good);
+    assert_reason!(open(), Reason::Checksum { found: 0x0707_0707_0707_0707, expected } if *expected == sum,
+        "0x707070707070707", format!("{sum:#x}"));
+}
+
+/// Headers of a right checksum, each with one field that is wrong.
+fn refuse_forged_fields(header: &Header, open: &dyn Fn() -> OpenError) {
+    for (name, at, expected) in [("word size", 16, 64), ("cache line padding", 24, 128), ("page size", 32, 4096)] {
+        header.forge(&[(at, &[1, 1])]);
+        assert_reason!(open(), Reason::Field { field, expected: wanted, .. } if (*field, *wanted) == (name, expected),
+            name, expected);
+    }
+    header.forge(&[(240, &[1])]);
+    assert_reason!(open(), Reason::Field { field: "reserved part", .. }, "reserved");
+    header.forge(&[(20, &2u32.to_ne_bytes())]);
+    assert_reason!(open(), Reason::Kind { found: "bytes", expected: "spsc" }, "bytes", "spsc");
+    header.forge(&[(20, &9u32.to_ne_bytes())]);
+    assert_reason!(open(), Reason::Field { field: "kind", found: 9, expected: 1 }, "kind", 9);
+    header.forge(&[(72, &[4])]);
+    assert_reason!(open(), Reason::Type { found, expected } if (found.size, expected.size) == (4, 8),
+        "u64 (4 bytes, aligned to 8)", "u64 (8 bytes, aligned to 8)");
+    header.forge(&[(80, &[4])]);
+    assert_reason!(open(), Reason::Type { found, expected } if (found.align, expected.align) == (4, 8),
+        "u64 (8 bytes, aligned to 4)");
+    header.forge(&[(88, b"i64")]);
+    assert_reason!(open(), Reason::Type { found, expected } if found.name == "i64" && expected.name == "u64",
+        "i64 (8", "u64 (8");
+    header.forge(&[(88, &[0xFF; 64])]);
+    assert_reason!(open(), Reason::Type { .. }, "u64 (8");
+    header.forge(&[(64, &[4])]);
+    assert_reason!(open(), Reason::Field { field: "stride", found: 4, expected: 2 }, "stride");
+    header.forge(&[(56, &[0])]);
+    assert_reason!(open(), Reason::Field { field: "capacity", found: 0, .. }, "capacity");
+    header.forge(&[(56, &1000u64.to_ne_bytes())]);
+    assert_reason!(open(), Reason::Field { field: "data length", found: 4096, expected: 16384 }, 4096, 16384);
+    header.forge(&[(48, &8192u64.to_ne_bytes())]);
+    assert_reason!(open(), Reason::Field { field: "data length", found: 8192, expected: 4096 }, 8192);
+    header.forge(&[(40, &8192u64.to_ne_bytes())]);
+    assert_reason!(open(), Reason::Field { field: "region length", found: 8192, expected: 12288 }, 12288);
+}
+
+/// Headers that other programs wrote, and no forger.
+fn refuse_other_programs(dir: &Path, path: &Path) {
+    // By other programs, not by a forger.
+    assert_reason!(
+        refused(Some(dir), || bytes::Channel::open(path)),
+        Reason::Kind { found: "spsc", expected: "bytes" },
+        "spsc",
+        "bytes"
+    );
+    assert_reason!(
+        refused(Some(dir), || seqlock::Channel::<u64>::open_read_only(path)),
+        Reason::Kind { found: "spsc", expected: "seqlock" },
+        "seqlock"
+    );
+    assert_reason!(refused(Some(dir), || spsc::Channel::<i64>::open(path)), Reason::Type { .. }, "u64", "i64");
+    assert_reason!(refused(Some(dir), || spsc::Channel::<[u64; 2]>::open(path)), Reason::Type { .. }, "[u64; 2]");
+    assert_reason!(
+        refused(Some(dir), || Spsc::options().type_name("u64 v2").open(path)),
+        Reason::Type { .. },
+        "u64 v2"
+    );
+}
+
 #[test]
 fn headers_of_others() {
     alone(|| {
@@ -74,77 +154,10 @@ fn headers_of_others() {
         assert_reason!(open(), Reason::NotARegion { found: [0, 0, 0, 0, 0, 0, 0, 0] }, "expected \"ringway");
         fs::write(&path, &kept).unwrap();
 
-        // The other byte order has a checksum of its own, so it is looked at before.
-        let mut swapped = header.good;
-        swapped[8..12].reverse();
-        header.write(&swapped);
-        assert_reason!(open(), Reason::Endianness, "byte order");
-
-        let version = u32::from_ne_bytes(header.good[12..16].try_into().unwrap());
-        let mut other = header.good;
-        other[12..16].copy_from_slice(&(version + 1).to_ne_bytes());
-        header.write(&other);
-        assert_reason!(open(), Reason::Version { found, expected } if (*found, *expected) == (version + 1, version),
-            format!("version {}", version + 1), format!("expected {version}"));
-
-        header.write(&[&header.good[..248], &[7; 8]].concat());
-        let sum = checksum(&header.good);
-        assert_reason!(open(), Reason::Checksum { found: 0x0707_0707_0707_0707, expected } if *expected == sum,
-            "0x707070707070707", format!("{sum:#x}"));
-
-        for (name, at, expected) in [("word size", 16, 64), ("cache line padding", 24, 128), ("page size", 32, 4096)] {
-            header.forge(&[(at, &[1, 1])]);
-            assert_reason!(open(), Reason::Field { field, expected: wanted, .. } if (*field, *wanted) == (name, expected),
-                name, expected);
-        }
-        header.forge(&[(240, &[1])]);
-        assert_reason!(open(), Reason::Field { field: "reserved part", .. }, "reserved");
-        header.forge(&[(20, &2u32.to_ne_bytes())]);
-        assert_reason!(open(), Reason::Kind { found: "bytes", expected: "spsc" }, "bytes", "spsc");
-        header.forge(&[(20, &9u32.to_ne_bytes())]);
-        assert_reason!(open(), Reason::Field { field: "kind", found: 9, expected: 1 }, "kind", 9);
-        header.forge(&[(72, &[4])]);
-        assert_reason!(open(), Reason::Type { found, expected } if (found.size, expected.size) == (4, 8),
-            "u64 (4 bytes, aligned to 8)", "u64 (8 bytes, aligned to 8)");
-        header.forge(&[(80, &[4])]);
-        assert_reason!(open(), Reason::Type { found, expected } if (found.align, expected.align) == (4, 8),
-            "u64 (8 bytes, aligned to 4)");
-        header.forge(&[(88, b"i64")]);
-        assert_reason!(open(), Reason::Type { found, expected } if found.name == "i64" && expected.name == "u64",
-            "i64 (8", "u64 (8");
-        header.forge(&[(88, &[0xFF; 64])]);
-        assert_reason!(open(), Reason::Type { .. }, "u64 (8");
-        header.forge(&[(64, &[4])]);
-        assert_reason!(open(), Reason::Field { field: "stride", found: 4, expected: 2 }, "stride");
-        header.forge(&[(56, &[0])]);
-        assert_reason!(open(), Reason::Field { field: "capacity", found: 0, .. }, "capacity");
-        header.forge(&[(56, &1000u64.to_ne_bytes())]);
-        assert_reason!(open(), Reason::Field { field: "data length", found: 4096, expected: 16384 }, 4096, 16384);
-        header.forge(&[(48, &8192u64.to_ne_bytes())]);
-        assert_reason!(open(), Reason::Field { field: "data length", found: 8192, expected: 4096 }, 8192);
-        header.forge(&[(40, &8192u64.to_ne_bytes())]);
-        assert_reason!(open(), Reason::Field { field: "region length", found: 8192, expected: 12288 }, 12288);
-
-        // By other programs, not by a forger.
+        refuse_foreign_starts(&header, &open);
+        refuse_forged_fields(&header, &open);
         header.write(&header.good);
-        assert_reason!(
-            refused(Some(dir), || bytes::Channel::open(&path)),
-            Reason::Kind { found: "spsc", expected: "bytes" },
-            "spsc",
-            "bytes"
-        );
-        assert_reason!(
-            refused(Some(dir), || seqlock::Channel::<u64>::open_read_only(&path)),
-            Reason::Kind { found: "spsc", expected: "seqlock" },
-            "seqlock"
-        );
-        assert_reason!(refused(Some(dir), || spsc::Channel::<i64>::open(&path)), Reason::Type { .. }, "u64", "i64");
-        assert_reason!(refused(Some(dir), || spsc::Channel::<[u64; 2]>::open(&path)), Reason::Type { .. }, "[u64; 2]");
-        assert_reason!(
-            refused(Some(dir), || Spsc::options().type_name("u64 v2").open(&path)),
-            Reason::Type { .. },
-            "u64 v2"
-        );
+        refuse_other_programs(dir, &path);
         Spsc::open(&path).unwrap();
     });
 }
