@@ -1,4 +1,4 @@
-//! Rings with both their ends, and what the tests of all subjects share.
+//! Rings with both their ends, and helpers that all modules share.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub const SHORT: Duration = Duration::from_millis(3);
 
 pub const WAITS: [Wait; 3] = [Wait::Spin, Wait::Sleep, Wait::SpinThenSleep(Duration::from_micros(50))];
 
-/// Ends the whole test process if a call that must return does not.
+/// Ends the whole test process if a call does not return that must.
 pub struct Watchdog {
     _alive: std::sync::mpsc::Sender<()>,
 }
@@ -40,7 +40,7 @@ pub fn page() -> (bytes::Channel, bytes::Sender, bytes::Receiver) {
     (channel, tx, rx)
 }
 
-/// `len` bytes that differ with every `seed`.
+/// `len` bytes. They differ from seed to seed.
 pub fn some_bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     std::iter::repeat_with(|| random.u8(..)).take(len).collect()
@@ -53,7 +53,7 @@ pub fn refused(error: TrySendError) -> SendError {
     }
 }
 
-/// Runs what must panic, quietly.
+/// Runs work that must panic, without a message.
 pub fn panics(work: impl FnOnce()) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err()
 }

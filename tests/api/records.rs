@@ -26,13 +26,13 @@ fn records_of_every_length_cross_whole_from_every_offset() {
         Err(TrySendError::Refused(SendError::TooLong(TooLong { found, most: 4080 })))
     );
     assert_eq!(tx.send_ref(usize::MAX).err(), Some(SendError::TooLong(TooLong { found: usize::MAX, most: 4080 })));
-    // Every offset a record can begin at, with lengths around the edges that matter there.
+    // A record can begin at every offset. The lengths are those around the edges that matter at that offset.
     for word in 0..512usize {
         let to_end = (512 - word) * 8;
         let lens = [0, 1, 7, 8, 9, 63, 64, 65, 128, 129, 2047, 2048, 2049, 4073, 4079, 4080];
         let around = (to_end.saturating_sub(17)..to_end + 10).filter(|len| *len <= 4080);
         for len in lens.into_iter().chain(around) {
-            // A record of that length, and one that brings the start back to the same word.
+            // The second record brings the start back to the same word.
             let bytes = some_bytes(word as u64 * 5000 + len as u64, len);
             tx.try_send(&bytes).unwrap();
             let found = rx.try_recv_ref().unwrap();
@@ -59,7 +59,7 @@ fn records_of_every_length_cross_whole_from_every_offset() {
 
 #[test]
 fn a_page_holds_as_many_records_as_fit() {
-    // Each takes its header and whole words, and one word stays free.
+    // Each record takes a header and whole words. One word stays free.
     for (len, count) in [(0, 511), (1, 255), (8, 255), (9, 170), (16, 170), (4080, 1), (4072, 1), (2032, 2), (2033, 1)]
     {
         let (_channel, mut tx, mut rx) = page();
@@ -106,7 +106,7 @@ fn a_record_can_be_built_in_place_and_shortened() {
                 *last = b'Z';
             }
             assert_eq!(rx.try_recv().unwrap(), expected);
-            // What was written beyond the kept part must not be taken for a record.
+            // Bytes beyond the kept part must not be taken for a record.
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
             assert_eq!((tx.len(), rx.len()), (0, 0));
         }
@@ -159,7 +159,7 @@ fn record_slices_are_packed_and_taken_as_far_as_they_go() {
     for turn in 0..200u8 {
         assert_eq!(tx.send_slice(&[b"one", b"", &[turn; 5], b"fourth"]), Ok(4));
         let (mut buffer, mut ends) = ([0xEE; 10], [99; 3]);
-        // The ends run out before the records, then the bytes before both.
+        // First the ends run out, then the bytes, then the records.
         assert_eq!(rx.recv_slice(&mut buffer, &mut ends), Ok(3));
         assert_eq!(ends, [3, 3, 8]);
         assert_eq!(buffer[..8], [b'o', b'n', b'e', turn, turn, turn, turn, turn]);
@@ -177,7 +177,7 @@ fn record_slices_are_packed_and_taken_as_far_as_they_go() {
     let mut ends = [9; 3];
     assert_eq!(rx.recv_slice(&mut [], &mut ends), Ok(2));
     assert_eq!(ends, [0, 0, 9]);
-    // More than there is room for, and one that never fits.
+    // The batch needs more room than there is, and one record never fits.
     let large = [3; 2000];
     assert_eq!(tx.send_slice(&[&large, &large, &large]), Ok(2));
     assert_eq!(tx.try_send_slice(&[&large]), Err(TrySendError::Full));
@@ -191,11 +191,11 @@ fn record_slices_are_packed_and_taken_as_far_as_they_go() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 }
 
-/// The ring is filled, lap after lap, with payload that looks like a valid header for whatever position
-/// the word has in the laps to come. None of it may ever be taken for a record.
+/// The ring is filled, lap after lap, with payload that looks like a valid header for any position that the word has in
+/// the laps to come. No payload may ever be taken for a record.
 #[test]
 fn payload_cannot_be_taken_for_a_header() {
-    // Marked as bringing news of a death, and not.
+    // A header that is marked as bringing the news of a death, or one that is not.
     let header = |pos: u64, len: u64| (pos & 4) << 61 | (pos << 30 & ((1 << 43) - 1)) | (len + 1);
     for forged_len in [0u64, 1, 8, 16, 40] {
         let (channel, mut tx, mut rx) = page();
@@ -204,22 +204,22 @@ fn payload_cannot_be_taken_for_a_header() {
         let mut received = 0;
         while received < 3000 {
             let words = random.usize(0..=if received % 4 == 0 { 510 } else { 40 });
-            // Each payload word claims to be the header of its place one lap ahead, or two.
+            // Each payload word claims to be the header of its place one or two laps ahead.
             let ahead = 512 * random.u64(1..=2);
             let payload: Vec<u8> =
                 (1..=words as u64).flat_map(|i| header(pos + i + ahead, forged_len).to_ne_bytes()).collect();
             match random.u8(..4) {
-                // Written, but never sent.
+                // Written and never sent.
                 0 => {
                     if let Ok(mut room) = tx.try_send_ref(payload.len()) {
                         room.write_at(0, &payload);
-                        // The words of this lap, too.
+                        // The payload forges the headers of this lap, too.
                         let now: Vec<u8> =
                             (1..=words as u64).flat_map(|i| header(pos + i, forged_len).to_ne_bytes()).collect();
                         room.write_at(0, &now);
                     }
                 }
-                // Sent, but cut short.
+                // Sent after it was shortened.
                 1 => {
                     if let Ok(mut room) = tx.try_send_ref(payload.len()) {
                         let now: Vec<u8> =
@@ -249,7 +249,7 @@ fn payload_cannot_be_taken_for_a_header() {
             if waiting.is_empty() {
                 assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
             }
-            // A successor walks the headers to find where it goes on.
+            // A successor walks along the headers to find where it goes on.
             if random.u8(..8) == 0 {
                 drop(tx);
                 tx = channel.sender().unwrap();

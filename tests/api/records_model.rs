@@ -10,12 +10,12 @@ const SEED: u64 = 0x7269_6E67_7761_7921;
 
 const OPERATIONS: u64 = 50_000;
 
-/// Words that a record takes.
+/// How many words a record takes.
 fn words(record: &[u8]) -> u64 {
     1 + record.len().div_ceil(8) as u64
 }
 
-/// A ring of records, and a queue that holds what must be in it.
+/// A ring of records, and a queue that holds what must be in the ring.
 struct Pair {
     random: fastrand::Rng,
     channel: bytes::Channel,
@@ -34,7 +34,7 @@ impl Pair {
         Self { random, channel, tx, rx, model: VecDeque::new(), buffer: vec![0; capacity as usize] }
     }
 
-    /// Words that are free. One word is never used.
+    /// How many words are free. One word is never used.
     fn room(&self) -> u64 {
         self.channel.capacity() / 8 - 1 - self.model.iter().map(|record| words(record)).sum::<u64>()
     }

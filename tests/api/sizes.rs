@@ -32,7 +32,7 @@ fn every_form_with<const N: usize>() {
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
         i += fill;
     }
-    // Nothing beside the value is touched: its neighbours in the ring are as they were.
+    // A send must touch nothing beside its value: the neighbours in the ring stay as they were.
     let all = [make(1), make(2), make(3)];
     assert_eq!(tx.try_send_slice(&all), Ok(3));
     let mut found = [[0; N]; 3];

@@ -19,7 +19,7 @@ fn a_seat_is_taken_until_it_is_left() {
         let ClaimError::Taken { seat: Seat::Sender, pid, generation } = taken else { panic!("{taken}") };
         assert_eq!((pid, generation), (std::process::id(), turn));
         assert!(taken.to_string().contains(&pid.to_string()), "{taken}");
-        // The other seat is another's.
+        // The other seat is taken through the other channel.
         let rx = same.receiver().unwrap();
         let taken = channel.receiver().err().unwrap();
         assert!(matches!(taken, ClaimError::Taken { seat: Seat::Receiver, generation, .. } if generation == turn));
@@ -33,7 +33,7 @@ fn length_and_state_at_every_fill_level_and_across_the_end() {
         let (channel, mut tx, mut rx) = ring::<u64>(capacity);
         assert_eq!((channel.capacity(), tx.capacity(), rx.capacity()), (capacity, capacity, capacity));
         let (mut next, mut due) = (0, 0);
-        // From every offset, up to every level and down again.
+        // The ring is filled up to every level and emptied again, from every offset.
         for round in 0..3 * capacity + 2 {
             for level in 0..=capacity {
                 for sent in 1..=level {
@@ -44,7 +44,7 @@ fn length_and_state_at_every_fill_level_and_across_the_end() {
                 }
                 assert_eq!(tx.try_send(&999).err(), (level == capacity).then_some(TrySendError::Full));
                 if level < capacity {
-                    // That one went in after all.
+                    // The ring took that message after all.
                     assert_eq!(rx.len(), level + 1);
                     for _ in 0..level {
                         assert_eq!(rx.try_recv(), Ok(due));
@@ -62,12 +62,12 @@ fn length_and_state_at_every_fill_level_and_across_the_end() {
                 assert_eq!((tx.len(), rx.len()), (0, 0));
                 assert!(tx.is_empty() && rx.is_empty() && !tx.is_closed() && !rx.is_closed());
             }
-            // Shift the start by one.
+            // This moves the start by one slot.
             tx.try_send(&next).unwrap();
             assert_eq!(rx.try_recv(), Ok(next));
             (next, due) = (next + 1, due + 1);
         }
-        // Successors see the same.
+        // Ends that come later see the same.
         tx.try_send(&next).unwrap();
         drop((tx, rx));
         let (tx, rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
@@ -144,7 +144,7 @@ fn slices_are_taken_as_far_as_they_go() {
             next += fits as u64;
             assert_eq!(tx.len(), fits as u64);
             let mut room = vec![u64::MAX; len + 2];
-            // In two parts.
+            // The messages are taken in two parts.
             let first = rx.try_recv_slice(&mut room[..fits / 2]).unwrap_or(0);
             assert_eq!(first, fits / 2);
             let second = if fits > first { rx.recv_slice(&mut room[first..]).unwrap() } else { 0 };
@@ -187,7 +187,7 @@ fn iterators_end_where_the_sender_left() {
             assert_eq!(record_rx.recv_slice(&mut [0; 9], &mut [0]), Err(RecvError::Closed));
             assert_eq!(record_rx.recv_timeout(SHORT), Err(RecvTimeoutError::Refused(RecvError::Closed)));
         }
-        // A new sender, and it goes on.
+        // A new sender comes, and the ring goes on.
         (tx, record_tx) = (channel.sender().unwrap(), records.sender().unwrap());
         assert!(!rx.is_closed() && !record_rx.is_closed());
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

@@ -77,7 +77,7 @@ fn ranges_beyond_a_slot_or_record_panic_and_touch_nothing() {
         assert!(panics(|| found.read_at(at, &mut vec![0; len])), "{len} bytes at {at} of 10");
         assert_eq!(found.to_vec(), [1; 10]);
     }
-    // What was cut off is outside too.
+    // The part that was cut off is out of range, too.
     let mut room = record_tx.send_ref(10).unwrap();
     room.truncate(4);
     assert!(panics(|| room.write_at(4, &[1])));

@@ -11,7 +11,7 @@ const SEED: u64 = 0x7269_6E67_7761_7921;
 
 const OPERATIONS: usize = 50_000;
 
-/// A ring of numbers, and a queue that holds what must be in it.
+/// A ring of numbers, and a queue that holds what must be in the ring.
 struct Pair {
     random: fastrand::Rng,
     channel: spsc::Channel<u64>,
@@ -113,7 +113,7 @@ impl Pair {
         self.tx = Some(self.channel.sender().unwrap());
     }
 
-    /// The sender must not take this for the receiver's end.
+    /// The sender must not take this for the end of the receiver.
     fn renew_receiver(&mut self) {
         self.rx = None;
         self.rx = Some(self.channel.receiver().unwrap());

@@ -18,7 +18,7 @@ fn a_snapshot_is_a_channel_of_its_own() {
         }
         tx.send_slice(&[1, 2, 3]).unwrap();
         for copy in [channel.snapshot().unwrap(), spsc::Channel::<u64>::options().open_snapshot(&path).unwrap()] {
-            // Its seats are free, though the region's are not.
+            // The seats of the copy are free, although those of the region are not.
             let (mut copy_tx, mut copy_rx) = (copy.sender().unwrap(), copy.receiver().unwrap());
             assert_eq!((copy_tx.len(), copy_rx.len()), (3, 3));
             assert_eq!(copy_rx.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
@@ -46,7 +46,7 @@ fn a_snapshot_is_a_channel_of_its_own() {
     copy.writer().unwrap().write(&77).unwrap();
     assert_eq!(reader.read(), Ok(77));
     assert_eq!(latest.reader().read(), Ok(10));
-    // Any backing will do.
+    // A region on any backing can be copied.
     let (anonymous, mut tx, _rx) = ring::<u64>(1);
     tx.send(&3).unwrap();
     let copy = anonymous.snapshot().unwrap();
@@ -54,8 +54,8 @@ fn a_snapshot_is_a_channel_of_its_own() {
     assert_eq!(tx.len(), 1);
 }
 
-/// A record that crosses the end lies, in part, in the second mapping of the data: the copy must hold it
-/// whatever the region does afterwards.
+/// A record that crosses the end lies partly in the second mapping of the data. The copy must hold all of it, whatever
+/// the region does afterwards.
 #[test]
 fn a_snapshot_keeps_a_record_across_the_end() {
     for backing in 0..2 {
@@ -68,7 +68,7 @@ fn a_snapshot_keeps_a_record_across_the_end() {
         let crossing = some_bytes(1, 3000);
         tx.send(&crossing).unwrap();
         let copy = channel.snapshot().unwrap();
-        // The region goes on over all of it.
+        // The region overwrites all of it.
         for i in 0..5 {
             assert_eq!(rx.recv().unwrap().len(), 3000);
             tx.send(&[i; 3000]).unwrap();
@@ -79,12 +79,12 @@ fn a_snapshot_keeps_a_record_across_the_end() {
     }
 }
 
-/// A copy can be sent to as well; what its sender writes beyond the end must be found at the start.
+/// A copy can be sent to, too. The receiver must find at the start what the sender writes beyond the end.
 #[test]
 fn a_snapshot_goes_on_for_many_laps() {
     let channel = bytes::Channel::options().capacity_bytes(4096).memfd().unwrap();
     let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
-    // No word of the data is zero.
+    // This leaves no word of the data zero.
     for _ in 0..3 {
         tx.send(&[0xFF; 4080]).unwrap();
         rx.recv().unwrap();
@@ -99,7 +99,7 @@ fn a_snapshot_goes_on_for_many_laps() {
     }
 }
 
-/// A message whose words all follow from its number.
+/// A message. All its words follow from its number.
 pub fn message(i: u64) -> [u64; 7] {
     std::array::from_fn(|word| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ word as u64)
 }
@@ -110,7 +110,7 @@ fn whole_and_in_order(mut next: impl FnMut() -> Result<[u64; 7], TryRecvError>) 
     loop {
         match next() {
             Ok(found) => {
-                // The factor's inverse.
+                // This is the inverse of the factor.
                 let i = found[0].wrapping_mul(0xF1DE_83E1_9937_733D);
                 assert_eq!(found, message(i), "a message that is not whole");
                 assert!(before.is_none_or(|before| before + 1 == i), "{i} came after {before:?}");

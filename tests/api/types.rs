@@ -1,4 +1,4 @@
-//! What the types promise: what can be sent to another thread, what cannot cross, where values lie.
+//! What the types promise: what can be sent to another thread, what cannot cross, and where values lie.
 
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{

@@ -40,7 +40,7 @@ fn versions_count_what_was_written() {
                 assert_eq!(reader.read(), Ok([version; 5]), "again and again");
             }
         }
-        // A value left unread is a change, and only then the end.
+        // A value that nobody has read is a change. The end comes after it.
         version += 1;
         writer.write(&[version; 5]).unwrap();
         drop(writer);
@@ -50,7 +50,7 @@ fn versions_count_what_was_written() {
         assert_eq!(reader.changed(), Err(ChangedError::Closed));
         assert_eq!(reader.changed_timeout(SHORT), Err(ChangedError::Closed));
     }
-    // A clone has seen what its original saw; a new reader nothing.
+    // A clone has seen what its original saw. A new reader has seen nothing.
     assert_eq!(reader.clone().version(), version);
     assert!(!reader.clone().has_changed());
     assert!(channel.reader().has_changed());

@@ -49,7 +49,7 @@ fn capacities_that_cannot_be() {
             is_large(refused(None, || spsc(large).anonymous()));
         }
 
-        // Any other number of slots is kept exactly.
+        // Any other number of slots is kept as it is.
         for slots in [1, 3, 7, 513] {
             let channel = spsc(slots).anonymous().unwrap();
             assert_eq!(channel.capacity(), slots);
@@ -80,8 +80,8 @@ fn a_capacity_in_bytes_is_named_in_bytes() {
     });
 }
 
-/// More than any address space holds, but not more than can be counted. (Not for a memfd: while the
-/// kernel takes page after page for one, it kills others.)
+/// The capacity is more than any address space holds, and can still be counted. A memfd is not tried: the kernel takes
+/// page after page for it and kills other processes meanwhile.
 #[test]
 fn a_capacity_beyond_all_memory_is_refused_at_once() {
     alone(|| {
@@ -152,7 +152,7 @@ fn types_that_cannot_cross() {
     });
 }
 
-/// A name is padded with zeroes, so that it cannot hold one.
+/// The header pads a name with zeroes, so a name cannot hold one.
 #[test]
 fn what_was_created_can_be_opened_whatever_its_type_name() {
     alone(|| {
@@ -186,7 +186,7 @@ fn a_record_that_is_too_long_is_refused_and_the_channel_goes_on() {
             assert_eq!(tx.send_slice(&[&long]), Err(error));
             let enormous = SendError::TooLong(TooLong { found: usize::MAX, most });
             assert_eq!(tx.send_ref(usize::MAX).err(), Some(enormous));
-            // As not the first of a batch it ends the batch.
+            // A record that is too long ends the batch, unless it is the first of it.
             assert_eq!(tx.send_slice(&[b"short", &long, b"never"]), Ok(1));
             assert_eq!(rx.recv().unwrap(), b"short");
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

@@ -65,7 +65,7 @@ fn paths_that_name_no_region() {
                 let error = refused(at(link));
                 assert_reason!(error, Reason::NotAFile { found: "a symbolic link" }, "a symbolic link", link);
             }
-            // Opened for reading, a fifo would block until someone writes.
+            // A fifo that is opened for reading blocks until someone writes.
             assert_reason!(refused(at("fifo")), Reason::NotAFile { found: "a fifo" }, "a fifo", "regular file");
             assert_reason!(refused(at("socket")), Reason::NotAFile { found } if found.contains("a socket"), "a socket");
             assert_reason!(
@@ -104,7 +104,7 @@ fn a_file_of_another_user_is_refused() {
         let error = refused(None, || Spsc::options().owner(54321).open(&path));
         assert_reason!(error, Reason::Owner { found: 12345, expected: 54321 }, 54321);
 
-        // One that a user may read, but who does not trust its owner.
+        // The user may read this file but does not trust its owner.
         let path = dir.path().join("latest");
         Latest::options().mode(0o644).create(&path).unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -143,7 +143,7 @@ fn files_of_a_wrong_length() {
             let error = refused(Some(dir), || Spsc::options().open_snapshot(&path));
             assert_reason!(error, Reason::Short { found, .. } if *found == len, len);
         }
-        // Truncated, extended, and no whole number of pages.
+        // The file was truncated, was extended, or is no whole number of pages long.
         for len in [256, 4095, 4096, 4097, 8192, whole - 4096, whole - 1, whole + 1, whole + 4096, 1 << 40] {
             fs::write(&path, &contents).unwrap();
             file(&path).set_len(len).unwrap();
@@ -179,7 +179,7 @@ fn descriptors_that_hold_no_region() {
             file.into()
         };
         assert_reason!(from(&unsealable), Reason::Unsealed { found: 1, .. }, "0x1");
-        // A file in a tmpfs has the same one.
+        // A file on a tmpfs has the same seals.
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
         Spsc::create(&path, 100).unwrap();
@@ -215,7 +215,7 @@ fn descriptors_that_hold_no_region() {
             "bytes"
         );
 
-        // One that may not be written can only be read.
+        // A memfd that may not be written can only be read.
         let frozen = || memfd(&contents, SEALS | SealFlag::F_SEAL_WRITE);
         assert_reason!(from(&frozen), Reason::Copy { sign: CopySign::OtherFile }, "copy", "open_snapshot", "adopt");
         let latest = Latest::options().memfd().unwrap();

@@ -1,4 +1,4 @@
-//! Words that a hostile peer wrote: each is found by whoever reads it.
+//! Words that a hostile peer wrote. Whoever reads one finds it.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn a_head_that_cannot_be_is_found_by_the_sender() {
             raw.head().store(head, Relaxed);
             let corrupt = Corrupt { fault: Fault::Head, found: head, position: 1 };
             assert_eq!(tx.try_send(&1), Err(TrySendError::Refused(SendError::Corrupt(corrupt))));
-            // Once found, for ever.
+            // The endpoint says so for ever.
             raw.head().store(1, Relaxed);
             assert_eq!(tx.try_send(&1), Err(TrySendError::Refused(SendError::Corrupt(corrupt))));
             assert_eq!(tx.send(&1), Err(SendError::Corrupt(corrupt)));
@@ -34,7 +34,7 @@ fn a_head_that_cannot_be_is_found_by_the_sender() {
             assert_eq!(tx.send_timeout(&1, Duration::MAX), Err(SendTimeoutError::Refused(SendError::Corrupt(corrupt))));
             let text = SendError::Corrupt(corrupt).to_string();
             assert!(text.contains(&format!("{head:#x}")) && text.contains("position 1"), "{text}");
-            // The region is as good as before, for an endpoint that has not seen it otherwise.
+            // A new endpoint has not seen the wrong word, and finds the region as good as before.
             drop(tx);
             spsc.sender().unwrap().try_send(&1).unwrap();
 
@@ -71,7 +71,7 @@ fn a_head_that_cannot_be_is_found_by_who_takes_a_seat() {
                 assert!(error.to_string().contains(&format!("{head:#x}")));
             }
         }
-        // The seats were given back, and nothing beyond was harmed.
+        // The seats were given back, and nothing else was harmed.
         Raw::new(spsc.region().fd().unwrap()).head().store(1, Relaxed);
         spsc.sender().unwrap().send(&5).unwrap();
         assert_eq!(spsc.receiver().unwrap().recv(), Ok(5));
@@ -89,7 +89,7 @@ fn a_stamp_that_cannot_be_is_found_by_the_receiver() {
             let corrupt = Corrupt { fault: Fault::Stamp, found: stamp, position: 1 };
             let error = TryRecvError::Refused(RecvError::Corrupt(corrupt));
             assert_eq!(rx.try_recv(), Err(error));
-            // Once found, for ever: also when the word is as expected, or as a peer may choose it.
+            // The endpoint says so for ever, also when the word is as expected again, or is one that a peer may write.
             for later in [2, 0, 1, u64::MAX] {
                 raw.data(1).store(later, Relaxed);
                 assert_eq!(rx.try_recv(), Err(error), "after a stamp of {later}");
@@ -110,7 +110,8 @@ fn a_record_header_that_cannot_be_is_found() {
     alone(|| {
         let most = 4096 - 16;
         let tag = |pos: u64| pos << 30;
-        // Another position's, no length, a longer one than fits, the longest there can be, garbage.
+        // The header of another position, of no length, of a length that does not fit, of the longest length there is,
+        // and garbage.
         let wrong = [
             tag(2) | 2,
             1 << 63 | tag(2) | 2,
@@ -144,7 +145,7 @@ fn a_record_header_that_cannot_be_is_found() {
                 if found == header);
             assert!(right, "{claimed:?}");
         }
-        // A length that fits, behind which there is garbage.
+        // The length fits, and garbage lies behind the record.
         let channel = bytes::Channel::options().capacity_bytes(4096).memfd().unwrap();
         let raw = Raw::new(channel.region().fd().unwrap());
         let mut rx = channel.receiver().unwrap();
@@ -181,7 +182,7 @@ fn a_version_that_cannot_be_is_found() {
         drop(writer);
         let error = channel.writer().err().unwrap();
         assert!(matches!(error, ClaimError::Corrupt(Corrupt { fault: Fault::Version, .. })), "{error:?}");
-        // A version whose cell holds another: never believed, and not for ever looked at.
+        // The cell of this version holds another version. The reader must not believe it, nor look at it for ever.
         raw.latest().store(2, Relaxed);
         let error = reader.read().expect_err("no such version was written");
         assert!(matches!(error, ReadError::Overtaken { .. } | ReadError::Corrupt(_)), "{error:?}");

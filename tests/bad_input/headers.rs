@@ -11,7 +11,7 @@ use crate::common::footprint::Footprint;
 use crate::common::raw::{checksum, seal_header};
 use crate::refusal::{Spsc, assert_reason, file, good, refused};
 
-/// The header of the region in a file, to be changed.
+/// The header of the region in a file. It can be overwritten.
 struct Header {
     file: File,
     good: [u8; 256],
@@ -30,7 +30,7 @@ impl Header {
         self.file.write_all_at(header, 0).unwrap();
     }
 
-    /// Puts `value` at byte `at`, and the checksum that fits.
+    /// Writes each value at its byte, and the checksum that fits.
     fn forge(&self, changes: &[(usize, &[u8])]) {
         let mut header = self.good;
         for (at, value) in changes {
@@ -61,7 +61,7 @@ const FIELDS: [(&str, usize, usize); 14] = [
 
 /// Headers whose byte order, version or checksum is another.
 fn refuse_foreign_starts(header: &Header, open: &dyn Fn() -> OpenError) {
-    // The other byte order has a checksum of its own, so it is looked at before.
+    // A header in the other byte order has another checksum, so the byte order is checked first.
     let mut swapped = header.good;
     swapped[8..12].reverse();
     header.write(&swapped);
@@ -116,9 +116,8 @@ fn refuse_forged_fields(header: &Header, open: &dyn Fn() -> OpenError) {
     assert_reason!(open(), Reason::Field { field: "region length", found: 8192, expected: 12288 }, 12288);
 }
 
-/// Headers that other programs wrote, and no forger.
+/// Headers that other programs wrote. Nobody forged them.
 fn refuse_other_programs(dir: &Path, path: &Path) {
-    // By other programs, not by a forger.
     assert_reason!(
         refused(Some(dir), || bytes::Channel::open(path)),
         Reason::Kind { found: "spsc", expected: "bytes" },
@@ -200,7 +199,7 @@ fn random_headers_are_refused() {
         for round in 0..10_000 {
             let mut bytes = [0; 256];
             random.fill(&mut bytes);
-            // The more of it is right, the further the checks get.
+            // The more of the header is right, the further the checks get.
             let right = [0, 16, 24, 40][round % 4];
             bytes[..right].copy_from_slice(&header.good[..right]);
             if right > 0 {
@@ -220,7 +219,7 @@ fn random_headers_are_refused() {
     });
 }
 
-/// A header whose numbers were chosen, with a checksum that fits: refused, or a region that can be used.
+/// The numbers in the header were chosen, and the checksum fits. The region is refused, or can be used.
 #[test]
 fn forged_headers_are_refused_or_harmless() {
     alone(|| {

@@ -43,7 +43,7 @@ fn a_full_file_system_is_an_error_and_leaves_no_file() {
             is_full(refused(Some(dir), || Spsc::options().capacity(8192).open_or_create(&path)));
             let error = refused(Some(dir), || bytes::Channel::create(&path, 1 << 20));
             assert_reason!(error, Reason::NoSpace { needed: 1_056_768 }, 1_056_768);
-            // What was taken for the attempt was given back: all the memory is still there.
+            // The failed attempt gave back what it took: all the memory is still there.
             let channel = bytes::Channel::create(&path, 14 * 4096).unwrap();
             channel.sender().unwrap().send(&vec![1; channel.max_len()]).unwrap();
             let error = refused(Some(dir), || Spsc::create(dir.join("another"), 1));
@@ -60,7 +60,7 @@ fn the_file_size_limit_is_an_error_and_no_signal() {
         let dir = dir.path();
         let path = dir.join("region");
         let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
-        // The region of 100 slots takes three pages.
+        // A region of 100 slots takes three pages.
         for limit in [0, 1, 4096, 3 * 4096 - 1] {
             setrlimit(Resource::RLIMIT_FSIZE, limit, hard).unwrap();
             let is_limit = |error: OpenError| {
@@ -84,10 +84,10 @@ fn the_descriptor_limit_is_an_error() {
         let (dir, path) = good();
         let dir = dir.path();
         let channel = Spsc::open(&path).unwrap();
-        // The lowest number that is free.
+        // This is the lowest number that is free.
         let open = File::open("/").unwrap().as_raw_fd() as u64;
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        // Descriptors can be looked at only while there are some left.
+        // Looking at descriptors takes one, so this comes before the limit is reached.
         let before = Footprint::now(Some(dir));
         let errors = {
             setrlimit(Resource::RLIMIT_NOFILE, open, hard).unwrap();
@@ -119,7 +119,7 @@ fn the_descriptor_limit_is_an_error() {
                 format!("allows {open}"), "RLIMIT_NOFILE");
         }
         assert_eq!(before, Footprint::now(Some(dir)));
-        // The claim that failed took no seat.
+        // The failed claim took no seat.
         channel.sender().unwrap().send(&1).unwrap();
     });
 }
@@ -205,7 +205,7 @@ fn huge_pages_of_an_empty_pool_and_of_a_full_one() {
         for channel in [options.memfd().unwrap(), options.anonymous().unwrap()] {
             let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
             let record: Vec<u8> = (0..1_500_000u32).map(|i| (i % 251) as u8).collect();
-            // The second crosses the end.
+            // The second record crosses the end.
             for _ in 0..3 {
                 tx.try_send(&record).unwrap();
                 assert!(rx.try_recv().unwrap() == record);

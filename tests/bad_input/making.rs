@@ -44,7 +44,7 @@ fn a_directory_that_is_missing_or_may_not_be_written() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         let below = dir.join("missing/region");
-        // Not `Missing`, whose text says to create the file.
+        // The error is not `Missing`: the text of that says to create the file.
         for error in [
             refused(Some(dir), || Spsc::create(&below, 100)),
             refused(Some(dir), || Spsc::options().capacity(100).open_or_create(&below)),
@@ -76,7 +76,7 @@ fn a_directory_that_is_missing_or_may_not_be_written() {
     });
 }
 
-/// Who has given up root can make and open regions all the same.
+/// A process that has given up root can still make and open regions.
 #[test]
 fn after_setuid_regions_can_be_made() {
     alone(|| {
@@ -101,7 +101,7 @@ fn after_setuid_regions_can_be_made() {
 
 const RACES: usize = 1000;
 
-/// Two threads that start each race together; each race has a path of its own.
+/// Two threads start each race together. Each race has a path of its own.
 fn race<T: Send>(dir: &Path, attempt: impl Fn(&Path) -> T + Sync, judge: impl Fn(usize, T, T) + Sync) {
     let start = Barrier::new(2);
     let run = |first: bool, results: std::sync::mpsc::SyncSender<(bool, T)>| {
@@ -111,7 +111,7 @@ fn race<T: Send>(dir: &Path, attempt: impl Fn(&Path) -> T + Sync, judge: impl Fn
         }
     };
     std::thread::scope(|scope| {
-        // Few results wait to be judged: each holds a descriptor.
+        // Only a few results wait to be judged, because each holds a descriptor.
         let (results, received) = std::sync::mpsc::sync_channel(8);
         let others = results.clone();
         scope.spawn(|| run(true, others));

@@ -15,7 +15,7 @@ use crate::common::footprint::Footprint;
 
 /// Makes `call` fail, and checks that it leaves nothing behind, in `dir` or in this process.
 pub fn refused<T: Debug>(dir: Option<&Path>, mut call: impl FnMut() -> Result<T, OpenError>) -> OpenError {
-    // What is made once and for all (a table of the allocator, say) is made by the first call.
+    // The first call makes what a process makes only once, a table of the allocator for example.
     drop(call());
     let before = Footprint::now(dir);
     let error = call().expect_err("it is refused");

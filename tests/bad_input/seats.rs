@@ -13,7 +13,7 @@ pub fn fd_number(channel: &Spsc) -> i32 {
     channel.region().fd().unwrap().as_raw_fd()
 }
 
-/// Checks that a seat is taken by this process, in this generation.
+/// Fails unless this process has the seat, in this generation.
 fn assert_taken<T>(claimed: Result<T, ClaimError>, expected: Seat, generation: u64) {
     let error = claimed.err().expect("the seat is taken");
     let me = std::process::id();
@@ -72,7 +72,7 @@ fn seat_words_that_cannot_be() {
     alone(|| {
         let channel = Spsc::options().capacity(4).memfd().unwrap();
         let raw = Raw::new(channel.region().fd().unwrap());
-        // Generations that contradict: 5 << 56 against 0.
+        // The two generations contradict each other: 5 << 56 and 0.
         for pid in [0, 1, 4_194_303] {
             raw.holder(0).store(5 << 56 | pid, Relaxed);
             let error = channel.sender().err().unwrap();
@@ -85,7 +85,7 @@ fn seat_words_that_cannot_be() {
         raw.holder(0).store(0, Relaxed);
         drop(channel.sender().unwrap());
 
-        // The largest count there is, which agrees with the holder's word: no room for one more.
+        // The count is the largest there is and agrees with the word of the holder, so there is no room for one more.
         for (holder, generation) in [(0, u64::MAX), (u64::MAX << 56, u64::MAX), (u64::MAX << 56, u64::MAX - 1)] {
             raw.holder(1).store(holder, Relaxed);
             raw.generation(1).store(generation, Relaxed);

@@ -10,19 +10,19 @@ use tempfile::TempDir;
 use super::child::die_with_parent;
 use super::say::say;
 
-/// Seconds after which a hanging process is killed by its alarm.
+/// Seconds after which its alarm kills a process that hangs.
 pub const LIMIT: u32 = 180;
-/// Set in a process that runs one test and nothing else.
+/// This variable is set in a process that runs one test and nothing else.
 const ALONE: &str = "RINGWAY_TEST_ALONE";
 
-/// Where a test that runs alone finds its directory in `/dev/shm`.
+/// The variable in which a test that runs alone finds its directory in `/dev/shm`.
 const IN_MEMORY: &str = "RINGWAY_TEST_IN_MEMORY";
 
 const RAN: &str = "the test ran alone";
 
-/// Runs `test` in a process of its own, whose other threads only wait: it may fork, count descriptors and
-/// mappings, and lower limits. Its temporary files have directories of their own, in which nothing may stay, and which
-/// are removed when it is killed, too. Call it as the only statement of a `#[test]`, with a closure.
+/// Runs `test` in a process of its own, whose other threads only wait. The test may fork, count descriptors and
+/// mappings, and lower limits. Its temporary files have directories of their own. Nothing may stay in them, and they
+/// are removed even if the test is killed. Call this as the only statement of a `#[test]`, with a closure.
 pub fn alone<F: FnOnce()>(test: F) {
     if is_alone() {
         die_with_parent();
@@ -45,7 +45,7 @@ pub fn alone<F: FnOnce()>(test: F) {
     let names = |dir: &TempDir| fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = dirs.iter().flat_map(names).collect();
     assert!(left.is_empty(), "it left {left:?} in its directories for temporary files");
-    // For who runs it with `--nocapture`.
+    // For those who run it with `--nocapture`.
     print!("{text}");
 }
 
@@ -57,7 +57,7 @@ pub fn is_alone() -> bool {
 /// The name of the test that runs alone.
 static THIS: OnceLock<&str> = OnceLock::new();
 
-/// Runs the test that runs alone once more, by `command`, to which the arguments are added.
+/// Runs the test that runs alone once more, by `command`. The arguments are added to it.
 pub fn rerun_this(command: &mut Command) -> std::process::Output {
     rerun(command, THIS.get().expect("a test that runs alone"))
 }
@@ -75,12 +75,12 @@ fn test_name<F>() -> &'static str {
     name.strip_suffix("::{{closure}}").expect("a closure in the test itself")
 }
 
-/// A directory in `/dev/shm`, for a test that is [`alone`].
+/// A directory in `/dev/shm`, for a test that runs [`alone`].
 pub fn in_memory() -> TempDir {
     tempfile::tempdir_in(env::var_os(IN_MEMORY).unwrap()).unwrap()
 }
 
-/// A directory whose files' locks are kept by a mapping, for a test that is [`alone`].
+/// A directory on a file system where a mapping keeps the locks of its file, for a test that runs [`alone`].
 pub fn with_locks() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let system = nix::sys::statfs::statfs(dir.path()).unwrap().filesystem_type();

@@ -25,7 +25,7 @@ impl Board {
         Self { words: page.cast() }
     }
 
-    /// Waits until `parties` have come here; `word` counts them, round after round.
+    /// Waits until `parties` have come here. `word` counts them, round after round.
     pub fn meet(&self, word: usize, parties: u64) {
         let mine = self[word].fetch_add(1, SeqCst);
         let all = (mine / parties + 1) * parties;

@@ -29,7 +29,7 @@ pub fn deadline() -> Duration {
 pub struct Child {
     pub pid: Pid,
     name: String,
-    /// What it says when it panics. `None` in a test that runs alone: its children write to its own standard error,
+    /// What it says when it panics. `None` in a test that runs alone: its children write to their own standard error,
     /// and their alarm ends them when they are late.
     log: Option<File>,
     started: Instant,
@@ -37,7 +37,7 @@ pub struct Child {
     traced: Cell<bool>,
 }
 
-/// A test that is killed takes its children with it: they may be blocked for ever.
+/// Has the kernel kill this process when its parent dies. It may be blocked for ever.
 pub fn die_with_parent() {
     set_pdeathsig(Signal::SIGKILL).unwrap();
 }
@@ -45,7 +45,7 @@ pub fn die_with_parent() {
 /// Where a forked child's panics are written: its log's descriptor, or -1 in the process of the tests.
 static PANICS_TO: AtomicI32 = AtomicI32::new(-1);
 
-/// Set in the parent: a child could find the hook's lock held for ever by a thread it has no copy of.
+/// Sets the hook in the parent. In a child, a thread that was not copied could hold the lock of the hook for ever.
 fn report_panics_of_children() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -93,7 +93,7 @@ pub fn split() -> Option<Child> {
     }
 }
 
-/// Runs `body` in a child that [`split`] made, and ends it: with success unless `body` panics.
+/// Runs `body` in a child that [`split`] made, and ends the child: with success unless `body` panics.
 pub fn end(body: impl FnOnce()) -> ! {
     die_with_parent();
     alarm::set(LIMIT);
@@ -106,13 +106,13 @@ fn finish(work: impl FnOnce()) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Runs `work` in a child of its own, which the watchdog can kill, and demands that it ends well.
+/// Runs `work` in a child of its own, and demands that it ends well. The watchdog can kill the child.
 pub fn in_child(name: &str, work: impl FnOnce()) {
     fork(name, work).succeed();
 }
 
 impl Child {
-    /// A child of a test that runs alone.
+    /// The child of a test that runs alone.
     pub fn new(pid: Pid) -> Self {
         Self::with_log(pid, "the child", None)
     }
@@ -122,12 +122,12 @@ impl Child {
         Self { pid, name: name.to_owned(), log, started: Instant::now(), reaped, traced }
     }
 
-    /// How it ended. It is killed if that takes longer than [`deadline`].
+    /// Waits for its end. Kills it if that takes longer than [`deadline`].
     pub fn end(&self) -> WaitStatus {
         self.end_within(deadline())
     }
 
-    /// Waits for its end, sooner than by looking again and again, and leaves that for [`Child::end`].
+    /// Waits until it ends and leaves its end for [`Child::end`]. This returns sooner than looking again and again.
     pub fn wait_for_end(&self) {
         waitid(Id::Pid(self.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     }
@@ -157,7 +157,7 @@ impl Child {
         }
     }
 
-    /// Waits for it and demands that it ended well.
+    /// Waits for its end and demands that it ended well.
     pub fn succeed(&self) {
         self.succeed_within(deadline());
     }
@@ -167,7 +167,7 @@ impl Child {
         assert_eq!(ended, WaitStatus::Exited(self.pid, 0), "{}: {}", self.name, self.log());
     }
 
-    /// Waits for it and demands that a signal killed it.
+    /// Waits for its end and demands that a signal killed it.
     pub fn killed_by(&self, signal: Signal) {
         let ended = self.end();
         let killed = matches!(ended, WaitStatus::Signaled(_, by, _) if by == signal);
@@ -188,7 +188,7 @@ impl Child {
         }
     }
 
-    /// Whether this process has taken its tracing up.
+    /// Whether this process has begun to trace it.
     pub fn is_traced(&self) -> bool {
         self.traced.get()
     }
@@ -197,7 +197,7 @@ impl Child {
         self.traced.set(true);
     }
 
-    /// Whether it still runs. Its end is left for [`Child::end`].
+    /// Whether it still runs. This leaves its end for [`Child::end`].
     pub fn running(&self) -> bool {
         !self.reaped.get() && !matches!(self.state(), 'Z' | '?')
     }
@@ -219,7 +219,7 @@ impl Child {
         state.unwrap_or('?')
     }
 
-    /// What its threads do: state, clock ticks of user and system time, system call.
+    /// What its threads do: their state, clock ticks of user and system time, and system call.
     fn threads(&self) -> String {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
         let lines = tasks.map(|task| {

@@ -11,12 +11,12 @@ use super::proc::maps;
 pub struct Footprint {
     files: Vec<String>,
     descriptors: usize,
-    /// Bytes and pieces mapped, by what is mapped. The heap may grow.
+    /// Bytes and number of mappings, by what is mapped. The heap may grow, so it is left out.
     mapped: BTreeMap<String, (u64, usize)>,
 }
 
 impl Footprint {
-    /// Of this process, and of the directory.
+    /// What this process has, and what lies in the directory.
     pub fn now(dir: Option<&Path>) -> Self {
         let names = |dir: &Path| -> Vec<String> {
             fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()

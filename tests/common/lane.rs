@@ -1,4 +1,4 @@
-//! A ring that carries numbered messages, whatever its kind: what the suites that try every kind alike need of it.
+//! A ring that carries numbered messages, whatever its kind. Suites that test every kind in the same way use this.
 //!
 //! | | |
 //! |---|---|
@@ -16,15 +16,15 @@ use ringway::{
     Wait,
 };
 
-/// A kind of ring. A suite that needs more of it adds a trait with this one as its supertrait.
+/// A kind of ring. A suite that needs more of it adds a trait that has this one as its supertrait.
 ///
-/// Messages are numbered. A message that has a length gets it from the caller; slots ignore it.
+/// Messages are numbered. If messages of this kind have a length, the caller gives it. Slots ignore it.
 pub trait Lane: Channel {
     type Message: Clone + PartialEq + Debug;
     type Sender: Sends<Self::Message>;
     type Receiver: Receives<Self::Message>;
 
-    /// A ring of that capacity, in the unit of its kind.
+    /// How to make a ring of that capacity, in the unit of its kind.
     fn sized(capacity: u64) -> Options<Self>;
     fn capacity(&self) -> u64;
     fn sender(&self) -> Result<Self::Sender, ClaimError>;
@@ -38,12 +38,12 @@ pub trait Lane: Channel {
     fn check(message: &Self::Message, seq: u64, len: usize);
 }
 
-/// How a message is written in place. By default it is written as a whole, into exactly as much room as it needs.
+/// How a message is written in place. By default it is written as a whole, into exactly the room it needs.
 #[derive(Clone, Copy, Default)]
 pub struct InPlace {
-    /// If it is not 0, the bytes from here on are written first, and those before them after that.
+    /// If this is not 0, the bytes from here on are written first, and those before them second.
     pub cut: usize,
-    /// Bytes that are asked for and not needed, where a message has a length.
+    /// How many bytes more than needed are asked for, where a message has a length.
     pub spare: usize,
 }
 
@@ -74,7 +74,7 @@ pub trait Receives<M> {
     fn recv(&mut self) -> Result<M, RecvError>;
     fn try_recv(&mut self) -> Result<M, TryRecvError>;
     fn recv_timeout(&mut self, timeout: Duration) -> Result<M, RecvTimeoutError>;
-    /// At most so many messages, of so many bytes together where a message has a length.
+    /// Receives at most `most` messages. Where messages have a length, they have `bytes` bytes together at most.
     fn recv_slice(&mut self, most: usize, bytes: usize) -> Result<Vec<M>, RecvError>;
     fn try_recv_slice(&mut self, most: usize, bytes: usize) -> Result<Vec<M>, TryRecvError>;
     /// Calls `hold` while the message is lent. `hold` is told whether the message was lent before.

@@ -1,8 +1,8 @@
-//! Messages that know their number and say whether they are whole.
+//! Messages that carry a number and say whether they are whole.
 
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// A number that looks random but follows from `x` (the finaliser of SplitMix64).
+/// A number that looks random and follows from `x` (the finaliser of SplitMix64).
 pub fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -10,12 +10,12 @@ pub fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// A message that knows its place and says whether it is whole.
+/// A message that carries a number and says whether it is whole.
 pub trait Numbered: ringway::spsc::Message + Copy + PartialEq + std::fmt::Debug {
     fn make(seq: u64) -> Self;
     /// Fails unless this is message `seq`, every bit of it.
     fn check(&self, seq: u64);
-    /// The number that it carries, be it whole or not.
+    /// The number that it carries, whether it is whole or not.
     fn seq(&self) -> u64;
 }
 
@@ -67,7 +67,7 @@ impl Numbered for u64 {
     }
 }
 
-/// As much of the number as there is room for, again and again.
+/// The bytes of the number, repeated.
 impl<const N: usize> Numbered for [u8; N] {
     fn make(seq: u64) -> Self {
         let number = seq.to_le_bytes();
@@ -85,7 +85,7 @@ impl<const N: usize> Numbered for [u8; N] {
     }
 }
 
-/// The length of record `seq`: mostly short, now and then up to `most`.
+/// The length of record `seq`: mostly short, sometimes up to `most`.
 pub fn record_len(seq: u64, most: usize) -> usize {
     let random = mix(seq ^ 0x5EED) as usize;
     let most = match random % 16 {
@@ -117,7 +117,7 @@ pub fn check_record(found: &[u8], seq: u64, most: usize) {
     assert_same(found, &record(seq, most), seq);
 }
 
-/// Fails unless the content is that of record `seq`, and says where it is not.
+/// Fails unless the content is that of record `seq`, and says where it differs.
 #[track_caller]
 pub fn assert_same(found: &[u8], expected: &[u8], seq: u64) {
     assert_eq!(found.len(), expected.len(), "length of record {seq}");
@@ -127,7 +127,7 @@ pub fn assert_same(found: &[u8], expected: &[u8], seq: u64) {
     }
 }
 
-/// A seqlock's value: version, content, checksum, each a word or more.
+/// The value of a seqlock: version, content, checksum. Each takes a word or more.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
 #[zerocopy(crate = "ringway::zerocopy")]
 #[repr(transparent)]
@@ -148,7 +148,7 @@ impl<const WORDS: usize> Latest<WORDS> {
         self.words[0]
     }
 
-    /// Fails unless it is whole; version 0 is all zeroes.
+    /// Fails unless it is whole. Version 0 is all zeroes.
     pub fn check(&self) {
         let version = self.version();
         let expected = if version == 0 { Self { words: [0; WORDS] } } else { Self::make(version) };

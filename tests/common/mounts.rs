@@ -7,13 +7,13 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-/// From now on, what this process mounts is mounted for it and its children alone, and gone with them.
+/// From now on, what this process mounts is mounted for it and its children alone, and goes with them.
 pub fn private_mounts() -> Result<(), Errno> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
 }
 
-/// Takes `/proc` away from this process and its children. It must have a mount namespace of its own.
+/// Takes `/proc` away from this process and its children. The process must have a mount namespace of its own.
 pub fn unmount_proc() {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
@@ -21,10 +21,10 @@ pub fn unmount_proc() {
     assert!(!Path::new("/proc/self").exists());
 }
 
-/// What is mounted on a directory. Dropped before the directory is removed, which would fail otherwise.
+/// Something that is mounted on a directory. Drop it before the directory: a mounted directory cannot be removed.
 pub struct Mounted(PathBuf);
 
-/// Mounts a file system at `dir`; after [`private_mounts`], for this process and its children alone.
+/// Mounts a file system at `dir`. After [`private_mounts`], only this process and its children see it.
 pub fn mounted(kind: &str, dir: &Path, options: &str) -> Result<Mounted, Errno> {
     mount(Some(kind), dir, Some(kind), MsFlags::empty(), Some(options))?;
     Ok(Mounted(dir.to_owned()))
@@ -49,8 +49,8 @@ pub struct Overlay {
     _mounts: [Mounted; 2],
 }
 
-/// Mounts an overlay on a tmpfs at `dir`, for this process and its children alone: its files' mappings refer to other
-/// files than were opened.
+/// Mounts an overlay on a tmpfs at `dir`. Only this process and its children see it. On an overlay, a mapping refers to
+/// another file than the one that was opened.
 pub fn overlay(dir: &Path) -> Result<Overlay, Errno> {
     private_mounts()?;
     let base = mounted("tmpfs", dir, "")?;

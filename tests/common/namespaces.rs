@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 
 use super::child::{Child, end};
 
-/// Makes a process by the bare system call, with the namespaces that `flags` name. `None` in the child.
+/// Makes a process by the bare system call, with the namespaces in `flags`. `None` in the child.
 pub fn cloned(flags: libc::c_int) -> Option<Pid> {
     let (flags, none) = (libc::c_long::from(flags | libc::SIGCHLD), 0_usize);
     // SAFETY: as `fork`, which the arguments make of it; the other threads of the process only wait.
@@ -16,7 +16,7 @@ pub fn cloned(flags: libc::c_int) -> Option<Pid> {
     }
 }
 
-/// A process that does `body`, and its id here.
+/// Makes a process that runs `body`. Returns its id here, and the child.
 pub fn born(flags: libc::c_int, body: impl FnOnce()) -> (u32, Child) {
     match cloned(flags) {
         Some(pid) => (pid.as_raw() as u32, Child::new(pid)),

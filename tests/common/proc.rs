@@ -1,4 +1,4 @@
-//! What `/proc` and the kernel say of this process: its mappings, its memory, its time.
+//! What `/proc` and the kernel say of this process: its mappings, memory and time.
 
 use std::fs;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub fn parse_maps(text: &str) -> Vec<Map> {
     text.lines().map(parse).collect()
 }
 
-/// The shared mappings that `make` adds, in order of address, and what it made.
+/// Runs `make`. Returns what it made, and the shared mappings it added, by address.
 pub fn mapped_by<T>(make: impl FnOnce() -> T) -> (T, Vec<Map>) {
     let before = maps();
     let made = make();
@@ -49,13 +49,13 @@ pub fn status_number(field: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Where this process maps the first byte of the file with this inode number: one address an attachment.
+/// The addresses where this process maps the first byte of the file with this inode number. Each attachment has one.
 pub fn attachments_of(inode: u64) -> Vec<usize> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let start = |line: &str| {
         // Range, permissions, offset, device, inode, name.
         let fields: Vec<&str> = line.split_whitespace().collect();
-        // A page that cannot be read is a seat's sign of life, and no attachment.
+        // A page that cannot be read is the sign of life of a seat, and no attachment.
         let is_first = fields[1].starts_with('r')
             && fields[2].bytes().all(|digit| digit == b'0')
             && fields[4] == inode.to_string();
@@ -64,7 +64,7 @@ pub fn attachments_of(inode: u64) -> Vec<usize> {
     maps.lines().filter_map(start).collect()
 }
 
-/// CPU time this process has used so far, and how often it went to sleep.
+/// The processor time this process has used so far, and how often it went to sleep.
 pub fn cpu_time_and_sleeps() -> (Duration, u64) {
     use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::time::TimeValLike;

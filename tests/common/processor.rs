@@ -3,7 +3,7 @@
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// Keeps this process on one of the processors it may use; `choose` says which, by its place among them. A tracer and
+/// Keeps this process on one of the processors it may use. `choose` is given their number and says which. A tracer and
 /// the process it traces take turns, which is ten times as fast on one processor.
 pub fn be_on_one_processor(choose: impl FnOnce(usize) -> usize) {
     let me = Pid::from_raw(0);

@@ -1,4 +1,4 @@
-//! `ptrace(2)`: what the tests that hold another process need of it.
+//! `ptrace(2)`, as far as the tests need it to hold another process.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -31,7 +31,7 @@ pub fn tracing_allowed() -> Result<(), Errno> {
     }
 }
 
-/// Where a traced process's operation begins and ends: it stops here.
+/// The operation of a traced process begins and ends here: the process stops.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub fn mark() {
@@ -56,7 +56,7 @@ pub fn set_register(pid: Pid, offset: usize, value: u64) {
     ptrace(libc::PTRACE_POKEUSER, pid, offset, value as usize).unwrap();
 }
 
-/// Eight bytes of its memory, from an address on.
+/// Eight bytes of the memory of a traced process, from an address on.
 pub fn peek(pid: Pid, address: u64) -> Result<u64, Errno> {
     let address = std::ptr::without_provenance_mut::<libc::c_void>(address as usize);
     Errno::clear();

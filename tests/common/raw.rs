@@ -1,4 +1,5 @@
-//! A second mapping of a region, and its header: whatever a hostile peer or a broken file holds can be written there.
+//! A second mapping of a region, and its header. Through it a test writes what a hostile peer or a broken file may
+//! hold.
 
 use std::fs::File;
 use std::ops::Range;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-/// A second mapping of a region, through which anything can be written.
+/// A second mapping of a region. Anything can be written through it.
 pub struct Raw {
     base: NonNull<libc::c_void>,
     len: usize,
@@ -95,7 +96,7 @@ impl Raw {
         self.word(PAGE + 9 * self.line + 16)
     }
 
-    /// The position of a checkpoint; behind it stands its count.
+    /// The position of a checkpoint. Its count stands behind it.
     pub fn checkpoint(&self, index: usize) -> &AtomicU64 {
         self.word(PAGE + 9 * self.line + 24 + 16 * index)
     }
@@ -108,7 +109,7 @@ impl Raw {
         self.half(PAGE + 11 * self.line)
     }
 
-    /// The last word of the control page, which nothing uses.
+    /// The last word of the control page. Nothing uses it.
     pub fn spare(&self) -> &AtomicU32 {
         self.half(2 * PAGE - 8)
     }
@@ -133,7 +134,7 @@ impl Raw {
         (self.len - 2 * PAGE) / 8
     }
 
-    /// All words, the header's included. Only while nobody writes.
+    /// All words, including the header. Call it only while nobody writes.
     pub fn image(&self) -> Vec<u64> {
         let mut words = vec![0; self.len / 8];
         // SAFETY: the whole mapping, to as many bytes.
@@ -141,7 +142,7 @@ impl Raw {
         words
     }
 
-    /// Makes all words what they were. Only while nobody else writes.
+    /// Makes all words what they were. Call it only while nobody else writes.
     pub fn put_back(&self, image: &[u64]) {
         assert_eq!(8 * image.len(), self.len);
         // SAFETY: the whole mapping, from as many bytes.
@@ -166,7 +167,7 @@ impl Drop for Raw {
     }
 }
 
-/// Bytes between words that share no cache line, by a region's header.
+/// The header says how many bytes lie between words that share no cache line.
 pub fn line(region: &[u8]) -> usize {
     u64::from_ne_bytes(region[24..32].try_into().unwrap()) as usize
 }

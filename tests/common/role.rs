@@ -1,4 +1,4 @@
-//! A test binary that is started anew, for processes that must not be copies of the test's.
+//! A test binary that is started anew, for processes that must not be copies of the test process.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Tells threads to stop when it is dropped, also when its test fails, so that whoever waits for them does not for ever.
+/// Tells threads to stop when it is dropped. A test that fails drops it too, so nobody waits for the threads for ever.
 pub struct Stopper<'a>(pub &'a AtomicBool);
 
 impl Drop for Stopper<'_> {

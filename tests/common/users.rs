@@ -11,8 +11,8 @@ pub fn root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// A path to `dir` that holds for this process and its children when they have become another user, to whom the
-/// directories above may be closed (`TMPDIR` often is of mode 0700). Good while the file is open.
+/// A path to `dir` that this process and its children can use after they have become another user. The directories
+/// above may be closed to that user: `TMPDIR` often has mode 0700. The path holds while the file is open.
 pub fn by_descriptor(dir: &Path) -> (File, PathBuf) {
     let file = File::open(dir).unwrap();
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());

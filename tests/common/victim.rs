@@ -1,4 +1,4 @@
-//! ptrace: a process that is held at a point of its operation, killed there or stopped.
+//! A process that `ptrace(2)` holds at a point of its operation, to kill or stop it there.
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -14,12 +14,12 @@ const NOP: u8 = 0x90;
 /// A forked process that is held after some instructions of its operation.
 pub struct Victim {
     child: Child,
-    /// Where it traps at the end of the operation.
+    /// Where it traps when its operation is over.
     end: u64,
 }
 
 impl Victim {
-    /// One that is held where its operation begins.
+    /// A process that is held where its operation begins.
     pub fn new(name: &str, work: impl FnOnce()) -> Self {
         let child = fork(name, || {
             trace_me().unwrap();
@@ -64,7 +64,7 @@ impl Victim {
         peek(self.pid(), address).unwrap()
     }
 
-    /// Changes a byte of its text, and returns what was there.
+    /// Changes a byte of its text. Returns the byte that was there.
     fn poke(&self, address: u64, byte: u8) -> u8 {
         let word = address & !7;
         let mut bytes = self.peek(word).to_ne_bytes();
@@ -78,7 +78,7 @@ impl Victim {
         self.wait();
     }
 
-    /// Instruction and stack pointer.
+    /// Its instruction and stack pointers.
     pub fn place(&self) -> (u64, u64) {
         let registers = self.registers();
         (registers.rip, registers.rsp)
@@ -89,7 +89,7 @@ impl Victim {
         self.registers().rip == self.end
     }
 
-    /// Whether the next instruction is the system call in which it sleeps on a word of a region.
+    /// Whether its next instruction is the system call in which it sleeps on a word of a region.
     pub fn falls_asleep(&self) -> bool {
         let registers = self.registers();
         let byte = |address: u64| self.peek(address & !7) >> (address % 8 * 8) & 0xFF;
@@ -97,11 +97,11 @@ impl Victim {
             && (byte(registers.rip), byte(registers.rip + 1)) == (0x0F, 0x05)
     }
 
-    /// Runs until it comes to `address` for the n-th time from here; false if the operation is over before.
+    /// Runs until it comes to `address` for the n-th time from here. False if the operation is over before.
     pub fn run_to(&mut self, address: u64, times: usize) -> bool {
         for _ in 0..times {
             if self.registers().rip == address {
-                // Off the breakpoint; a repeated instruction comes back to itself.
+                // This moves it off the breakpoint. A repeated instruction comes back to itself.
                 self.step();
                 if self.registers().rip == address {
                     continue;
@@ -125,7 +125,7 @@ impl Victim {
         self.child.kill();
     }
 
-    /// Leaves it alone, but for the signal.
+    /// Detaches from it, with a signal or without.
     pub fn release(self, signal: Option<Signal>) -> Child {
         self.poke(self.end, NOP);
         ptrace(libc::PTRACE_DETACH, self.pid(), 0, signal.map_or(0, |signal| signal as usize)).unwrap();
@@ -133,14 +133,14 @@ impl Victim {
     }
 }
 
-/// Does something in a process that then ends without leaving its seat.
+/// Runs `work` in a process that then ends without leaving its seat.
 pub fn die(work: impl FnOnce()) {
     let child = fork("predecessor", work);
     child.wait_for_end();
     child.end();
 }
 
-/// A process that was stopped by a `SIGSTOP`, and is not traced.
+/// A process that a `SIGSTOP` stopped, and that nobody traces.
 pub struct Stopped(Child);
 
 impl Stopped {

@@ -1,4 +1,4 @@
-//! System calls: which are made, and descriptors across `exec`.
+//! System calls: which ones are made, and descriptors that cross `exec`.
 
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -97,7 +97,7 @@ fn those_who_are_awake_make_no_system_calls() {
     });
 }
 
-/// Checks that nothing lies between the first and the second mark, the third and the fourth, and so on.
+/// Fails if anything lies between the first and the second mark, the third and the fourth, and so on.
 fn check_trace(trace: &Path, marks: usize) {
     let trace = fs::read_to_string(trace).unwrap();
     let lines: Vec<&str> = trace.lines().collect();

@@ -1,4 +1,4 @@
-//! What the kernel says of a process that was killed, and what is told of it.
+//! What the kernel says of a process that was killed, and what the others are told of it.
 
 use std::fs::File;
 use std::thread;
@@ -11,7 +11,7 @@ use crate::common::alone::alone;
 use crate::common::child::fork;
 use crate::regions::{Latest, Spsc};
 
-/// The dead are drained, told of once, and succeeded.
+/// The receiver gets all messages of the dead, is told once that it died, and another takes the seat.
 #[test]
 fn a_killed_holder_is_told_of_once_and_its_seat_is_taken() {
     alone(|| {
@@ -45,7 +45,7 @@ fn a_killed_holder_is_told_of_once_and_its_seat_is_taken() {
     });
 }
 
-/// Forks a child that does `work` and stays in its seat until it is killed, when that is done.
+/// Forks a child that does `work` and stays in its seat. Kills it when the work is done.
 fn die_after(work: impl FnOnce(seqlock::Writer<[u64; 4]>)) {
     let done = Latest::options().anonymous().unwrap();
     let child = fork("child", || {
@@ -58,7 +58,7 @@ fn die_after(work: impl FnOnce(seqlock::Writer<[u64; 4]>)) {
     child.kill();
 }
 
-/// The news of a death that ends a batch early is not lost with the rest of it.
+/// A batch that the news of a death ends early does not lose the news.
 #[test]
 fn a_batch_that_meets_a_death_half_way_leaves_it_to_be_told() {
     alone(|| {
@@ -80,7 +80,8 @@ fn a_batch_that_meets_a_death_half_way_leaves_it_to_be_told() {
     });
 }
 
-/// A successor's first message brings the news of a death; one that did not fit before it leaves no mark on others.
+/// A successor's first message brings the news of a death. A message that did not fit before it leaves no mark on
+/// others.
 #[test]
 fn only_the_first_message_of_a_successor_is_marked() {
     alone(|| {
@@ -105,7 +106,7 @@ fn only_the_first_message_of_a_successor_is_marked() {
     });
 }
 
-/// A lock on the whole file, as a backup program may take it, keeps nobody from a seat, or alive.
+/// A backup program may lock a whole file. That lock keeps nobody from a seat, and keeps no dead process alive.
 #[test]
 fn a_stranger_that_locks_the_whole_file_hinders_nobody_at_home() {
     alone(|| {
@@ -116,7 +117,7 @@ fn a_stranger_that_locks_the_whole_file_hinders_nobody_at_home() {
         let (kind, whence) = (libc::F_RDLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
         let whole = libc::flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 0, l_pid: 0 };
         nix::fcntl::fcntl(&stranger, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
-        // Not before: a lock that was seen to last once is believed to last.
+        // The receiver comes after the stranger. An endpoint that has seen a lock last once believes that it lasts.
         let mut rx = channel.receiver().unwrap();
         die_after(|mut done| {
             let mut tx = channel.sender().unwrap();

@@ -127,7 +127,7 @@ fn unlink_removes_the_file_only_if_it_is_the_same() {
         opened.region().unlink().unwrap();
         assert!(!path.exists());
         assert_eq!(channel.region().unlink().unwrap_err().kind(), ErrorKind::NotFound);
-        // Those attached go on.
+        // Those who are attached go on.
         channel.sender().unwrap().send(&1).unwrap();
         assert_eq!(opened.receiver().unwrap().recv(), Ok(1));
 
@@ -143,7 +143,7 @@ fn unlink_removes_the_file_only_if_it_is_the_same() {
     });
 }
 
-/// A mapping of a file on overlayfs holds no lock that was taken on the file.
+/// On overlayfs, a mapping of a file holds no lock that was taken on the file.
 #[test]
 fn on_an_overlay_the_living_live_and_the_dead_are_dead() {
     alone(|| {

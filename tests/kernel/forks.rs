@@ -1,4 +1,4 @@
-//! Forks: a child can do nothing with its parent's endpoints, and takes nothing from it.
+//! Forks: a child can do nothing with the endpoints of its parent, and takes nothing from it.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::common::namespaces::cloned;
 use crate::regions::{BACKINGS, Latest, Spsc, contents, on};
 use crate::snapshots::record;
 
-/// A child by the bare system call, which the C library's fork handlers do not see.
+/// Makes a child by the bare system call. The fork handlers of the C library do not see it.
 fn raw_clone() -> Option<Child> {
     cloned(0).map(Child::new)
 }
 
-/// Checks that each operation of a parent's endpoints says so.
+/// Fails unless each operation of the parent's endpoints says that they are the parent's.
 fn all_forked(tx: &mut spsc::Sender<u64>, rx: &mut spsc::Receiver<u64>) {
     let (long, refused) = (Duration::MAX, SendError::Forked);
     assert_eq!(tx.send(&1), Err(refused));
@@ -76,8 +76,8 @@ fn assert_seated<const N: usize>(claims: [Option<ClaimError>; N]) {
     }
 }
 
-/// Runs the same in children of every kind: by the C library and by the bare system call, and in a child's
-/// child. `body` says whether it is the child's turn: then it must end in [`end`].
+/// Runs the same in children of every kind: made by the C library, by the bare system call, and by a child. `body` is
+/// given a function that makes the child. In the child it returns `None`, and `body` must end in [`end`].
 fn in_every_child(mut body: impl FnMut(&dyn Fn() -> Option<Child>)) {
     body(&split);
     body(&raw_clone);
@@ -103,7 +103,7 @@ fn a_childs_use_of_its_parents_endpoints_is_refused() {
             let (mut writer, mut reader) = (latest.writer().unwrap(), latest.reader());
             let next = Cell::new(0);
             if used {
-                // In the middle of a lap, with messages under way.
+                // The ring is in the middle of a lap, and messages are under way.
                 for _ in 0..5 {
                     (0..3).for_each(|i| tx.try_send(&i).unwrap());
                     (0..3).for_each(|i| assert_eq!(rx.try_recv(), Ok(i)));
@@ -117,13 +117,13 @@ fn a_childs_use_of_its_parents_endpoints_is_refused() {
             in_every_child(|split| {
                 let Some(child) = split() else {
                     end(|| {
-                        // Twice: the first attempt changes nothing of the second.
+                        // The first attempt must not change the second.
                         for _ in 0..2 {
                             all_forked(&mut tx, &mut rx);
                             all_bytes_forked(&mut records_tx, &mut records_rx);
                             assert_eq!(writer.write(&[1; 4]), Err(WriteError::Forked));
                         }
-                        // A reader is good on both sides.
+                        // A reader works on both sides of a fork.
                         let value = if used || reader.version() > 0 { reader.read().unwrap()[0] } else { 0 };
                         assert!([0, 7].contains(&value) || value == 200 + next.get());
                         assert!(!matches!(reader.read(), Err(ReadError::Corrupt(_))));
@@ -137,7 +137,7 @@ fn a_childs_use_of_its_parents_endpoints_is_refused() {
                     records.receiver().err(),
                     latest.writer().err(),
                 ]);
-                // Nothing came, nothing went, and the parent goes on.
+                // Nothing came and nothing went, and the parent goes on.
                 assert_eq!((tx.len(), rx.len()), (1, 1));
                 assert_eq!((records_tx.len(), records_rx.len()), (1, 1));
                 next.set(next.get() + 1);
@@ -184,7 +184,7 @@ fn a_childs_drop_of_its_parents_endpoints_changes_nothing() {
             writer.write(&[5; 4]).unwrap();
         }
         drop((tx, rx, records_tx, records_rx, writer));
-        // Free for a child.
+        // The seats are free for a child.
         let child = fork("child", || {
             let mut tx = ring.sender().unwrap();
             tx.send(&9).unwrap();
@@ -218,7 +218,7 @@ fn a_childs_guards_do_nothing() {
                 end(move || {
                     slot.write(&666);
                     space.write_at(0, b"bad");
-                    // What the parent may read, the child may read too.
+                    // The child may read what the parent may read.
                     assert_eq!((message.read(), found.to_vec()), (1, b"one".to_vec()));
                     assert_eq!(slot.send(), Err(SendError::Forked));
                     space.truncate(1);
@@ -234,7 +234,7 @@ fn a_childs_guards_do_nothing() {
                 records.sender().err(),
                 records.receiver().err(),
             ]);
-            // Not consumed by the child's drop.
+            // The child's drop did not consume the message.
             assert_eq!((message.read(), found.to_vec()), (1, b"one".to_vec()));
             drop((message, found));
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

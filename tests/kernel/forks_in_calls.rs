@@ -13,7 +13,7 @@ use crate::common::child::{end, fork, split};
 use crate::common::raw::Raw;
 use crate::regions::Spsc;
 
-/// What lies between two calls of `getppid` is `work`, to whoever traces this process.
+/// Runs `work` between two calls of `getppid`, so that whoever traces this process sees where it begins and ends.
 pub fn marked(mut work: impl FnMut()) {
     work();
     getppid();
@@ -74,7 +74,7 @@ thread_local! {
     static IN_CHILD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A batch is received over values whose drop forks: the child takes nothing, and the parent everything.
+/// A batch is received over values whose drop forks. The child takes nothing and the parent takes everything.
 #[test]
 fn a_drop_that_forks_between_two_messages_of_a_batch_does_no_harm() {
     alone(|| {

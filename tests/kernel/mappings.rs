@@ -34,8 +34,8 @@ fn a_record_that_crosses_the_end_is_whole_across_a_fork() {
     });
 }
 
-/// The parts of a region in memory: what `make` maps, which must be in one piece, with `mirror` bytes
-/// behind it.
+/// Runs `make`. Returns what it made, and the mappings that came with it. They must lie in one piece and have `size`
+/// bytes together.
 fn parts<T>(make: impl FnOnce() -> T, size: impl FnOnce(&T) -> u64) -> (T, Vec<Map>) {
     let (made, parts) = mapped_by(make);
     assert!(parts.windows(2).all(|two| two[0].end == two[1].start), "{parts:?}");
@@ -43,7 +43,7 @@ fn parts<T>(make: impl FnOnce() -> T, size: impl FnOnce(&T) -> u64) -> (T, Vec<M
     (made, parts)
 }
 
-/// Reads or writes a byte at an address, whatever lies there.
+/// Reads or writes a byte at an address, whatever is there.
 fn poke(address: usize, write: bool) {
     let byte = std::ptr::with_exposed_provenance_mut::<u8>(address);
     if write {
@@ -109,7 +109,7 @@ fn a_region_may_lie_at_different_addresses() {
         }
         drop(tx);
         let child = fork("child", || {
-            // The parent's mappings are still there, so this is another place.
+            // The parent's mappings are still there, so this one lies elsewhere.
             let open = || bytes::Channel::open(&path).unwrap();
             let (third, own) = parts(open, |c| c.region().size() + 8192);
             assert!(own[0].start != here[0].start && own[0].start != there[0].start);
@@ -152,7 +152,7 @@ fn what_is_not_to_be_dumped_is_not_dumped_through_the_mirror_either() {
                 channel
             };
             let (_channel, parts) = parts(make, |c| c.region().size() + 8192);
-            // From the third page on it is data.
+            // The data begins at the third page.
             let data: Vec<usize> =
                 parts.iter().map(|part| part.start).filter(|start| *start >= parts[0].start + 8192).collect();
             let flags = flags(&data);
@@ -186,7 +186,7 @@ fn a_read_only_attachment_reads_and_cannot_write() {
         assert_eq!(reader.changed_timeout(Duration::MAX), Ok(()));
         assert_eq!((reader.read(), reader.version()), (Ok([1; 4]), 1));
         let child = fork("child", || {
-            // Nobody can be told that it sleeps, and it finds out.
+            // Nobody can wake this reader, which may not write. It finds out by itself.
             let mut reader = read_only.reader();
             reader.set_wait(ringway::Wait::Sleep);
             let mut last = 0;

@@ -1,4 +1,4 @@
-//! What the memory of a region is: shared, reserved, zero, resident, locked.
+//! The memory of a region: shared, reserved, zero, resident, locked.
 
 use std::fs::{self, File};
 
@@ -21,7 +21,7 @@ fn a_region_is_shared_after_a_fork() {
             let there = on(backing, &Spsc::options().capacity(7), dir.path());
             let back = on(backing, &bytes::Channel::options().capacity_bytes(64), dir.path());
             let latest = on(backing, &Latest::options(), dir.path());
-            // The channels were made before, the seats are taken after.
+            // The channels were made before the fork. The seats are taken after it.
             let child = fork("child", || {
                 let (mut rx, mut tx) = (there.receiver().unwrap(), back.sender().unwrap());
                 let mut writer = latest.writer().unwrap();
@@ -47,7 +47,7 @@ fn a_region_is_shared_after_a_fork() {
 fn a_new_region_is_zero_and_all_its_memory_is_reserved() {
     alone(|| {
         for dir in [tempfile::tempdir().unwrap(), in_memory()] {
-            // On the same blocks, in all likelihood, as what is full of something else.
+            // The file probably comes to lie on the blocks of this one, which is full of other bytes.
             fs::write(dir.path().join("full"), vec![0xEE; 1 << 21]).unwrap();
             fs::remove_file(dir.path().join("full")).unwrap();
             for backing in ["memfd", "file"] {
@@ -74,7 +74,7 @@ fn prefaulting_makes_every_page_resident() {
             assert_eq!(channel.region().resident_pages().unwrap(), pages(channel.region()), "{backing}");
             assert_eq!(pages(channel.region()), 258);
         }
-        // What this test is worth: otherwise they are reserved, and not there.
+        // This shows what the test is worth: without prefaulting the pages are reserved and not there.
         let lazy = bytes::Channel::options().capacity_bytes(1 << 20).memfd().unwrap();
         let resident = lazy.region().resident_pages().unwrap();
         assert!((2..20).contains(&resident), "{resident}");
@@ -88,8 +88,8 @@ fn prefaulting_makes_every_page_resident() {
     });
 }
 
-/// Works with what `make` makes, and expects no page fault after a warm-up that is far from touching all
-/// of its memory: in one of three attempts, since the kernel may have reasons of its own.
+/// Makes something and works with it. Expects no page fault after a warm-up that touches only a small part of its
+/// memory. One of three attempts must do, since the kernel may have reasons of its own.
 fn faultless<C>(what: &str, make: impl Fn() -> C, mut work: impl FnMut(&mut C, u64)) {
     let mut seen = Vec::new();
     for _ in 0..3 {
@@ -146,14 +146,14 @@ fn messages_cause_no_page_faults() {
                 for _ in 0..count / 100 {
                     assert_eq!(reader.read().map(|value| value[511]), Ok(3));
                 }
-                // One write warms up, not all cells.
+                // The warm-up writes once, which does not touch all cells.
                 for _ in 100..count {
                     writer.write(&value).unwrap();
                     assert_eq!(reader.read().map(|value| value[511]), Ok(3));
                 }
             });
         }
-        // What this test is worth: it sees a fault where there is one.
+        // This shows what the test is worth: it sees a fault where there is one.
         let before = page_faults().unwrap();
         let lazy = std::hint::black_box(vec![1u8; 1 << 24]);
         let after = page_faults().unwrap();
@@ -161,7 +161,7 @@ fn messages_cause_no_page_faults() {
     });
 }
 
-/// Somebody punched out what was zero; opening the file gives it its memory again, or says that it cannot.
+/// Somebody punched a hole where the file was zero. Opening the file gives it its memory again, or says that it cannot.
 #[test]
 fn a_sparse_file_gets_its_memory_when_it_is_opened() {
     alone(|| {
@@ -178,13 +178,13 @@ fn a_sparse_file_gets_its_memory_when_it_is_opened() {
     });
 }
 
-/// A child inherits a shared mapping, but not its page tables.
+/// A child inherits a shared mapping without its page tables.
 #[test]
 fn messages_cause_no_page_faults_in_a_forked_child() {
     alone(|| {
         let shm = in_memory();
         for backing in BACKINGS {
-            // A fault that has nothing to do with the messages may come once in a while.
+            // Now and then there is a fault that has nothing to do with the messages.
             let faultless = (0..3).any(|_| {
                 let options = bytes::Channel::options().capacity_bytes(1 << 20).prefault(true);
                 let channel = on(backing, &options, shm.path());
@@ -197,7 +197,7 @@ fn messages_cause_no_page_faults_in_a_forked_child() {
                             assert_eq!(rx.try_recv_into(&mut buffer), Ok(len));
                         }
                     };
-                    // These stay in the ring's first pages; the others come to all of them.
+                    // These messages stay in the first pages of the ring. The later ones come to all pages.
                     pass(8, 100);
                     let before = page_faults().unwrap();
                     pass(1500, 10_000);

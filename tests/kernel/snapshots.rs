@@ -1,4 +1,4 @@
-//! Snapshots are private, also of a region in use.
+//! Snapshots are private. So are snapshots of a region in use.
 
 use ringway::{RecvError, Region, TryRecvError, TrySendError, bytes, seqlock, spsc};
 
@@ -23,7 +23,7 @@ fn a_snapshot_of_a_slot_ring_is_private() {
             if let Some(path) = channel.region().path() {
                 copies.push(Spsc::options().open_snapshot(path).unwrap());
             }
-            // The second copy is not looked at before the original has changed.
+            // The copies are looked at only after the original has changed.
             for copy in &copies {
                 let (mut tx, mut rx) = (copy.sender().unwrap(), copy.receiver().unwrap());
                 (3000..4500).for_each(|i| assert_eq!(rx.try_recv(), Ok(i)));
@@ -42,7 +42,7 @@ fn a_snapshot_of_a_slot_ring_is_private() {
             (0..2000).for_each(|i| tx.try_send(&i).unwrap());
             let mut rx = copy.receiver().unwrap();
             (3000..4500).for_each(|i| assert_eq!(rx.try_recv(), Ok(i), "what is later does not reach the snapshot"));
-            // The original's sender does not sit at the copy, and did not leave it either.
+            // The sender of the original neither sits at the copy nor left it.
             assert_eq!(rx.try_recv(), Err(TryRecvError::Refused(RecvError::Closed)));
         }
     });
@@ -53,7 +53,7 @@ pub fn record(i: u64) -> Vec<u8> {
     (0..125).flat_map(|word| (i * 1000 + word).to_ne_bytes()).collect()
 }
 
-/// One in whose ring a record crosses the end: the mirror must be a copy of the same pages.
+/// In this ring a record crosses the end, so the mirror must be a copy of the same pages.
 #[test]
 fn a_snapshot_of_a_record_ring_is_private() {
     alone(|| {
@@ -65,7 +65,7 @@ fn a_snapshot_of_a_record_ring_is_private() {
                 tx.try_send(&record(i)).unwrap();
                 assert_eq!(rx.try_recv().unwrap(), record(i));
             }
-            // 6 · 1008 of 8192 bytes are used, so that the third of these crosses the end.
+            // 6 · 1008 of 8192 bytes are used, so the third of these records crosses the end.
             (6..13).for_each(|i| tx.try_send(&record(i)).unwrap());
             let before = contents(channel.region());
             let (copy, other) = (channel.snapshot().unwrap(), channel.snapshot().unwrap());
@@ -117,7 +117,7 @@ fn a_snapshot_of_a_value_is_private() {
 fn snapshots_in_use(region: &Region, busy: impl FnOnce(), mut look: impl FnMut()) {
     let before = contents(region);
     let child = fork("busy", busy);
-    // From then on the child is at it, however late it was scheduled.
+    // The child has begun, however late it was scheduled.
     while before == contents(region) {
         std::thread::yield_now();
     }
@@ -207,7 +207,7 @@ fn a_snapshot_of_a_value_in_use_has_a_whole_one() {
     });
 }
 
-/// The end of a ring is told by its copy too, though the ring's own receiver was told.
+/// The copy of a ring tells its end, too, even if the receiver of the ring was already told.
 #[test]
 fn a_snapshot_of_a_finished_ring_says_that_it_is_finished() {
     alone(|| {

@@ -31,7 +31,7 @@ impl Lane for bytes::Channel {
         self.receiver()
     }
 
-    /// The first eight bytes are the number, as far as there is room. The others follow from the number and the length.
+    /// The first eight bytes are the number, as far as there is room. The others follow from number and length.
     fn make(seq: u64, len: usize) -> Vec<u8> {
         let mut record = vec![0; len];
         fill_record(seq ^ (len as u64) << 40, &mut record);
