@@ -1,4 +1,4 @@
-//! A heap on which every victim goes the same way: what an ordinary one does depends on all that was done before.
+//! A heap on which every victim takes the same way. On an ordinary heap, the way depends on all that was done before.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 const SIZE: usize = 1 << 20;
 
-/// The ordinary heap, and in a victim an arena from which is only taken.
+/// The ordinary heap. In a victim it is an arena that gives memory away and takes none back.
 struct Heap {
     arena: UnsafeCell<[u8; SIZE]>,
     taken: AtomicUsize,
 }
 
-/// [`Heap::taken`] of a process that is no victim.
+/// What [`Heap::taken`] holds in a process that is no victim.
 const ORDINARY: usize = usize::MAX;
 
 #[global_allocator]
@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// From here on this process, which was just forked, takes its memory from the arena.
+/// From here on this process takes its memory from the arena. It was just forked.
 pub fn of_a_victim() {
     HEAP.taken.store(0, Relaxed);
 }

@@ -1,6 +1,6 @@
-//! Death, and arrest, at every instruction: a victim is held by `ptrace(2)` after k instructions of an
-//! operation and killed there, for every k; then those who are left, and a successor, must find everything as
-//! it was promised. The same with a `SIGSTOP`: nothing is ever taken from a process that only stands still.
+//! Death, and arrest, at every instruction. `ptrace(2)` holds a victim after k instructions of an operation and kills it
+//! there, for every k. Those who are left, and a successor, must find everything as promised. The same is done with a
+//! `SIGSTOP`: nothing may be taken from a process that only stands still.
 //!
 //! | | |
 //! |---|---|
@@ -13,8 +13,8 @@
 //! | [`operations`] | what rings and values share: operations, claims |
 //! | [`ring_cases`], [`values`], [`regions`] | the operations, and what holds after each |
 //!
-//! By default it is every n-th instruction; with `RINGWAY_ALL_POINTS=1` every one, though a debug build, with four
-//! times as many, stops a victim at every fourth only.
+//! By default a victim is killed at every n-th instruction. `RINGWAY_ALL_POINTS=1` asks for every one. A debug build has
+//! four times as many instructions, and there a victim is stopped at every 16th only.
 #![cfg(all(not(loom), target_arch = "x86_64"))]
 
 #[path = "../common/mod.rs"]
@@ -47,7 +47,8 @@ use points::{Tally, all_points};
 /// Longer than all points of one kind take.
 const HOURS: Duration = Duration::from_secs(4 * 3600);
 
-/// Forks of one process share its addresses: each kind has a process of its own, which forks from one thread.
+/// Runs one kind in a process of its own, which forks from one thread, because forks of one process share its
+/// addresses.
 fn in_its_own_process(role: &str) {
     exec(role, role, true).succeed_within(if all_points().is_some() { HOURS } else { deadline() });
 }
@@ -85,7 +86,7 @@ fn child_entry() {
         "regions" => regions::all,
         other => panic!("no such role: {other}"),
     };
-    // Two of them run at a time.
+    // Two kinds run at a time, so each has a processor.
     let last = ["bytes", "seqlock"].contains(&role.as_str());
     be_on_one_processor(|processors| if last { processors - 1 } else { 0 });
     let (descriptors, started) = (open_descriptors(), Instant::now());

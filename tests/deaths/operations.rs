@@ -1,4 +1,4 @@
-//! What rings and values share: operations of an endpoint, and claims of its seat.
+//! What rings and values share: the operations of an endpoint, and claims of its seat.
 
 use ringway::ClaimError;
 
@@ -8,23 +8,24 @@ use crate::oracle::Outcome;
 use crate::scene::{Event, LastWords, Side, State};
 use crate::small::FULL;
 
-/// What a victim does with its end, and how many messages that moves: those it was given, or those it puts there.
+/// What a victim does with its end. `run` returns how many messages it moves: it sends those it is given, or puts those
+/// it receives there.
 pub struct Operation<E, M> {
     pub name: &'static str,
     pub states: &'static [State],
-    /// Messages it may move.
+    /// How many messages it moves at most.
     pub most: u64,
     pub closes: bool,
     pub run: fn(&mut Option<E>, &mut Vec<M>, &LastWords) -> usize,
 }
 
 impl<E, M> Operation<E, M> {
-    /// All that a death in the midst of it may lead to.
+    /// Everything that a death in the middle of it may lead to.
     pub fn outcomes(&self, state: State, side: Side) -> Vec<Outcome> {
         let turn = state.turns + 1;
         let died = Some(Event::Died(turn));
         let outcome = |progress, moved, again, end| Outcome { progress, moved, end, again, generation: turn + 1 };
-        // A receiver's predecessor, or it itself, may have had the first message in its hands.
+        // The receiver or its predecessor may have held the first message when it died.
         let lent = side == Side::Receiver && state.heir();
         if self.closes {
             return vec![outcome(0, 0, lent, died), outcome(1, 0, lent, Some(Event::Closed))];
@@ -33,7 +34,7 @@ impl<E, M> Operation<E, M> {
         moved.chain((self.name == "recv_ref").then(|| outcome(1, 0, true, died))).collect()
     }
 
-    /// The progress of one that is over, where the ring was so.
+    /// How far the operation has come when it is over, if it began in this state.
     pub fn done(&self, state: State, side: Side) -> u64 {
         let available = match side {
             _ if self.closes => return 1,
@@ -43,21 +44,21 @@ impl<E, M> Operation<E, M> {
         2 * self.most.min(available)
     }
 
-    /// What it said before it died must be true.
+    /// Fails unless what the victim said before it died is true.
     pub fn check_word(&self, said: Option<u64>, outcome: &Outcome) {
         let kept = said.is_none_or(|moved| moved == outcome.moved && (!self.closes || outcome.progress == 1));
         assert!(kept, "it said that it moved {said:?}: {outcome:?}");
     }
 }
 
-/// All that a death in the midst of a claim may lead to.
+/// Everything that a death in the middle of a claim may lead to.
 pub fn claim_outcomes(state: State, side: Side) -> Vec<Outcome> {
     let (turn, again) = (state.turns + 1, side == Side::Receiver && state.heir());
     let outcome = |progress, end| Outcome { progress, moved: 0, end, again, generation: turn + progress };
     vec![outcome(0, state.end_before()), outcome(1, Some(Event::Died(turn)))]
 }
 
-/// A victim claims a seat, which another may have; what it claimed is dropped after the second mark.
+/// A victim claims a seat, which another process may have. It drops what it claimed after the second mark.
 pub fn victim_claims<E>(words: &LastWords, seat: impl FnOnce() -> Result<E, ClaimError>) {
     mark();
     let claimed = match seat() {
@@ -69,7 +70,7 @@ pub fn victim_claims<E>(words: &LastWords, seat: impl FnOnce() -> Result<E, Clai
     mark();
 }
 
-/// A claimant is stopped, and another claims the seat.
+/// A claimant is stopped, and another process claims the seat.
 pub fn one_of_two_wins<E>(state: State, victim: Stopped, words: &LastWords, seat: impl Fn() -> Result<E, ClaimError>) {
     let claimed = seat();
     let ours = claimed.is_ok();
@@ -83,7 +84,8 @@ pub fn one_of_two_wins<E>(state: State, victim: Stopped, words: &LastWords, seat
     drop(seat().unwrap());
 }
 
-/// Tries to take the seat of a stopped process, which succeeds only if that `left`, and lets it go on.
+/// Tries to take the seat of a stopped process, and lets that go on. The seat can be taken only if the process `left`
+/// it.
 pub fn nothing_is_taken<E>(
     state: State,
     victim: Stopped,

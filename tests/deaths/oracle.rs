@@ -1,4 +1,4 @@
-//! What may be found after a death: each outcome is one that a death in the midst of the operation may have.
+//! What may be found after a death. An outcome is what a death in the middle of the operation may lead to.
 
 use crate::common::lane::{Receives, Sends};
 use crate::scene::{Event, Scene, State, messages};
@@ -11,29 +11,30 @@ const SUCCESSOR: u64 = 1000;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub progress: u64,
-    /// Messages that the victim sent, or took.
+    /// How many messages the victim sent or took.
     pub moved: u64,
     /// What the survivor hears of the victim's end.
     pub end: Option<Event>,
     /// Whether the successor is told that its first message was lent before.
     pub again: bool,
-    /// The successor's.
+    /// The generation of the successor.
     pub generation: u64,
 }
 
 impl Outcome {
-    /// What is found of one that leaves in peace.
+    /// What is found after a victim that leaves in peace.
     pub fn of_leaving(moved: u64) -> Self {
         Self { progress: 0, moved, end: Some(Event::Closed), again: false, generation: 0 }
     }
 
-    /// All that a survivor hears, up to the victim's end. `late`: it listens before there is a successor.
+    /// Everything that a survivor hears, up to the end of the victim. `late`: it listens before there is a successor.
     pub fn news(&self, state: State, late: bool, old: impl Iterator<Item = Event>, new: u64) -> Vec<Event> {
-        // The death of the victim's predecessor is told before what the victim sent, and before its end if that
-        // was of another kind; an earlier listener hears of each death by itself.
+        // The survivor is told of the death of the victim's predecessor before it gets what the victim sent. If the
+        // victim's end was of another kind, it is told of it before that end, too. One that listens earlier hears of
+        // each death by itself.
         let apart = new > 0 || late || self.end == Some(Event::Closed);
         let before = state.end_before().filter(|before| state.heir() && apart && self.end != Some(*before));
-        // Nobody is told of one that left where another sits.
+        // If a successor has come, nobody is told that the victim left.
         let end = self.end.filter(|end| late || *end != Event::Closed);
         old.chain(before).chain(messages(state.held..state.held + new)).chain(end).collect()
     }
@@ -46,7 +47,7 @@ pub fn find(allowed: Vec<Outcome>, found: &str, fits: impl Fn(&Outcome) -> bool)
     }
 }
 
-/// The sender died: what its receiver hears, and that a successor goes on.
+/// The sender died. Checks what its receiver hears, and that a successor goes on.
 pub fn after_sender<K: Small>(mut scene: Scene<K>, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
     scene.patient = number % 8 < 2;
     let claim = |scene: &Scene<K>| {
@@ -90,7 +91,7 @@ pub fn after_sender<K: Small>(mut scene: Scene<K>, number: usize, state: State, 
         log == expected && generation == outcome.generation
     });
     if number.is_multiple_of(2) {
-        // Nor is a receiver that comes later told again.
+        // A receiver that comes later must not be told again.
         scene.rx = None;
         scene.rx = Some(scene.ring.receiver().unwrap());
     }
@@ -103,7 +104,7 @@ pub fn after_sender<K: Small>(mut scene: Scene<K>, number: usize, state: State, 
     outcome
 }
 
-/// The receiver died: what its sender hears, and that a successor takes everything.
+/// The receiver died. Checks what its sender hears, and that a successor takes everything.
 pub fn after_receiver<K: Small>(mut scene: Scene<K>, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
     scene.patient = number % 8 < 2;
     let late = number.is_multiple_of(2);

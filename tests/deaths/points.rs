@@ -1,4 +1,4 @@
-//! A case, an operation and what must be true of it, and the points of it at which that is tried.
+//! A case is an operation and what must be true of it. It is tried at many points of the operation.
 
 use std::fmt;
 use std::time::Instant;
@@ -11,26 +11,26 @@ use crate::common::victim::{Stopped, Victim};
 use crate::heap;
 use crate::trace::{Arrival, Trace};
 
-/// Instructions of one case at which a victim is killed, and at which one is stopped, unless all are asked for.
+/// At so many instructions of one case a victim is killed, and at so many one is stopped, unless all are asked for.
 const FEW: usize = 60;
-/// Where all points are asked for: every n-th instruction at which one is stopped.
+/// If all points are asked for, a victim is stopped at every n-th of them.
 const STOP_EVERY: usize = if cfg!(debug_assertions) { 16 } else { 1 };
 
-/// How many victims are stepped to a point at most, until one goes the way of the first: the kernel's answers differ.
+/// How many victims are stepped to a point until one takes the way of the first. The answers of the kernel differ.
 const STEPPED: usize = 20;
 
-/// Whether many instructions are asked for: every one, or every n-th, by `RINGWAY_ALL_POINTS=n`.
+/// `RINGWAY_ALL_POINTS=n` asks for every n-th instruction.
 pub fn all_points() -> Option<usize> {
     let every = std::env::var("RINGWAY_ALL_POINTS").ok()?;
     Some(every.parse().ok().filter(|n| *n > 0).expect("RINGWAY_ALL_POINTS is 1 for every instruction, or n"))
 }
 
-/// Decides which points are tried where not all are: `RINGWAY_DEATHS_SEED`, or 0.
+/// Decides which points are tried if not all are: `RINGWAY_DEATHS_SEED`, or 0.
 fn seed() -> u64 {
     std::env::var("RINGWAY_DEATHS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// How many points were tried, and how many victims came to the very instruction they were meant to.
+/// How many points were tried, and how many victims reached exactly the instruction they were meant for.
 #[derive(Clone, Copy, Default)]
 pub struct Tally {
     points: usize,
@@ -58,19 +58,19 @@ impl fmt::Display for Tally {
     }
 }
 
-/// An operation in which a victim is killed or stopped, and what must be true then. `S` is what it happens in.
+/// An operation in which a victim is killed or stopped, and what must be true after that. `S` is the scene of it.
 pub struct Case<'a, S> {
-    /// What it is done to, the operation, and the state it is done in.
+    /// The kind of channel, the operation, and the state it begins in.
     pub name: [&'a str; 3],
     pub set_up: &'a dyn Fn() -> S,
-    /// Prepares, calls [`mark`](crate::common::victim::mark), operates, calls it again, and leaves.
+    /// Prepares, calls [`mark`](crate::common::ptrace::mark), runs the operation, calls it again, and leaves.
     pub victim: &'a dyn Fn(&S),
-    /// Judges what a victim that was killed left behind, and says how far it had come. How the survivors go
-    /// about it may depend on the number of the point.
+    /// Judges what a killed victim left behind, and returns how far the operation had come. The number of the point may
+    /// decide how the survivors go about it.
     pub killed: &'a dyn Fn(S, usize) -> u64,
-    /// What [`Case::killed`] says at last.
+    /// What [`Case::killed`] returns at the last point.
     pub done: u64,
-    /// Sees that nothing is taken from a stopped victim, and lets it go on.
+    /// Checks that nothing is taken from a stopped victim, and lets it go on.
     pub stopped: Option<&'a dyn Fn(S, Stopped)>,
 }
 
@@ -83,7 +83,7 @@ impl<S> Case<'_, S> {
             (None, points) => (points.div_ceil(FEW), points.div_ceil(FEW)),
         };
         let mut tally = Tally::default();
-        // All are launched from this one frame, so that their stacks are alike.
+        // All victims are launched from this one frame, so their stacks are alike.
         let mut before = 0;
         for (number, k) in self.every(kill_every, &trace).into_iter().enumerate() {
             let (scene, victim) = self.launch();
@@ -92,7 +92,8 @@ impl<S> Case<'_, S> {
             let progress = self.judged(k, &trace, || (self.killed)(scene, number));
             assert!(number > 0 || progress == 0, "{:?}: done before it began", self.name);
             if arrival == Arrival::Exact && progress != before {
-                // It ran, and may have come to this instruction in another round of a loop: one is to come by steps.
+                // The victim ran at full speed, and may have come to this instruction in another round of a loop. So
+                // one is stepped there.
                 let mut stepped = None;
                 for _ in 0..STEPPED {
                     let (scene, mut victim) = self.launch();
@@ -104,7 +105,7 @@ impl<S> Case<'_, S> {
                         break;
                     }
                 }
-                // Nobody could show that it went further: a later point will.
+                // No victim could show that the operation had come further. A later point will.
                 let shown = stepped.unwrap_or(progress.min(before));
                 assert!(shown >= before, "{:?}, point {k}: undone", self.name);
                 before = shown;
@@ -139,7 +140,7 @@ impl<S> Case<'_, S> {
         (scene, victim)
     }
 
-    /// The first and the last point, and every n-th in between; from where on differs from case to case.
+    /// The first and the last point, and every n-th in between. The offset differs from case to case.
     fn every(&self, stride: usize, trace: &Trace) -> Vec<usize> {
         let seed =
             self.name.iter().flat_map(|part| part.bytes()).fold(seed(), |seed, byte| mix(seed ^ u64::from(byte)));

@@ -12,7 +12,7 @@ use crate::small::FULL;
 
 type Slots = spsc::Channel<u64>;
 
-/// A directory, and in it perhaps a file with a message.
+/// A directory. It may hold a file with a message in it.
 struct Place {
     dir: tempfile::TempDir,
     words: LastWords,
@@ -30,7 +30,7 @@ impl Place {
         place
     }
 
-    /// Puts a copy in the file's place.
+    /// Puts a copy in the place of the file.
     fn copied(self) -> Self {
         let copy = self.dir.path().join("copy");
         std::fs::copy(self.path(), &copy).unwrap();
@@ -42,13 +42,13 @@ impl Place {
         self.dir.path().join("ring")
     }
 
-    /// Nothing is there but the file.
+    /// Whether nothing is there but the file.
     fn is_tidy(&self) -> bool {
         let names = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
         names.into_iter().all(|name| name == "ring")
     }
 
-    /// The file is missing, or whole and of use. How many messages lie in it.
+    /// How many messages lie in the file. `None` if it is missing. Fails unless it is whole and of use.
     fn found(&self) -> Option<u64> {
         match Slots::open(self.path()) {
             Ok(channel) => {
@@ -67,10 +67,10 @@ impl Place {
 }
 
 pub fn all(tally: &mut Tally) {
-    // What a process does at its first region only, its children find done.
+    // A process does some things only at its first region. Its children find them done.
     assert_eq!(Place::new(true).found(), Some(1));
     let options = || Slots::options().capacity(FULL);
-    // What is found before, and what after it is done.
+    // The numbers are what is found before the operation and after it.
     region_case("create", None, Some(0), true, tally, &|path| Slots::create(path, FULL).map(Some));
     region_case("open", Some(1), Some(1), true, tally, &|path| Slots::open(path).map(Some));
     region_case("open_or_create", None, Some(0), true, tally, &|path| options().open_or_create(path).map(Some));
@@ -92,13 +92,13 @@ fn region_case(operation: &str, before: Option<u64>, after: Option<u64>, stops: 
     };
     let killed = |place: Place, _: usize| {
         let said = place.words.said();
-        // Nobody holds on to it.
+        // Nobody holds on to the file.
         let there = place.path().exists();
         assert!(!there || !in_use(place.path()).unwrap(), "the dead use it");
         let found = place.found();
         assert!(found.is_none() || found == before || found == after, "{found:?}");
         assert!(found.is_some() || before.is_none() || operation == "remove_unused", "it is lost");
-        // Who replaces a file gives the new one a name before that; the next one finds it.
+        // A process that replaces a file names the new one before that. The next process finds it.
         assert!(place.is_tidy() || ["recreate", "adopt"].contains(&operation), "more than a region was left");
         assert!(said.is_none() || found == after, "it said that it was done: {found:?}");
         if found.is_some() {

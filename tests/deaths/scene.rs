@@ -1,4 +1,4 @@
-//! A ring and its state when a victim comes, and what its survivor hears then.
+//! A ring in the state in which a victim comes, and what its survivor hears after that.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::common::lane::{Receives, Sends};
 use crate::common::victim::die;
 use crate::small::{FULL, Small};
 
-/// A blocked call asks the kernel about its peer at the latest when its time is up.
+/// A blocked call asks the kernel about its peer when its time is up, at the latest.
 pub const SOON: Duration = Duration::from_micros(100);
 
-/// How a ring is when the victim comes.
+/// The state of a ring when the victim comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct State {
     pub name: &'static str,
-    /// Messages in it, from 0 on.
+    /// How many messages are in it, numbered from 0.
     pub held: u64,
-    /// They cross the end of the ring, and it holds what was there a lap ago.
+    /// The messages cross the end of the ring, and the ring holds what was there a lap ago.
     pub wraps: bool,
     /// How often the victim's seat was taken before.
     pub turns: u64,
@@ -31,10 +31,10 @@ pub const ONE: State = State { name: "one", held: 1, wraps: false, turns: 1 };
 pub const FILLED: State = State { name: "full", held: FULL, wraps: false, turns: 1 };
 pub const EDGE: State = State { name: "wrapped", held: 0, wraps: true, turns: 1 };
 pub const ACROSS: State = State { name: "wrapped", held: 3, wraps: true, turns: 1 };
-/// The victim's predecessor died, a receiver with the first message in its hands; nobody was told.
+/// The victim's predecessor died, and nobody was told. A receiver died while it held the first message.
 pub const HEIR: State = State { name: "heir", held: 1, wraps: false, turns: 2 };
 
-/// The same without a message, so that the next three are short ones.
+/// The same without a message, so that the next three messages are short.
 pub const EMPTY_HEIR: State = State { held: 0, ..HEIR };
 
 impl State {
@@ -42,7 +42,7 @@ impl State {
         self.turns == 2
     }
 
-    /// The end of the victim's predecessor, as far as there is news of it.
+    /// The end of the victim's predecessor, if there is news of it.
     pub fn end_before(&self) -> Option<Event> {
         [None, Some(Event::Closed), Some(Event::Died(2))][self.turns as usize]
     }
@@ -66,7 +66,7 @@ pub enum Side {
     Receiver,
 }
 
-/// What the victim says, on a page that outlives it.
+/// What the victim says, on a page that outlives the victim.
 pub struct LastWords(Board);
 
 impl LastWords {
@@ -74,17 +74,17 @@ impl LastWords {
         Self(Board::new())
     }
 
-    /// How many messages it sent or received, or whether it has the seat.
+    /// Says how many messages it sent or received, or whether it has the seat.
     pub fn say(&self, number: u64) {
         self.0[0].store(1 + number, SeqCst);
     }
 
-    /// What it said, if it had come so far.
+    /// What it said, if it came so far.
     pub fn said(&self) -> Option<u64> {
         self.0[0].load(SeqCst).checked_sub(1)
     }
 
-    /// Whether it has a message in its hands.
+    /// Says whether it holds a message.
     pub fn say_lent(&self, lent: bool) {
         self.0[1].store(u64::from(lent), SeqCst);
     }
@@ -94,7 +94,7 @@ impl LastWords {
     }
 }
 
-/// A ring, its state, and the survivor's end of it.
+/// A ring in its state, and the survivor's end of it.
 pub struct Scene<K: Small> {
     pub ring: K,
     pub tx: Option<K::Sender>,
@@ -102,7 +102,7 @@ pub struct Scene<K: Small> {
     pub words: LastWords,
     /// Messages sent so far.
     pub next: u64,
-    /// The survivor waits with a timeout, which asks the kernel when it is over; or it asks by itself.
+    /// The survivor waits with a timeout, and the call asks the kernel when it is over. Otherwise the survivor asks.
     pub patient: bool,
 }
 
@@ -168,7 +168,7 @@ impl<K: Small> Scene<K> {
         }
     }
 
-    /// Sends until there is no room any more, and says what else it heard.
+    /// Sends until there is no room any more. Returns what else it heard.
     pub fn fill(&mut self) -> Vec<Event> {
         let (mut next, patient) = (self.next, self.patient);
         let tx = self.tx();

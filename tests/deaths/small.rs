@@ -5,12 +5,12 @@ use ringway::{bytes, spsc};
 use crate::common::lane::Lane;
 use crate::common::messages::{Numbered, Packet};
 
-/// Messages that fill a ring.
+/// How many messages fill a ring.
 pub const FULL: u64 = 4;
 
-/// A kind of ring, and the messages of which four fill it.
+/// A kind of ring that [`FULL`] messages fill.
 pub trait Small: Lane {
-    /// In the unit of its kind.
+    /// Its capacity, in the unit of its kind.
     const CAPACITY: u64;
 
     /// The length of message `seq`.

@@ -1,7 +1,7 @@
 //! The instructions of an operation, and the cheapest way to each.
 //!
-//! One victim is stepped through the whole operation, so that it is known where each instruction lies. Every later
-//! one runs at full speed to a breakpoint at or shortly before its own.
+//! One victim is stepped through the whole operation, which shows where each instruction lies. Every later victim runs
+//! at full speed to a breakpoint at its own instruction or shortly before.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,16 +9,16 @@ use crate::common::victim::Victim;
 
 /// The instructions of one operation, as one victim made them.
 pub struct Trace {
-    /// Instruction and stack pointer before each.
+    /// The instruction and stack pointers before each of them.
     places: Vec<(u64, u64)>,
-    /// How to come to each.
+    /// How a victim comes to each of them.
     ways: Vec<Way>,
-    /// It ended in a sleep, which is one more point.
+    /// The operation ended in a sleep. The sleep is one more point.
     sleeps: bool,
 }
 
-/// The last leg to an instruction, from an earlier one: to the n-th pass of a breakpoint there, or by a step if n
-/// is 0.
+/// The last part of the way to an instruction, from an earlier one: to the n-th pass of a breakpoint there, or one step
+/// if n is 0.
 #[derive(Clone, Copy)]
 struct Way {
     from: usize,
@@ -43,7 +43,7 @@ impl Trace {
         Self { ways: Self::ways(&places), places, sleeps }
     }
 
-    /// The cheapest ways: by breakpoints from the start or from a place that is cheap to come to, then by steps.
+    /// Finds the cheapest ways: by breakpoints from the start or from a place that is cheap to reach, then by steps.
     fn ways(places: &[(u64, u64)]) -> Vec<Way> {
         const PASS: usize = 3;
         const CHEAP: usize = 2 * PASS;
@@ -82,7 +82,7 @@ impl Trace {
         k == self.places.len()
     }
 
-    /// Lets the victim come to the k-th point, or to the instruction with which it falls asleep.
+    /// Runs the victim to the k-th point, or to the instruction with which it falls asleep.
     pub fn lead(&self, victim: &mut Victim, k: usize) -> Arrival {
         let k = k.min(self.places.len() - 1);
         let mut legs: Vec<usize> =
@@ -99,7 +99,7 @@ impl Trace {
         if victim.place() == self.places[k] { Arrival::Exact } else { Arrival::Elsewhere }
     }
 
-    /// Steps the victim to the k-th point, or to where its way leaves that of the first one.
+    /// Steps the victim to the k-th point, or to where its way differs from that of the first victim.
     pub fn step_to(&self, victim: &mut Victim, k: usize) -> bool {
         let k = k.min(self.places.len() - 1);
         for place in &self.places[..k] {
@@ -115,7 +115,7 @@ impl Trace {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Arrival {
     Exact,
-    /// This victim's run was not quite that of the first.
+    /// The run of this victim was not quite that of the first.
     Elsewhere,
     Over,
 }

@@ -1,4 +1,4 @@
-//! The operations of a seqlock: a writer's, like a sender's, and a reader's, who hinders nobody.
+//! The operations of a seqlock. A writer's are like a sender's. A reader hinders nobody.
 
 use ringway::{ChangedError, Wait, seqlock};
 
@@ -18,7 +18,7 @@ struct ValueScene {
     words: LastWords,
 }
 
-/// `held` is the version of the value in it. Version 64 comes to lie where the first one would.
+/// `held` is the version of the value in it. Version 64 lies in the cell of the first one.
 const VALUES: [State; 4] = [NEW, ONE, State { name: "wrapped", held: 63, wraps: true, turns: 1 }, HEIR];
 
 impl ValueScene {
@@ -35,7 +35,7 @@ impl ValueScene {
         Self { channel, reader, words: LastWords::new() }
     }
 
-    /// Reads the latest value: its version.
+    /// Reads the latest value and returns its version.
     fn read(&mut self) -> u64 {
         let value = self.reader.read().unwrap();
         value.check();
@@ -62,7 +62,7 @@ impl ValueScene {
     }
 }
 
-/// The writer died: what a reader finds and hears, and that a successor goes on.
+/// The writer died. Checks what a reader finds and hears, and that a successor goes on.
 fn after_writer(mut scene: ValueScene, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
     let late = number.is_multiple_of(2);
     let version = scene.read();

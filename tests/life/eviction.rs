@@ -1,4 +1,4 @@
-//! Eviction: it ends whoever has the seat, and nobody else.
+//! Eviction ends whoever has the seat, and nobody else.
 
 use std::mem::forget;
 use std::path::Path;
@@ -53,7 +53,7 @@ fn eviction_ends_whoever_lives_and_takes_the_seat() {
             });
             lane.meet(pid);
             fate(pid);
-            // Whichever is first kills; the others find the dead.
+            // The first evictor kills. The others find the holder dead.
             let mut ends = (None, None, None);
             for which in [round, round + 1, round + 2] {
                 match which % 3 {
@@ -71,7 +71,7 @@ fn eviction_ends_whoever_lives_and_takes_the_seat() {
             assert!(matches!(back.evict_receiver(LONG), Err(EvictError::OwnProcess)));
             assert!(matches!(latest.evict_writer(LONG), Err(EvictError::OwnProcess)));
             drop(tx);
-            // From nobody.
+            // Nobody has the seat now.
             let tx = lane.channel.evict_sender(LONG).unwrap();
             lane.generation += 1 + assert_next(lane.generation + 1, tx.generation());
         }
@@ -98,7 +98,7 @@ fn eviction_spares_who_is_out_of_reach() {
         }
         let dir = with_locks();
         for mut lane in Lookout::all(dir.path()) {
-            // The holder inside and the evictor outside, and the other way round.
+            // Once the holder is inside a namespace and the evictor outside, and once the other way round.
             let (_, child) = holder(libc::CLONE_NEWPID, &lane.channel);
             lane.meet(1);
             assert!(matches!(lane.channel.evict_sender(LONG), Err(EvictError::OutOfReach { pid: 1 })));
@@ -116,7 +116,7 @@ fn eviction_spares_who_is_out_of_reach() {
             evictor.succeed();
             lane.alive();
             child.kill();
-            // Not out of reach: gone.
+            // The holder is not out of reach, but gone.
             let (_, evictor) = born(libc::CLONE_NEWPID, || drop(lane.channel.evict_sender(LONG).unwrap()));
             evictor.succeed();
             assert_eq!(lane.rx.recv(), Err(RecvError::PeerDied { generation: lane.generation }));
@@ -141,7 +141,7 @@ fn of_two_evictors_one_has_the_seat_and_nobody_else_is_harmed() {
                         say(result, tx.generation() as usize);
                         rest()
                     }
-                    // The other was faster; had this one asked later still, it would have ended the other.
+                    // The other evictor was faster. If this one had asked later, it would have ended the other.
                     Err(EvictError::Claim(ClaimError::Taken { .. })) => {}
                     Err(error) => panic!("{error:?}"),
                 }
@@ -149,7 +149,7 @@ fn of_two_evictors_one_has_the_seat_and_nobody_else_is_harmed() {
             let [first, second] = [1, 2].map(|i| (board.data(i), born(0, || evict(board.data(i)))));
             say(board.data(0), 1);
             child.killed_by(Signal::SIGKILL);
-            // The one that ends was refused, or evicted by the one that stays.
+            // One of them ends: it was refused, or the one that stays evicted it.
             until(|| has_ended(first.1.0) || has_ended(second.1.0));
             let (lost, won) = if has_ended(first.1.0) { (first, second) } else { (second, first) };
             let status = lost.1.1.end();

@@ -1,4 +1,4 @@
-//! Forks beside claims, and children that drop what is their parent's.
+//! Forks beside claims, and children that drop what belongs to their parent.
 
 use std::fs::File;
 use std::sync::atomic::AtomicU64;
@@ -64,10 +64,10 @@ fn a_childs_drop_of_its_parents_endpoints_unmaps_nothing_of_its_own() {
     });
 }
 
-/// In a holder's word: it can be asked after by a lock.
+/// A bit of the word of a holder: a lock tells whether it is alive.
 const LOCKED: u64 = 1 << 54;
 
-/// Forks all the time, children that keep every descriptor for a while.
+/// Forks all the time. The children keep every descriptor for a while.
 fn forks_until(stop: &AtomicU64) {
     while stop.load(Acquire) == 0 {
         let child = fork("child", || thread::sleep(Duration::from_millis(2)));

@@ -29,7 +29,7 @@ pub fn make(backing: &str, dir: &Path) -> Spsc {
     .unwrap()
 }
 
-/// Whether processes with these namespaces of their own may be made here.
+/// Whether processes with namespaces of their own can be made here.
 pub fn may_clone(flags: c_int) -> bool {
     let allowed = flags == 0 || root();
     if !allowed {
@@ -63,7 +63,7 @@ pub fn pid_of(pid: u32) -> Pid {
     Pid::from_raw(pid as i32)
 }
 
-/// Stops a child, and returns when it has stopped.
+/// Stops a child. Returns when it has stopped.
 pub fn stop(pid: u32) {
     kill(pid_of(pid), Signal::SIGSTOP).unwrap();
     let stopped = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;

@@ -1,4 +1,4 @@
-//! Processes that could be taken for a holder: none of them is.
+//! Processes that could be taken for a holder. None of them is.
 
 use std::fs::{self};
 use std::mem::forget;
@@ -21,7 +21,7 @@ use crate::judgement::close_all;
 use crate::lookout::Lookout;
 use crate::words::{LONG, ROUNDS, board, say, until};
 
-/// A child with this id; `None` where ids cannot be asked for.
+/// Makes a child with this id. `None` if ids cannot be asked for here.
 fn born_as(pid: u32) -> Option<Child> {
     fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).ok()?;
     let (found, child) = born(0, || rest());
@@ -35,14 +35,14 @@ fn a_process_with_the_id_of_a_dead_holder_is_not_the_holder() {
         if !may_clone(libc::CLONE_NEWPID) {
             return;
         }
-        // In a namespace of its own, so that nobody else takes the id.
+        // A namespace of their own keeps others from taking the id.
         let (_, init) = born(libc::CLONE_NEWPID, || {
             let dir = with_locks();
             let mut lanes = Lookout::all(dir.path());
             for round in 0..ROUNDS {
                 let lane = &mut lanes[round % 3];
                 let (pid, holder) = born(0, || {
-                    // Half of them have no lock that would tell.
+                    // Half of the holders have no lock that could tell.
                     if round % 2 == 0 {
                         close_all();
                     }
@@ -84,7 +84,7 @@ fn a_holder_that_became_another_program_has_lost_its_seat() {
     });
 }
 
-/// A child that keeps whatever it inherited, and outlives its parent.
+/// Makes a child that keeps whatever it inherited, and outlives its parent.
 pub fn heir() -> Pid {
     cloned(0).unwrap_or_else(|| {
         alarm::set(60);
@@ -92,7 +92,7 @@ pub fn heir() -> Pid {
     })
 }
 
-/// A holder with an heir, who will be the child of this process.
+/// A holder with an heir. The heir will become a child of this process.
 fn testator(channel: &Spsc) -> (u32, Child, Pid) {
     nix::sys::prctl::set_child_subreaper(true).unwrap();
     let board = board();
@@ -162,7 +162,7 @@ fn a_holder_is_its_process_and_not_its_thread() {
         for round in 0..ROUNDS {
             let lane = &mut lanes[round % 3];
             let channel = lane.channel.clone();
-            // The thread has ended when the holder is asked after.
+            // The thread has ended when somebody asks after the holder.
             let tx = thread::spawn(move || sit(&channel)).join().unwrap();
             lane.meet(std::process::id());
             lane.alive();
@@ -172,7 +172,7 @@ fn a_holder_is_its_process_and_not_its_thread() {
             assert_eq!(lane.rx.recv(), Err(RecvError::Closed));
         }
         for lane in &mut lanes {
-            // The first thread of a process ends, another goes on.
+            // The first thread of the process ends, and another goes on.
             let (pid, child) = born(0, || {
                 let channel = lane.channel.clone();
                 thread::spawn(move || {
@@ -191,7 +191,7 @@ fn a_holder_is_its_process_and_not_its_thread() {
     });
 }
 
-/// Makes a region whose header says that it was made elsewhere.
+/// Makes a region. Its header says that it was made elsewhere.
 fn forge_home(path: &Path, home: impl FnOnce(u64) -> u64) -> Spsc {
     drop(Spsc::create(path, 4).unwrap());
     let mut bytes = fs::read(path).unwrap();

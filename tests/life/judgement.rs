@@ -1,4 +1,4 @@
-//! Holders and observers that something is odd about: each is judged rightly.
+//! Something is odd about a holder or an observer. Each holder is judged rightly all the same.
 
 use std::fs::File;
 use std::mem::forget;
@@ -30,7 +30,7 @@ fn exhaust_descriptors() {
     }
 }
 
-/// Something out of the ordinary about a process.
+/// Something odd about a process.
 struct Oddity {
     flags: c_int,
     before: fn(),
@@ -39,7 +39,7 @@ struct Oddity {
 }
 
 impl Oddity {
-    /// Whether the lock may be all that one of these can ask after, or be asked after by.
+    /// Whether the lock may be all that tells such an observer, or that tells of such a holder.
     fn by_lock(&self) -> bool {
         self.flags & libc::CLONE_NEWPID != 0 || self.lame
     }
@@ -57,7 +57,7 @@ const EXHAUSTED: Oddity = Oddity { after: exhaust_descriptors, lame: true, ..ORD
 
 const PROCLESS: Oddity = Oddity { flags: libc::CLONE_NEWNS, after: unmount_proc, lame: true, ..ORDINARY };
 
-/// Observes holders of the kind: each takes the seat, something happens to it, it goes on, and is killed.
+/// Observes holders of this kind. Each takes the seat, something happens to it, it goes on, and it is killed.
 fn observe(kind: &Oddity) {
     if !may_clone(kind.flags) {
         return;
@@ -76,7 +76,7 @@ fn observe(kind: &Oddity) {
         lane.meet(if kind.flags & libc::CLONE_NEWPID == 0 { pid } else { 1 });
         assert_eq!(lane.next(), 0);
         lane.alive();
-        // Half of them are still zombies when they are asked after.
+        // Half of them are still zombies when somebody asks after them.
         if round % 2 == 0 {
             kill_unreaped(pid);
             lane.let_go(kind.by_lock());
@@ -90,7 +90,7 @@ fn observe(kind: &Oddity) {
     }
 }
 
-/// Lets an observer of the kind see ordinary holders live and die.
+/// Lets an observer of this kind see ordinary holders live and die.
 fn be_observed(kind: &Oddity) {
     if !may_clone(kind.flags) {
         return;

@@ -1,4 +1,4 @@
-//! A receiver that is to be told the truth about the process in the sender's seat.
+//! A receiver that must be told the truth about the process in the sender's seat.
 
 use std::path::Path;
 use std::thread;
@@ -9,14 +9,14 @@ use ringway::{ClaimError, RecvError, RecvTimeoutError, Seat, spsc};
 use crate::holders::{BACKINGS, Spsc, make};
 use crate::words::{LONG, until};
 
-/// A channel and its receiver, who is to be told the truth about the one in the sender's seat.
+/// A channel and its receiver, which must be told the truth about the process in the sender's seat.
 pub struct Lookout {
     pub channel: Spsc,
     pub rx: spsc::Receiver<u64>,
     pub holder: u32,
     /// How often the sender's seat was taken.
     pub generation: u64,
-    /// This process lacks what a claim needs: it may fail, with an error that says so.
+    /// This process lacks what a claim needs. A claim may fail, with an error that says so.
     pub lame: bool,
 }
 
@@ -34,14 +34,14 @@ impl Lookout {
         loop {
             match self.rx.recv_timeout(LONG) {
                 Ok(value) => return value,
-                // The one before.
+                // The end of the holder before this one.
                 Err(RecvTimeoutError::Refused(RecvError::Closed)) => thread::yield_now(),
                 Err(error) => panic!("{error:?}"),
             }
         }
     }
 
-    /// Waits for a new holder, which calls itself `holder`.
+    /// Waits for a new holder, whose id is `holder`.
     pub fn meet(&mut self, holder: u32) {
         self.holder = holder;
         self.generation = self.next();
@@ -66,7 +66,8 @@ impl Lookout {
         assert_eq!(self.rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout), "told once");
     }
 
-    /// Waits until the memory of a dead holder is gone, where its lock is all that can be asked: others may look into it.
+    /// Waits until the memory of a dead holder is gone, if only its lock can tell: others may still look into the
+    /// memory.
     pub fn let_go(&self, by_lock: bool) {
         until(|| !by_lock || !self.rx.has_sender());
     }

@@ -29,7 +29,7 @@ pub fn entries(dir: &Path) -> usize {
     fs::read_dir(dir).unwrap().count()
 }
 
-/// Whether it went well; a race may be lost only in one of the ways that have a name.
+/// Whether the call succeeded. A race may be lost only in one of the ways that have a name.
 pub fn won<T>(result: Result<T, OpenError>) -> Option<T> {
     let error = match result {
         Ok(won) => return Some(won),
@@ -40,7 +40,7 @@ pub fn won<T>(result: Result<T, OpenError>) -> Option<T> {
     None
 }
 
-/// For no longer than an opening takes.
+/// Pauses for no longer than an opening takes.
 fn pause_a_while() {
     thread::sleep(Duration::from_micros(fastrand::u64(..500)));
 }

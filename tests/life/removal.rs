@@ -1,4 +1,4 @@
-//! Files that are removed: only when nobody uses them, and nobody else's.
+//! Files are removed only when nobody uses them. Nobody removes the file of another.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -44,7 +44,7 @@ fn a_file_is_in_use_until_the_last_one_attached_is_gone() {
             until(|| board.data(0).load(Acquire) != 0);
             let heir = pid_of(board.data(0).load(Acquire) as u32);
             assert!(in_use(&path).unwrap());
-            // A stopped one is attached as well, and nobody waits for it.
+            // A stopped process is attached, too, and nobody waits for it.
             stop(pid);
             let refused = [remove_unused(&path), Spsc::options().capacity(4).recreate(&path).map(drop)];
             assert!(refused.iter().all(|result| matches!(result.as_ref().unwrap_err().reason(), Reason::InUse)));
@@ -87,7 +87,7 @@ fn only_an_unused_region_is_removed() {
     });
 }
 
-/// Locks a byte of a file as who removes it does.
+/// Locks a byte of a file as a remover does.
 pub fn lock(file: &File, byte: i64) {
     let (kind, whence) = (libc::F_WRLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
     let lock = libc::flock { l_type: kind, l_whence: whence, l_start: byte, l_len: 1, l_pid: 0 };
@@ -111,7 +111,7 @@ fn a_remover_that_never_finishes_hangs_nobody() {
         for refused in opened.map(|result| result.map(drop)).into_iter().chain([remove_unused(&path)]) {
             assert!(matches!(refused.unwrap_err().reason(), Reason::BeingRemoved));
         }
-        // It ends without having removed anything, while one waits.
+        // The remover ends without having removed anything, while another process waits.
         let patient = thread::spawn({
             let (options, path) = (options.clone(), path.clone());
             move || drop(options.open(path).unwrap())
@@ -133,7 +133,7 @@ fn who_lost_its_descriptor_waits_for_no_fifo() {
             let (_, child) = born(0, || {
                 alarm::set(60);
                 in_its_place(&fifo, channel.region());
-                // It has no other way to give a sign of life than its process id.
+                // It can give no other sign of life than its process id.
                 assert_eq!(channel.sender().unwrap().generation(), 1);
             });
             child.succeed();

@@ -1,4 +1,4 @@
-//! Succession: one claimant follows a dead holder, and a pool survives its workers.
+//! One claimant follows a dead holder, and a pool survives its workers.
 
 use std::collections::VecDeque;
 use std::mem::forget;
@@ -69,7 +69,7 @@ fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
     });
 }
 
-/// Two lanes, and the worker at their ends.
+/// Two channels, and the worker at their ends.
 struct Worker {
     there: Spsc,
     back: Spsc,
@@ -107,11 +107,11 @@ impl Worker {
         assert_eq!(self.rx.recv_timeout(LONG), Ok(2 * self.turn));
     }
 
-    /// Kills the worker and puts another into its place.
+    /// Kills the worker and puts another in its place.
     fn respawn(self) -> Self {
         let Self { there, back, tx, mut rx, turn, child } = self;
         child.kill();
-        // Asked, and not left to a blocked call's next inquiry.
+        // Asks the kernel now, instead of leaving that to the next inquiry of a blocked call.
         assert!(!rx.has_sender());
         let died = RecvError::PeerDied { generation: turn };
         assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Refused(died)));
@@ -143,7 +143,7 @@ fn a_pool_survives_its_workers() {
         for mut worker in pool {
             worker.answer();
             worker.child.kill();
-            // Every turn took each seat once.
+            // In every turn each seat was taken once.
             assert_eq!(worker.there.receiver().unwrap().generation(), worker.turn + 1);
             assert_eq!(worker.back.sender().unwrap().generation(), worker.turn + 1);
             turns += worker.turn;

@@ -1,4 +1,4 @@
-//! Words between the tests' own processes.
+//! Words between the processes of the tests.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -11,10 +11,10 @@ use crate::holders::Spsc;
 /// How often each thing is tried.
 pub const ROUNDS: usize = 200;
 
-/// Longer than anything here takes; a call that waits so long hangs.
+/// Longer than anything here takes. A call that waits so long hangs.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// Leaves the processors to those it waits for.
+/// Waits until something is done, and leaves the processors to those it waits for.
 pub fn until(mut done: impl FnMut() -> bool) {
     for looks in 0.. {
         match looks {
@@ -25,7 +25,7 @@ pub fn until(mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Memory that all processes share, for words between the tests' own processes.
+/// Memory that all processes share, for words between them.
 pub fn board() -> Raw {
     Raw::new(Spsc::options().capacity(64).memfd().unwrap().region().fd().unwrap())
 }

@@ -10,10 +10,10 @@ use crate::common::dirs::{file_in, shm_dir};
 use crate::common::messages::{check_record, record};
 use crate::common::proc::attachments_of;
 
-/// The same region at two addresses of one process: nothing in it may depend on where it lies.
+/// The same region lies at two addresses of one process. Nothing in it may depend on the address.
 #[test]
 fn two_attachments_lie_at_different_addresses() {
-    /// The attachment that an address belongs to.
+    /// The attachment to which an address belongs.
     fn within(attachments: &[usize], address: usize) -> usize {
         *attachments.iter().filter(|start| **start <= address).max().unwrap()
     }
@@ -60,7 +60,7 @@ fn two_attachments_lie_at_different_addresses() {
     }
 }
 
-/// A file's descriptor is not sealed, and is refused; a memfd's may be passed on by who received it.
+/// The descriptor of a file is not sealed, so it is refused. A process that received a memfd may pass it on.
 #[test]
 fn a_descriptor_is_good_from_hand_to_hand() {
     let dir = shm_dir();
@@ -76,7 +76,8 @@ fn a_descriptor_is_good_from_hand_to_hand() {
     let child = fork("child", || {
         let fd = receive_fd(&theirs);
         let second = spsc::Channel::<u64>::from_fd(fd).unwrap();
-        // On to a grandchild by inheritance, as far as a test binary can: opened again from a copy.
+        // It cannot pass the memfd on to a grandchild by inheritance in a test binary, so it opens a copy of the
+        // descriptor.
         let third = spsc::Channel::<u64>::from_fd(second.region().inheritable_fd().unwrap()).unwrap();
         assert_eq!(third.receiver().unwrap().recv(), Ok(11));
     });

@@ -1,4 +1,4 @@
-//! Forks with live endpoints: the child can do nothing with them, and the parent goes on.
+//! Forks with live endpoints. The child can do nothing with them, and the parent goes on.
 
 use ringway::{
     RecvError, RecvTimeoutError, Seat, SendError, TryRecvError, TrySendError, WriteError, bytes, seqlock, spsc,
@@ -9,7 +9,7 @@ use crate::common::messages::{Numbered, Packet, check_record, record};
 use crate::plan::LONG;
 use crate::seats::generation_of;
 
-/// Everything a forked child may try with endpoints of its parent's.
+/// Everything that a forked child may try with the endpoints of its parent.
 fn all_is_forked(
     tx: &mut spsc::Sender<u64>,
     rx: &mut spsc::Receiver<u64>,
@@ -60,7 +60,7 @@ fn a_childs_use_of_its_parents_endpoints_says_so_and_changes_nothing() {
     let (mut record_tx, mut record_rx) = (records.sender().unwrap(), records.receiver().unwrap());
     let (mut writer, mut reader) = (latest.writer().unwrap(), latest.reader());
     let parent = nix::unistd::getpid();
-    // Empty, in between and full; at every offset.
+    // The rings are empty, partly filled and full, at every offset.
     for turn in 0..12u64 {
         let fill = turn % 4;
         for seq in 0..fill {
@@ -71,9 +71,9 @@ fn a_childs_use_of_its_parents_endpoints_says_so_and_changes_nothing() {
         {
             let child = fork("child", || {
                 all_is_forked(&mut tx, &mut rx, &mut record_tx, &mut record_rx, &mut writer);
-                // A reader holds nothing, and works.
+                // A reader holds nothing, so it works.
                 assert_eq!(reader.read(), Ok(turn));
-                // Seen from here, the seats are the parent's.
+                // In the child, too, the parent has the seats.
                 for error in [slots.sender().err(), records.sender().err(), latest.writer().err()] {
                     assert_eq!(generation_of(error.unwrap(), Seat::Sender, parent), 1);
                 }
@@ -121,7 +121,7 @@ fn guards_that_cross_a_fork_do_nothing_in_the_child() {
     record_room.write_at(0, b"two");
     let message = rx.recv_ref().unwrap();
     let found = record_rx.recv_ref().unwrap();
-    // The child moves out of what it has a copy of.
+    // The child moves out of its copy of these.
     let (room, record_room, message, found) = {
         let mut moved = Some((room, record_room, message, found));
         let child = fork("child", || {
@@ -147,7 +147,7 @@ fn guards_that_cross_a_fork_do_nothing_in_the_child() {
     assert_eq!(record_rx.recv().unwrap(), b"two");
 }
 
-/// After some laps, so that a position a wiped guard might store would be one of long ago.
+/// This comes after some laps, so a position that a wiped guard might store would be one of long ago.
 #[test]
 fn guards_that_are_dropped_in_a_child_consume_nothing() {
     let slots = spsc::Channel::<u64>::options().capacity(3).anonymous().unwrap();
@@ -160,7 +160,7 @@ fn guards_that_are_dropped_in_a_child_consume_nothing() {
         {
             let mut guards = Some((rx.recv_ref().unwrap(), record_rx.recv_ref().unwrap()));
             in_child("child", || drop(guards.take()));
-            // Looked at before the parent's own guards say where it is.
+            // This looks before the guards of the parent say where it is.
             assert_eq!((tx.len(), record_tx.len()), (1, 1));
             assert_eq!(tx.try_send_slice(&[1000, 1001, 1002]), Ok(2));
             assert_eq!(tx.try_send(&1002), Err(TrySendError::Full));
@@ -176,7 +176,7 @@ fn guards_that_are_dropped_in_a_child_consume_nothing() {
     }
 }
 
-/// Both sides of a busy ring fork now and then; the children meddle and die, the storm goes on.
+/// Both sides of a busy ring fork now and then. The children meddle and die, and the storm goes on.
 #[test]
 fn forks_under_traffic_change_nothing() {
     const COUNT: u64 = 60_000;
@@ -224,7 +224,7 @@ impl IntoTry for RecvError {
     }
 }
 
-/// A channel made before the fork is good on both sides of it, in both directions and over generations.
+/// A channel that was made before a fork works on both sides of it, in both directions and over generations.
 #[test]
 fn a_channel_crosses_forks_of_forks() {
     let channel = spsc::Channel::<u64>::options().capacity(4).anonymous().unwrap();

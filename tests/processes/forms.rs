@@ -5,27 +5,27 @@ use ringway::{RecvError, TryRecvError, bytes, spsc};
 use crate::common::lane::{InPlace, Lane};
 use crate::common::messages::{Numbered, record_len};
 
-/// The longest record in a storm. Larger ones take all the time to be filled in.
+/// The longest record in a storm. Longer ones would take all the time to fill in.
 pub const MOST: usize = 4080;
 
-/// The forms of sending and receiving that a [`Lane`] has not.
+/// The forms of sending and receiving that a [`Lane`] does not have.
 pub trait EveryForm: Lane {
-    /// Messages that are sent or received at once, at most.
+    /// How many messages are sent or received at once, at most.
     const BATCH: u64;
 
-    /// Fails unless the ring is as large as was asked for.
+    /// Fails unless the ring has the capacity that was asked for.
     fn assert_sized(&self, capacity: u64);
     /// How message `seq` is written in parts.
     fn in_parts(seq: u64, random: usize) -> InPlace;
-    /// Has room for a message, writes something else there, and does not send it.
+    /// Takes room for a message, writes something else there, and does not send it.
     fn abandon(tx: &mut Self::Sender, bytes: &[u8]);
     fn recv_into(rx: &mut Self::Receiver) -> Result<Self::Message, RecvError>;
     fn try_recv_into(rx: &mut Self::Receiver) -> Result<Self::Message, TryRecvError>;
-    /// Reads a message and does not consume it: it comes again.
+    /// Reads a message without consuming it, so it comes again.
     fn peek(rx: &mut Self::Receiver) -> Self::Message;
     fn recv_by_reference(rx: &mut Self::Receiver) -> Self::Message;
     fn recv_in_parts(rx: &mut Self::Receiver, random: usize) -> Self::Message;
-    /// Takes so many messages from the iterator.
+    /// Takes `count` messages from the iterator.
     fn iterate(rx: &mut Self::Receiver, count: usize) -> Vec<Self::Message>;
 
     fn length(seq: u64) -> usize {
@@ -104,7 +104,7 @@ impl EveryForm for bytes::Channel {
         assert_eq!(self.max_len() as u64, capacity - 16);
     }
 
-    /// Into more room than it needs, now and then.
+    /// Now and then it asks for more room than it needs.
     fn in_parts(seq: u64, random: usize) -> InPlace {
         let len = Self::length(seq);
         InPlace { cut: len / 2, spare: (random % 64).min(MOST - len) }

@@ -1,4 +1,4 @@
-//! A process that is held at any instruction of a call, while its peer goes on.
+//! A process is held at any instruction of a call, while its peer goes on.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -8,8 +8,8 @@ use crate::common::board::Board;
 use crate::common::messages::{Latest, Numbered, Packet};
 use crate::hold::{STRIDE, at_every_place, go_on, hold_after};
 
-/// A message and the sender's end come while the receiver is between any two instructions: it must never
-/// see the end before the message.
+/// The receiver is held between any two instructions. Meanwhile a message comes, and the sender ends. The receiver must
+/// never see the end before the message.
 #[test]
 fn a_receiver_held_at_any_instruction_sees_the_message_before_the_end() {
     at_every_place(|steps| {
@@ -58,15 +58,15 @@ fn a_record_receiver_held_at_any_instruction_sees_the_record_before_the_end() {
     });
 }
 
-/// The same for a value and its writer's end.
+/// The same for a value and the end of its writer.
 #[test]
 fn a_reader_held_at_any_instruction_sees_the_last_value_before_the_end() {
-    // Some looks long: it looks until there is something.
+    // The reader looks until there is something, so this covers several looks.
     for steps in (0..120 * STRIDE).step_by(STRIDE) {
         let channel = seqlock::Channel::<u64>::options().anonymous().unwrap();
         let mut writer = channel.writer().unwrap();
         let mut reader = channel.reader();
-        // In a system call that blocks, it could not be held.
+        // A reader in a system call that blocks could not be held.
         reader.set_wait(Wait::Spin);
         let prepare = || ();
         let held = hold_after(steps, prepare, |()| {
@@ -80,7 +80,7 @@ fn a_reader_held_at_any_instruction_sees_the_last_value_before_the_end() {
     }
 }
 
-/// The writer comes all the way round, and more, while a reader is between any two instructions of a copy.
+/// A reader is held between any two instructions of a copy. Meanwhile the writer comes all the way round, and further.
 #[test]
 fn a_reader_held_at_any_instruction_and_overtaken_gets_a_whole_value() {
     const LAST: u64 = 150;
@@ -107,8 +107,8 @@ fn a_reader_held_at_any_instruction_and_overtaken_gets_a_whole_value() {
     });
 }
 
-/// The other side of it: a reader never waits for a writer that is held, or dead, between any two
-/// instructions of a write, and never sees what it has not finished.
+/// A writer is held between any two instructions of a write. A reader never waits for it, and never sees what it has
+/// not finished.
 #[test]
 fn a_writer_held_at_any_instruction_hinders_no_reader() {
     at_every_place(|steps| {
@@ -138,13 +138,13 @@ fn a_writer_held_at_any_instruction_hinders_no_reader() {
     });
 }
 
-/// A sender held between any two instructions of a send: what the receiver finds is whole or not there.
+/// A sender is held between any two instructions of a send. The receiver finds a whole message or none.
 #[test]
 fn a_sender_held_at_any_instruction_has_sent_a_whole_message_or_none() {
     at_every_place(|steps| {
         let slots = spsc::Channel::<Packet>::options().capacity(2).anonymous().unwrap();
         let mut rx = slots.receiver().unwrap();
-        // Laps of other content, which must not come back.
+        // Some laps leave other content in the ring, which must not come back.
         {
             let mut tx = slots.sender().unwrap();
             for seq in 0..4 {

@@ -1,4 +1,4 @@
-//! A process that is held just before it sleeps: it must not sleep through what comes just then.
+//! A process is held just before it sleeps. It must not sleep through what comes just then.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::common::child::{Child, deadline, fork};
 use crate::common::ptrace::ptrace;
 use crate::hold::{be_held, hold_at_call};
 
-/// Holds a forked child just before it first sleeps in `futex(2)`, where a scheduler may hold it too: it
-/// has announced its sleep and looked once more, and found nothing.
+/// Holds a forked child just before it first sleeps in `futex(2)`. A scheduler may hold it there, too. It has announced
+/// its sleep and looked once more, and found nothing.
 ///
-/// Its last look is worth something only after a barrier in every waker, and two cores hardly ever show that
-/// it is missing; so that is looked at here too.
+/// Its last look is worth something only after a barrier in every waker. Two cores hardly ever show that the barrier is
+/// missing, so this checks it.
 fn hold_before_sleep(child: &Child) {
     let barrier = std::cell::Cell::new(false);
     hold_at_call(child, |number, [first, operation]| {
@@ -25,8 +25,8 @@ fn hold_before_sleep(child: &Child) {
     assert!(barrier.get(), "it goes to sleep without a barrier");
 }
 
-/// A reader that is held between its last look and its sleep must not sleep through a change because
-/// another reader announced a sleep of its own meanwhile.
+/// A reader is held between its last look and its sleep. It must not sleep through a change because another reader
+/// announced a sleep of its own meanwhile.
 #[test]
 fn a_reader_held_before_its_sleep_sees_a_change_that_another_reader_saw() {
     let channel = seqlock::Channel::<u64>::options().anonymous().unwrap();
@@ -49,13 +49,13 @@ fn a_reader_held_before_its_sleep_sees_a_change_that_another_reader_saw() {
     });
     other.wait_until_asleep();
     ptrace(libc::PTRACE_DETACH, held.pid, 0, 0).unwrap();
-    // The writer still sits there and writes no more: nothing else would ever wake it.
+    // The writer still has its seat and writes no more, so nothing else would ever wake the reader.
     held.succeed_within(deadline().min(Duration::from_secs(60)));
     drop(writer);
     other.succeed();
 }
 
-/// The same place for an owner of its word, where a message, or the peer's end, comes just then.
+/// The same place, for an end that has its wait word for itself. A message comes just then, or the peer ends.
 #[test]
 fn a_receiver_held_before_its_sleep_sees_the_message_and_the_end() {
     for sends in [true, false] {

@@ -1,4 +1,4 @@
-//! A child that is held at a system call or after an instruction, by `ptrace(2)`.
+//! Holds a child at a system call or after an instruction, by `ptrace(2)`.
 
 use nix::libc;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -18,7 +18,7 @@ fn system_call_of(pid: Pid) -> Option<(u64, [u64; 2])> {
     (info[0] & 0xFF == 1).then_some((info[3], [info[4], info[5]]))
 }
 
-/// Lets a held child go on up to a system call of that number, and holds it before it is done.
+/// Lets a held child go on to a system call with such a number, and holds it before the call is made.
 fn hold_at(child: &Child, wanted: impl Fn(u64) -> bool) {
     hold_at_call(child, |number, _| wanted(number));
 }
@@ -48,12 +48,12 @@ pub fn be_held() {
     nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).unwrap();
 }
 
-/// Instructions between two places at which a child is held: a release build has fewer of them.
+/// How many instructions lie between two places at which a child is held. A release build has fewer of them.
 #[cfg(target_arch = "x86_64")]
 pub const STRIDE: usize = if cfg!(debug_assertions) { 23 } else { 3 };
 
-/// Calls `hold_there` with more and more instructions, until what was to be interrupted was over before
-/// them a few times in a row.
+/// Calls `hold_there` with more and more instructions. Ends when the interrupted work was over before them a few times
+/// in a row.
 #[cfg(target_arch = "x86_64")]
 pub fn at_every_place(mut hold_there: impl FnMut(usize) -> bool) {
     let (mut before, mut after) = (0, 0);
@@ -68,13 +68,13 @@ pub fn at_every_place(mut hold_there: impl FnMut(usize) -> bool) {
     assert!(before > 5, "held {before} times before it was over: too late to see anything");
 }
 
-/// A forked child that is held after so many instructions of `work`, not counting those of `prepare`.
+/// A forked child that is held after `steps` instructions of `work`. Those of `prepare` do not count.
 #[cfg(target_arch = "x86_64")]
 pub fn hold_after<T>(steps: usize, prepare: impl FnOnce() -> T, work: impl FnOnce(T)) -> Child {
     let child = fork("held child", || {
         let prepared = prepare();
         be_held();
-        // Where the counting begins.
+        // The counting begins here.
         nix::unistd::getppid();
         work(prepared);
     });

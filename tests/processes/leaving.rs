@@ -1,4 +1,4 @@
-//! A process that leaves: its peer is told, once, and whoever comes late is told too.
+//! A process leaves. Its peer is told once, and so is whoever comes late.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -29,11 +29,11 @@ fn a_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
             assert_eq!(rx.len(), sent);
             (0..sent).for_each(|seq| rx.recv().unwrap().check(seq));
             assert_eq!(rx.recv(), Err(RecvError::Closed));
-            // Again and again, until a new sender comes.
+            // It says so again and again, until a new sender comes.
             assert_eq!(rx.recv(), Err(RecvError::Closed));
             assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Refused(RecvError::Closed)));
         });
-        // That end was reported: whoever comes now waits for a new sender.
+        // This end was reported, so a receiver that comes now waits for a new sender.
         let board = Board::new();
         let late = fork("late receiver", || {
             let mut rx = spsc::Channel::<u64>::open(&path).unwrap().receiver().unwrap();
@@ -84,7 +84,7 @@ fn a_record_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
     }
 }
 
-/// A receiver that leaves before it is told the end leaves the telling to the next.
+/// A receiver that leaves before it is told the end leaves that to the next one.
 #[test]
 fn an_end_that_nobody_was_told_of_is_told_to_the_next_receiver() {
     let channel = spsc::Channel::<u64>::options().capacity(4).memfd().unwrap();
@@ -187,7 +187,7 @@ fn a_sleeping_sender_is_woken_by_the_receivers_exit() {
     sleepers.iter().for_each(Child::succeed);
 }
 
-/// A sender that never has to wait learns it too, soon.
+/// A sender that never has to wait learns it soon, too.
 #[test]
 fn an_awake_sender_sees_the_receivers_exit_within_two_sends() {
     let slots = spsc::Channel::<u64>::options().capacity(1 << 12).anonymous().unwrap();
@@ -197,14 +197,14 @@ fn an_awake_sender_sees_the_receivers_exit_within_two_sends() {
         in_child("receiver", || {
             let (_rx, _record_rx) = (slots.receiver().unwrap(), records.receiver().unwrap());
         });
-        // All of the ring is free, as far as the sender knows.
+        // As far as the sender knows, all of the ring is free.
         let sent = (0..100).take_while(|_| tx.send(&1) == Ok(())).count();
         assert!(sent <= 1, "{sent} messages to a receiver that had left, generation {generation}");
         assert_eq!(tx.send(&1), Err(SendError::Closed));
         let sent = (0..100).take_while(|_| record_tx.send(b"x") == Ok(())).count();
         assert!(sent <= 1, "{sent} records to a receiver that had left, generation {generation}");
         assert_eq!(record_tx.try_send(b"x"), Err(TrySendError::Refused(SendError::Closed)));
-        // To a sender that comes now, that is no news.
+        // For a sender that comes now, that is no news.
         drop((tx, record_tx));
         (tx, record_tx) = (slots.sender().unwrap(), records.sender().unwrap());
         assert!(!tx.is_closed() && !record_tx.is_closed());

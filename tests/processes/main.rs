@@ -38,7 +38,7 @@ use places::{open, open_latest};
 use plan::{Kind, Plan};
 use sides::{run_ring, run_seqlock};
 
-/// The role of a process that [`exec`] started; nothing in an ordinary run.
+/// Takes the role of a process that [`exec`](common::role::exec) started. Does nothing in an ordinary run.
 #[test]
 fn child_entry() {
     let Ok(role) = std::env::var(ROLE) else { return };

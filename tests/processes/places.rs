@@ -26,7 +26,7 @@ pub fn open<C: Channel>(place: &str) -> C {
     .unwrap()
 }
 
-/// Every reader but the first is attached read-only.
+/// Every reader except the first is attached read-only.
 pub fn open_latest<const WORDS: usize>(place: &str, side: &str) -> seqlock::Channel<Latest<WORDS>> {
     if side == "write" || side == "read0" {
         return open(place);

@@ -7,7 +7,7 @@ use ringway::Wait;
 use crate::common::child::deadline;
 use crate::common::messages::mix;
 
-/// Longer than any wait that must succeed, shorter than the watchdog's.
+/// Longer than any wait that must succeed, and shorter than the deadline of a child.
 pub const LONG: Duration = Duration::from_secs(100);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,19 +21,19 @@ pub enum Kind {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Backing {
-    /// A file on tmpfs; processes by exec.
+    /// A file on tmpfs. The processes are started anew.
     Shm,
-    /// A file on the ordinary disk; processes by exec.
+    /// A file on the ordinary disk. The processes are started anew.
     Disk,
-    /// No name; processes by fork.
+    /// No name. The processes are forked.
     Anonymous,
-    /// A memfd inherited across exec.
+    /// A memfd that processes inherit when they are started anew.
     Inherited,
-    /// A memfd sent over a Unix socket to an executed process.
+    /// A memfd that is sent over a Unix socket to processes that were started anew.
     Sent,
 }
 
-/// Who takes its time.
+/// Which side takes its time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Slow {
     Neither,

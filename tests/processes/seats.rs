@@ -1,4 +1,4 @@
-//! The race for a seat: one process has it.
+//! Processes race for a seat, and one of them has it.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -8,7 +8,7 @@ use ringway::{ClaimError, Seat, spsc};
 use crate::common::board::Board;
 use crate::common::child::{Child, fork};
 
-/// Generation of a seat, told by who cannot have it.
+/// The generation of a seat, from the error of a claim that failed.
 pub fn generation_of(error: ClaimError, seat: Seat, pid: Pid) -> u64 {
     match error {
         ClaimError::Taken { seat: found, pid: holder, generation } => {
@@ -20,14 +20,14 @@ pub fn generation_of(error: ClaimError, seat: Seat, pid: Pid) -> u64 {
     }
 }
 
-/// Eight processes race for both seats, round after round: one wins each, and the others learn who.
+/// Eight processes race for both seats, round after round. One wins each seat, and the others learn which one.
 #[test]
 fn eight_processes_race_for_each_seat_and_one_wins() {
     const PARTIES: u64 = 8;
     const ROUNDS: u64 = 200;
     let channel = spsc::Channel::<u64>::options().capacity(2).anonymous().unwrap();
     let board = Board::new();
-    // Words of the board: 0 the meeting; then for each seat and process what it got.
+    // Word 0 of the board is the meeting. The others say what each process got of each seat.
     let place = |seat: usize, me: usize| 10 + seat * 20 + me * 2;
     let racers: Vec<Child> = (0..PARTIES as usize)
         .map(|me| {
@@ -76,7 +76,7 @@ fn eight_processes_race_for_each_seat_and_one_wins() {
     racers.iter().for_each(Child::succeed);
 }
 
-/// The same without any order: whoever sits there is alone, and every turn is counted.
+/// The same without any order. The holder is alone, and every turn is counted.
 #[test]
 fn a_seat_that_changes_hands_all_the_time_has_one_holder() {
     const TURNS: u64 = 1000;

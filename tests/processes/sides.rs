@@ -28,7 +28,7 @@ pub fn run_ring<L: EveryForm>(channel: &L, side: &str, plan: &Plan) {
     }
 }
 
-/// How many were sent; none if the ring was full.
+/// How many messages were sent: none if the ring was full.
 fn unless_full(sent: Result<usize, TrySendError>) -> usize {
     match sent {
         Ok(sent) => sent,
@@ -37,7 +37,7 @@ fn unless_full(sent: Result<usize, TrySendError>) -> usize {
     }
 }
 
-/// What was received; nothing if the ring was empty.
+/// What was received: nothing if the ring was empty.
 fn unless_empty<M>(received: Result<Vec<M>, TryRecvError>) -> Vec<M> {
     match received {
         Ok(received) => received,
@@ -62,7 +62,7 @@ pub fn send_all<L: EveryForm>(tx: &mut L::Sender, from: u64, plan: &Plan) {
             4 => unless_full(tx.try_send(&message).map(|()| 1)),
             5 => tx.send_timeout(&message, LONG).map(|()| 1).unwrap(),
             6 => {
-                // What is not sent must leave nothing behind, least of all something like a header.
+                // What is not sent must leave nothing behind, and above all nothing that looks like a header.
                 L::abandon(tx, &vec![0x01; random as usize % 200]);
                 0
             }
@@ -75,7 +75,7 @@ pub fn send_all<L: EveryForm>(tx: &mut L::Sender, from: u64, plan: &Plan) {
                 sent
             }
         };
-        // So that a form that sent nothing is not chosen for ever.
+        // Without this, a form that sent nothing would be chosen for ever.
         if sent == 0 {
             tx.send(&message).unwrap();
         }
@@ -128,7 +128,8 @@ pub fn run_seqlock<const WORDS: usize>(channel: &seqlock::Channel<Latest<WORDS>>
         let mut writer = channel.writer().unwrap();
         let mut million = 0;
         for version in 1..=plan.count {
-            // Seldom: where a reader spins on the same processor, who yields to it waits for milliseconds.
+            // The writer pauses seldom. If a reader spins on the same processor, a writer that yields to it waits for
+            // milliseconds.
             pause(plan.slow == Slow::Sender && version % 16 == 0, version);
             plan.progress("writer", version, &mut million);
             writer.write(&Latest::make(version)).unwrap();
@@ -147,7 +148,7 @@ pub fn run_seqlock<const WORDS: usize>(channel: &seqlock::Channel<Latest<WORDS>>
             Err(ChangedError::Closed) => break,
             Err(error) => panic!("{error}"),
         }
-        // Several reads a change: a reader that copies all the time, and one that sleeps in between.
+        // It reads several times for each change, so one reader copies all the time and another sleeps in between.
         for _ in 0..1 + mix(reads) % 8 {
             let value = match reader.read() {
                 Ok(value) => value,

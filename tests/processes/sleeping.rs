@@ -1,4 +1,4 @@
-//! Sleeping and waking: no wake-up is lost, and who sleeps uses no processor time.
+//! No wake-up is lost, and a process that sleeps uses no processor time.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::common::messages::{Latest, Numbered, Packet, check_record, fill_recor
 use crate::common::proc::cpu_time_and_sleeps;
 use crate::common::role::exec;
 
-/// What `membarrier(2)` says this process registered for; `None` before Linux 6.3.
+/// What this process has registered for, says `membarrier(2)`. `None` before Linux 6.3.
 fn registrations() -> Option<libc::c_long> {
     const GET_REGISTRATIONS: libc::c_int = 1 << 9;
     // SAFETY: takes no memory.
@@ -20,7 +20,7 @@ fn registrations() -> Option<libc::c_long> {
     (mask >= 0).then_some(mask)
 }
 
-/// A sleeper counts on it: whoever wakes others must have registered, or pay a fence at every message.
+/// A sleeper counts on this: whoever wakes others must have registered, or pay for a fence at every message.
 pub fn every_endpoint_answers_membarrier() {
     let expected = libc::c_long::from(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
     let Some(before) = registrations() else { return };
@@ -36,8 +36,8 @@ fn a_waker_registers_for_the_sleepers_barrier() {
     exec("registration", "barrier", false).succeed();
 }
 
-/// Messages that come just as the receiver goes to sleep, again and again: each side must see the other's
-/// store, or the receiver sleeps and nobody knows.
+/// A message comes just as the receiver goes to sleep, again and again. Each side must see the store of the other, or
+/// the receiver sleeps and nobody knows.
 #[test]
 fn no_wake_up_is_lost_where_a_message_meets_a_sleeper_on_its_way() {
     const ROUNDS: u64 = 60_000;
@@ -55,7 +55,7 @@ fn no_wake_up_is_lost_where_a_message_meets_a_sleeper_on_its_way() {
         let mut tx = slots.sender().unwrap();
         for seq in 0..ROUNDS {
             board.wait_for(0, seq);
-            // It is on its way to sleep now, and takes about that long.
+            // The receiver is on its way to sleep, which takes about this long.
             (0..mix(seq) % 256).for_each(|_| std::hint::spin_loop());
             tx.send(&u64::make(seq)).unwrap();
         }
@@ -64,7 +64,7 @@ fn no_wake_up_is_lost_where_a_message_meets_a_sleeper_on_its_way() {
     receiver.succeed();
 }
 
-/// Two rings of one slot, both sides asleep at every message: one lost wake-up and it stands still.
+/// Two rings of one slot. Both sides sleep at every message, so one lost wake-up stops everything.
 fn ping_pong<T: Numbered>(rounds: u64, wait: Wait) {
     let there = spsc::Channel::<T>::options().capacity(1).anonymous().unwrap();
     let back = spsc::Channel::<T>::options().capacity(1).anonymous().unwrap();
@@ -135,8 +135,8 @@ fn no_wake_up_is_lost_in_bytes_ping_pong() {
     echo.succeed();
 }
 
-/// Both directions of waiting at once: the sender sleeps for room, the receiver for records, and records
-/// fill the ring so that one at a time fits.
+/// Both directions of waiting at once: the sender sleeps for room and the receiver for records. Each record fills the
+/// ring.
 #[test]
 fn no_wake_up_is_lost_where_every_record_fills_the_ring() {
     let channel = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
@@ -165,7 +165,7 @@ fn no_wake_up_is_lost_where_every_record_fills_the_ring() {
     receiver.succeed();
 }
 
-/// Three sleeping readers; the writer goes on only when all have seen its value.
+/// Three readers sleep. The writer goes on only when all of them have seen its value.
 #[test]
 fn every_sleeping_reader_is_woken_by_every_change() {
     const ROUNDS: u64 = 10_000;
@@ -199,8 +199,8 @@ fn every_sleeping_reader_is_woken_by_every_change() {
     readers.iter().for_each(Child::succeed);
 }
 
-/// Runs `wait` for a second or more and demands that it slept: next to no processor time, and awake only to ask
-/// the kernel after its peer, every 20 ms.
+/// Runs `wait` for a second or more and demands that it slept: it used next to no processor time, and woke only to ask
+/// the kernel about its peer, every 20 ms.
 pub fn sleeps(wait: impl FnOnce()) {
     let started = Instant::now();
     let (before, slept) = cpu_time_and_sleeps();
@@ -249,7 +249,7 @@ fn a_blocked_call_uses_no_processor_time() {
         reader.set_wait(Wait::Sleep);
         let (before, _) = cpu_time_and_sleeps();
         reader.changed().unwrap();
-        // It looks a thousand times a second.
+        // A read-only reader looks a thousand times a second.
         assert!(cpu_time_and_sleeps().0 - before < Duration::from_millis(200));
     });
     children.iter().for_each(Child::wait_until_asleep);

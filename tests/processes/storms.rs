@@ -29,7 +29,7 @@ pub fn storm(plan: Plan, backing: Backing) {
 
 fn ring_storm<L: EveryForm>(plan: Plan, backing: Backing) {
     let mut sides = ["send", "recv"];
-    // Whoever comes first.
+    // Either side may come first.
     if mix(plan.capacity ^ plan.count ^ backing as u64).is_multiple_of(2) {
         sides.reverse();
     }
@@ -73,7 +73,7 @@ fn storm_with<C: Channel>(plan: Plan, backing: Backing, options: &Options<C>, si
             let channel = options.memfd().unwrap();
             let children = exec_all(&format!("socket:{}", path.display()));
             send_to_each(&listener, children.len(), channel.region().fd().unwrap());
-            // The children have all there is.
+            // The children have all they need.
             drop(channel);
             succeed(children);
         }
@@ -81,7 +81,7 @@ fn storm_with<C: Channel>(plan: Plan, backing: Backing, options: &Options<C>, si
     println!("{plan:?} over {backing:?}: {:?}", started.elapsed());
 }
 
-/// Sends the descriptor to so many children that come for it.
+/// Sends the descriptor to each child that comes for it.
 fn send_to_each(listener: &UnixListener, children: usize, fd: BorrowedFd<'_>) {
     listener.set_nonblocking(true).unwrap();
     let started = Instant::now();
@@ -110,7 +110,7 @@ macro_rules! storms {
                 storm(plan, Backing::$backing);
             }
         )*
-        /// The same with ten million messages each.
+        /// The same storms with ten million messages each.
         mod ten_million {
             use super::*;
             $(
@@ -130,7 +130,7 @@ macro_rules! storms {
     (@wait default) => { 2 };
 }
 
-// On one processor a spinning pair may need a millisecond a message, so small rings that spin get few.
+// On one processor a spinning pair may need a millisecond for a message, so small rings that spin get few messages.
 storms! {
     storm_spsc64_shm_1_sleep: Spsc64 Shm 1 sleep Neither 120_000;
     storm_spsc64_disk_1_default: Spsc64 Disk 1 default Receiver 40_000;

@@ -1,4 +1,4 @@
-//! A process that comes after another: it goes on where the other stopped.
+//! A process comes after another, and goes on where the other stopped.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -13,7 +13,7 @@ use crate::plan::{Kind, Plan, Slow};
 use crate::seats::generation_of;
 use crate::sides::send_all;
 
-/// A sender that is told `Closed` goes on when a new receiver has come.
+/// A sender that was told `Closed` goes on when a new receiver has come.
 #[test]
 fn a_sender_goes_on_with_the_next_receiver() {
     let channel = spsc::Channel::<u64>::options().capacity(2).anonymous().unwrap();
@@ -45,7 +45,7 @@ fn a_file_region_outlives_everyone_and_a_new_pair_goes_on_where_they_stopped() {
         drop(bytes::Channel::create(&records, 4096).unwrap());
         drop(seqlock::Channel::<u64>::create(&latest).unwrap());
         let (mut sent, mut received) = (0, 0);
-        // Not one process has it open between two turns.
+        // Between two turns, no process has the file open.
         for turn in 1..=40u64 {
             let send = (mix(turn) % 8).min(7 - (sent - received));
             in_child("sender", || {
@@ -88,7 +88,7 @@ fn a_file_region_outlives_everyone_and_a_new_pair_goes_on_where_they_stopped() {
     }
 }
 
-/// Both sides are replaced again and again while the other goes on: the sequence has no gap.
+/// Both sides are replaced again and again while the other goes on. The sequence has no gap.
 #[test]
 fn the_sequence_goes_on_over_successors_on_a_busy_ring() {
     const EACH: u64 = 400;
@@ -104,7 +104,7 @@ fn the_sequence_goes_on_over_successors_on_a_busy_ring() {
             send_all::<bytes::Channel>(&mut tx, turn * EACH, &plan(EACH));
         }
     });
-    // A receiver that stays sees the end of each sender or goes on with the next.
+    // A receiver that stays sees the end of each sender, or goes on with the next one.
     let receiver = fork("receiver", || {
         let mut rx = bytes::Channel::open(&path).unwrap().receiver().unwrap();
         let mut seq = 0;

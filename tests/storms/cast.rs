@@ -1,4 +1,4 @@
-//! The processes of a storm, and who kills them.
+//! The processes of a storm, and what kills them.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use crate::common::messages::mix;
 use crate::ledger::{ATTEMPTED, COMMITTED, Storm, Word};
 use crate::ring_sides::SENDER;
 
-/// The processes of a storm, told apart by their place: the sender is the first. Each is run by `act`, which is
-/// given place, round, and random numbers.
+/// The processes of a storm, known by their place. The sender is the first. Each runs `act`, which is given the place,
+/// the round, and random numbers.
 pub struct Cast<'a> {
     pub storm: &'a Storm,
     pub act: &'a dyn Fn(usize, u64, &mut Rng),
@@ -30,7 +30,7 @@ impl<'a> Cast<'a> {
         Self { storm, act, seed, alive, born: vec![0; size], killed: Vec::new() }
     }
 
-    /// Forks whoever is missing.
+    /// Forks the members that are missing.
     fn complete(&mut self, round: u64) {
         for member in 0..self.alive.len() {
             if self.alive[member].is_some() {
@@ -46,14 +46,14 @@ impl<'a> Cast<'a> {
         }
     }
 
-    /// Waits until everyone is under way, and something was received that had not been before.
+    /// Waits until all members are under way, and one has received something new.
     fn meet(&mut self) {
         let (storm, born) = (self.storm, self.born.clone());
         let under_way = |(member, born): (usize, &u64)| storm.word(Word::UnderWay, member).load(SeqCst) == *born;
         self.wait_until(|_| born.iter().enumerate().all(under_way));
         let before = storm.get(Word::Messages);
         self.wait_until(|_| storm.get(Word::Messages) > before);
-        // Until here, their predecessors' bodies may have sat in the seats.
+        // Until here, dead predecessors may have had the seats.
         self.reap();
     }
 
@@ -81,14 +81,14 @@ impl<'a> Cast<'a> {
         self.killed.drain(..).for_each(reap_killed);
     }
 
-    /// Lets a member end by itself.
+    /// Waits until a member ends by itself.
     fn leave(&mut self, member: usize) {
         self.wait_until(|cast| cast.alive[member].as_ref().is_some_and(|child| !child.running()));
         self.alive[member].take().unwrap().succeed();
     }
 }
 
-/// Names the first process to fail: what others see after that is its doing.
+/// Names the first process to fail. It causes what others see after that.
 pub struct Culprit<'a>(&'a Storm, usize);
 
 impl Drop for Culprit<'_> {
@@ -99,7 +99,7 @@ impl Drop for Culprit<'_> {
     }
 }
 
-/// Reaps a child that a signal killed, and lets any other say what went wrong.
+/// Reaps a child that a signal killed. Any other child says what went wrong.
 pub fn reap_killed(child: Child) {
     match waitid(Id::Pid(child.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap() {
         WaitStatus::Signaled(_, Signal::SIGKILL, _) => drop(child.end()),
@@ -110,7 +110,7 @@ pub fn reap_killed(child: Child) {
     }
 }
 
-/// Kills `quota` processes at random moments, always followed by others; then all leave.
+/// Kills `quota` processes at random moments. Others always follow them. In the end all leave.
 pub fn rage(cast: &mut Cast<'_>, quota: u64, progress: &mut dyn FnMut(u64)) {
     let storm = cast.storm;
     let mut rng = Rng::with_seed(cast.seed);

@@ -17,7 +17,7 @@ use crate::ring_sides::{SENDER, run_receiver, run_sender};
 use crate::turn::{Seed, alone};
 use crate::value_sides::{run_reader, run_writer};
 
-/// What is counted in a storm, and what it is called.
+/// What is counted in a storm, and the name of each count.
 const COUNTED: [(Word, &str); 7] = [
     (Word::Messages, "messages"),
     (Word::Undecided, "sends undecided"),
@@ -28,7 +28,7 @@ const COUNTED: [(Word, &str); 7] = [
     (Word::Leavings, "times closed"),
 ];
 
-/// One storm: on which channel, and how many are killed in it.
+/// What one storm is like: its channel, and how many are killed in it.
 struct Course {
     tiny: bool,
     backing: Backing,
@@ -36,10 +36,10 @@ struct Course {
     seed: u64,
 }
 
-/// Which channel a storm is on: it runs a [`Course`], and calls back after each round.
+/// Runs a storm of one kind, and calls back after each round.
 type Run = fn(&Storm, &Course, &mut dyn FnMut(u64));
 
-/// A storm on a ring, which takes so many units of its capacity for each message.
+/// A storm on a ring. Each message takes `UNITS` units of its capacity.
 fn ring_storm<L: Lane, const UNITS: u64>(storm: &Storm, course: &Course, progress: &mut dyn FnMut(u64)) {
     let (_dir, path) = course.backing.place();
     let ring = Ring::<L>::make(UNITS * if course.tiny { 2 } else { 1024 }, course.backing, &path);
@@ -69,7 +69,7 @@ fn value_storm<const WORDS: usize>(storm: &Storm, course: &Course, progress: &mu
 
 const BACKINGS: [Backing; 4] = [Backing::Shm, Backing::Disk, Backing::Memfd, Backing::Anonymous];
 
-/// Storms of about `each` kills, on every backing in turn, until there were `kills`.
+/// Runs storms of about `each` kills, on every backing in turn, until there were `kills`.
 fn storms(kind: &str, run: Run, kills: u64, each: u64) {
     let _turn = alone();
     let seed = Seed::new();

@@ -1,4 +1,4 @@
-//! Which death is told, where many came and went before the receiver looked.
+//! Which deaths are told if many senders came and went before the receiver looked.
 
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -16,16 +16,16 @@ use crate::turn::{Seed, alone};
 
 const PLAIN: Manner = Manner { wait: Wait::Sleep, in_place: false, lags: false };
 
-/// A sender's turn: whether it sends a message, and whether it is killed.
+/// The turn of a sender: whether it sends a message, and whether it is killed.
 type Turn = (bool, bool);
 
-/// A message, by its sender's generation, or the end of one.
+/// A message, named by its sender's generation, or the end of a sender.
 type Event = Result<u64, RecvError>;
 
-/// How a late receiver on one kind of ring is made, after some turns, and what it gets.
+/// What a late receiver on one kind of ring gets, after some turns.
 type Late = fn(&[Turn]) -> Vec<Event>;
 
-/// What a receiver gets that comes to all this late: a message, by its sender, or the news of a death.
+/// What a receiver should get that comes after all turns.
 fn expected(turns: &[Turn]) -> Vec<Event> {
     let (mut events, mut death) = (Vec::new(), None);
     let told = |death: &mut Option<u64>| death.take().map(|generation| Err(RecvError::PeerDied { generation }));
@@ -56,7 +56,7 @@ fn received<L: Lane>(turns: &[Turn]) -> Vec<Event> {
         });
         if *killed { reap_killed(child) } else { child.succeed() }
     }
-    // The last one's end, where it is told of.
+    // The end of this sender is told, too.
     fork("last sender", || drop(ManuallyDrop::into_inner(ring.sender(PLAIN)))).succeed();
     let (mut rx, mut events) = (ring.receiver(PLAIN), Vec::new());
     loop {

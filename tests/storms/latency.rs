@@ -15,7 +15,7 @@ use crate::common::child::{Child, deadline, fork};
 use crate::common::say::say;
 use crate::turn::alone;
 
-/// A process, as a descriptor that can be polled for its end.
+/// A descriptor of a process that can be polled for its end.
 fn pidfd(child: &Child) -> OwnedFd {
     // SAFETY: takes no memory.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.pid.as_raw(), 0) };
@@ -24,24 +24,24 @@ fn pidfd(child: &Child) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd as i32) }
 }
 
-/// Channels at a time, each with a survivor and, one after another, its victims.
+/// How many channels there are at a time. Each has a survivor and one victim after another.
 const LANES: usize = 20;
 
-/// Words of a lane: how many victims sat down, how many deaths were told of, and when the last one was.
+/// The words of a lane: how many victims took their seat, how many deaths were told, and when the last one was.
 const SEATED: usize = 0;
 
 const TOLD: usize = 100;
 
 const TOLD_AT: usize = 200;
 
-/// Sits down, and waits to be killed.
+/// Takes a seat, and waits to be killed.
 fn be_victim<T>(board: &Board, lane: usize, claim: impl FnOnce() -> Result<T, ClaimError>) {
     let _seat = claim().unwrap();
     board[SEATED + lane].fetch_add(1, SeqCst);
     std::thread::sleep(deadline());
 }
 
-/// Is told of one death after another, by a call that blocks.
+/// Hears of one death after another, in a call that blocks.
 fn survive(board: &Board, lane: usize, start: Instant, mut blocked: impl FnMut() -> Option<u64>) {
     for death in 1.. {
         let told = blocked();
@@ -51,8 +51,8 @@ fn survive(board: &Board, lane: usize, start: Instant, mut blocked: impl FnMut()
     }
 }
 
-/// Kills the victims of all lanes, one after another and then `deaths` times over; how long each time the survivor
-/// took to return after the kernel had said so, in milliseconds.
+/// Kills the victims of all lanes, one after another, `deaths` times over. Returns, for each death, how many
+/// milliseconds the survivor took to return after the kernel had reported the death.
 fn latencies(deaths: u64, survivor: &dyn Fn(&Board, usize, Instant), victim: &dyn Fn(&Board, usize)) -> Vec<f64> {
     let (board, start) = (&Board::new(), Instant::now());
     let fork_all = |name: &str, act: &dyn Fn(usize)| (0..LANES).map(|lane| fork(name, || act(lane))).collect();

@@ -1,4 +1,4 @@
-//! What every process says of itself, on pages that outlive it: what it is about to do and what it has done.
+//! What every process says of itself, on pages that outlive it: what it is about to do, and what it has done.
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::common::board::Board;
 use crate::ring::Manner;
 
-/// A message's name: the generation of its sender, and its number in the sequence of all of them. Later messages
-/// have greater ones.
+/// The name of a message: the generation of its sender, and its number in the whole sequence. Later messages have
+/// greater names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub generation: u64,
@@ -28,20 +28,20 @@ impl Key {
     }
 }
 
-/// Eight words for each generation of a seat, each written by that generation's process alone.
+/// Eight words for each generation of a seat. Only the process of that generation writes them.
 pub struct Ledger(Vec<Board>);
 
 const ROW: usize = 8;
 
 const ROWS: usize = 512 / ROW;
 
-/// The first number it sends; 0: it was never under way.
+/// The number of its first message. 0: it was never under way.
 pub const FIRST: usize = 0;
 
-/// The greatest number it may have sent.
+/// The greatest number that it may have sent.
 pub const ATTEMPTED: usize = 1;
 
-/// The greatest number it has sent.
+/// The greatest number that it has sent.
 pub const COMMITTED: usize = 2;
 
 /// It is about to leave, and nobody kills it.
@@ -50,7 +50,7 @@ pub const LEFT: usize = 3;
 /// The round in which it was forked.
 pub const ROUND: usize = 4;
 
-/// How it receives, once it may: [`BY_VALUE`] or [`IN_PLACE`].
+/// How it receives, when it begins: [`BY_VALUE`] or [`IN_PLACE`].
 pub const MODE: usize = 5;
 
 /// The message it received last.
@@ -85,7 +85,7 @@ impl Ledger {
         (1..generation).rev().find(|earlier| self.get(*earlier, field) != 0).unwrap_or(0)
     }
 
-    /// How many messages of a generation were surely sent.
+    /// How many messages a generation has surely sent.
     fn sent(&self, generation: u64) -> u64 {
         match self.get(generation, FIRST) {
             0 => 0,
@@ -97,13 +97,13 @@ impl Ledger {
         self.get(generation, FIRST).max(1)..=self.get(generation, ATTEMPTED)
     }
 
-    /// How many messages after `last` were surely sent by generations up to `generation`.
+    /// How many messages after `last` the generations up to `generation` have surely sent.
     pub fn sent_since(&self, last: Key, generation: u64) -> u64 {
         let rest = self.get(last.generation, COMMITTED).saturating_sub(last.seq);
         rest + (last.generation + 1..=generation).map(|later| self.sent(later)).sum::<u64>()
     }
 
-    /// How many messages were surely sent between two.
+    /// How many messages were surely sent between two others.
     pub fn sent_between(&self, last: Key, next: Key) -> u64 {
         if last.generation == next.generation {
             return next.seq - last.seq - 1;
@@ -111,13 +111,13 @@ impl Ledger {
         self.sent_since(last, next.generation - 1) + next.seq - self.get(next.generation, FIRST)
     }
 
-    /// The last generation before this one that did not leave, but ended.
+    /// The last generation before this one that ended without leaving.
     pub fn killed_before(&self, generation: u64) -> u64 {
         (1..generation).rev().find(|earlier| self.get(*earlier, LEFT) == 0).unwrap_or(0)
     }
 }
 
-/// Words of a storm's board.
+/// The words of the board of a storm.
 #[derive(Clone, Copy)]
 pub enum Word {
     /// The sender leaves in this round.
@@ -129,16 +129,16 @@ pub enum Word {
     /// The newest sender's generation.
     Newest,
     Messages,
-    /// Sends of which the dead left nobody knowing whether they were done.
+    /// Sends of which nobody knows whether they were done, because the sender died.
     Undecided,
     Lost,
     Again,
     NewsToReceivers,
     NewsToSenders,
     Leavings,
-    /// One for each member of the cast: the round in which it was forked, once it is under way.
+    /// One word for each member of the cast: the round in which it was forked, once it is under way.
     UnderWay = 100,
-    /// The round of the last one that was killed.
+    /// The round of the last member that was killed.
     Killed = 200,
     /// What each reader saw last.
     Seen = 300,
@@ -171,13 +171,14 @@ impl Storm {
         self.word(word, 0).fetch_add(more, SeqCst);
     }
 
-    /// Whether a seat's holder may have died: it did not leave, and was not forked after the last that was killed.
+    /// Whether the holder of a seat may have died: it did not leave, and was forked no later than the last member that
+    /// was killed.
     pub fn may_be_dead(&self, ledger: &Ledger, member: usize, generation: u64) -> bool {
         let killed = self.word(Word::Killed, member).load(SeqCst);
         ledger.get(generation, LEFT) == 0 && ledger.get(generation, ROUND) <= killed
     }
 
-    /// A sender's first entry: where it goes on.
+    /// Writes the first entry of a sender: where it goes on.
     pub fn sender_begins(&self, generation: u64, round: u64, first: u64) {
         for (field, value) in [(ROUND, round), (COMMITTED, first - 1), (ATTEMPTED, first - 1), (FIRST, first)] {
             self.senders.set(generation, field, value);
@@ -186,7 +187,7 @@ impl Storm {
         self.set(Word::UnderWay, 0, round);
     }
 
-    /// Sends what follows, by `send`, until it is told to stop.
+    /// Sends the next messages by `send`, until it is told to stop.
     pub fn keep_sending(&self, generation: u64, round: u64, manner: Manner, mut send: impl FnMut(Key)) {
         let mut seq = self.senders.get(generation, FIRST);
         while self.get(Word::Stop) < round {
@@ -199,7 +200,7 @@ impl Storm {
         self.senders.set(generation, LEFT, 1);
     }
 
-    /// Whether the storm is over, for one who sees nobody at the other end.
+    /// Whether the storm is over, for a process that sees nobody at the other end.
     pub fn is_over(&self) -> bool {
         if self.get(Word::Finish) == 1 && self.senders.get(self.get(Word::Newest), LEFT) == 1 {
             return true;

@@ -1,4 +1,4 @@
-//! A process that the kernel ends for want of memory.
+//! A process that the kernel kills for want of memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::common::child::{fork, in_child};
 use crate::common::say::{say, skip};
 use crate::turn::alone;
 
-/// A memory cgroup with a limit, removed on drop.
+/// A memory cgroup with a limit. It is removed on drop.
 struct Cgroup(PathBuf);
 
 const CGROUP_LIMIT: usize = 64 << 20;
@@ -21,13 +21,13 @@ const CGROUP_LIMIT: usize = 64 << 20;
 const PIECE: usize = 1 << 16;
 
 impl Cgroup {
-    /// Of version 1, or of version 2; otherwise, why there is none.
+    /// Makes one of version 1 or of version 2, or says why there is none.
     pub fn new() -> Result<Self, String> {
         let mut refused = Vec::new();
         for (root, limit) in [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")] {
             let group = Path::new(root).join(format!("ringway-storms-{}", std::process::id()));
             let made = fs::create_dir(&group).map(|()| Self(group.clone())).and_then(|made| {
-                // The next line would otherwise make an ordinary file where this is no cgroup.
+                // If this is no cgroup, the next line would make an ordinary file.
                 fs::metadata(group.join(limit)).map(|_| made)
             });
             match made.and_then(|made| fs::write(group.join(limit), CGROUP_LIMIT.to_string()).map(|()| made)) {
@@ -66,7 +66,7 @@ fn a_sender_ended_for_want_of_memory_is_heard_out() {
         let glutton = fork("glutton", || {
             cgroup.join();
             let mut tx = channel.sender().unwrap();
-            // Four times the limit: where the machine swaps, the group may go beyond it for a while.
+            // Four times the limit, because a group may exceed it for a while if the machine swaps.
             for seq in 1..=(4 * CGROUP_LIMIT as u64) / PIECE as u64 {
                 tx.send(&seq).unwrap();
                 committed[0].store(seq, SeqCst);

@@ -12,14 +12,15 @@ use crate::common::dirs::{disk_dir, file_in, shm_dir};
 use crate::common::lane::{InPlace, Lane, Receives, Sends};
 use crate::common::messages::{mix, record_len};
 
-/// A ring under test, and the longest content of a record in it: at least three fit.
+/// A ring under test. `most` is the longest content of a record in it: at least three records fit.
 #[derive(Clone)]
 pub struct Ring<L> {
     pub lane: L,
     most: usize,
 }
 
-/// Is given a message and whether it is said to come again; where it is received in place, before it is given back.
+/// Is called with the key of a message and whether it is said to come again. If the message is received in place, this
+/// comes before it is given back.
 type Note<'a> = dyn FnMut(u64, bool) + 'a;
 
 impl<L: Lane> Ring<L> {
@@ -27,7 +28,7 @@ impl<L: Lane> Ring<L> {
         Self::on(backing.make(&L::sized(capacity), path))
     }
 
-    /// The same, opened anew.
+    /// The same region, opened anew.
     pub fn open(&self, path: &Path) -> Self {
         Self::on(L::options().open(path).unwrap())
     }
@@ -49,7 +50,7 @@ impl<L: Lane> Ring<L> {
         rx
     }
 
-    /// The length of the message with this key. A record has the key and content.
+    /// The length of the message with this key. A record holds the key and content.
     fn length(&self, key: u64) -> usize {
         size_of_val(&key) + record_len(key, self.most)
     }
@@ -68,7 +69,7 @@ impl<L: Lane> Ring<L> {
         Ok(())
     }
 
-    /// The key of a message, which must be whole.
+    /// The key of a message. Fails unless the message is whole.
     fn key_of(&self, message: &L::Message) -> u64 {
         let key = L::seq(message);
         L::check(message, key, self.length(key));
@@ -76,8 +77,8 @@ impl<L: Lane> Ring<L> {
     }
 }
 
-/// Takes a seat, whose last holder was killed, but the kernel may not be done with it yet. Who panics does not leave
-/// it: that would mislead the others.
+/// Takes a seat whose last holder was killed. The kernel may not be done with the holder yet. A process that panics
+/// does not leave its seat, which would mislead the others.
 pub fn insist<T>(mut claim: impl FnMut() -> Result<T, ClaimError>) -> ManuallyDrop<T> {
     let limit = Instant::now() + deadline();
     loop {
@@ -120,7 +121,7 @@ pub enum Backing {
 }
 
 impl Backing {
-    /// Where its file goes; elsewhere nothing does.
+    /// The place of its file, if it has one.
     pub fn place(self) -> (tempfile::TempDir, PathBuf) {
         let dir = if self == Backing::Shm { shm_dir() } else { disk_dir() };
         let path = file_in(&dir);

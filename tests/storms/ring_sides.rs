@@ -1,4 +1,4 @@
-//! The two sides of a ring. Whatever a kill leaves undecided by one message, and no more, is allowed for.
+//! The two sides of a ring. A kill may leave one message undecided, and the checks allow for no more.
 
 use std::mem::ManuallyDrop;
 
@@ -13,7 +13,7 @@ pub const SENDER: usize = 0;
 
 const RECEIVER: usize = 1;
 
-/// Sends from the number on whose sending is not sure, until it is killed or told to leave.
+/// Sends from the first number that may not have been sent, until it is killed or told to leave.
 pub fn run_sender<L: Lane>(storm: &Storm, ring: &Ring<L>, round: u64, rng: &mut Rng) {
     let manner = Manner::random(rng);
     let mut tx = ring.sender(manner);
@@ -33,17 +33,17 @@ pub fn run_sender<L: Lane>(storm: &Storm, ring: &Ring<L>, round: u64, rng: &mut 
     drop(ManuallyDrop::into_inner(tx));
 }
 
-/// What a receiver knows of what was received before it, and what its predecessors may have taken with them.
+/// What a receiver knows of what came before it, and what its predecessors may have taken with them.
 struct Inbox<'a> {
     storm: &'a Storm,
     generation: u64,
     last: Key,
     news: u64,
-    /// Nothing came yet: a predecessor may have been told what it had no time to note.
+    /// Nothing came yet. A predecessor may have been told what it had no time to note.
     fresh: bool,
-    /// How many messages may be lost: one for each that received by value and noted nothing since.
+    /// How many messages may be lost: one for each predecessor that received by value and noted nothing since.
     may_lack: u64,
-    /// The last message may come again: it was noted in the hands of one that received in place.
+    /// The last message may come again: a predecessor that received in place noted it while it held it.
     may_repeat: bool,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Inbox<'a> {
         self.storm.count(Word::NewsToReceivers, 1);
     }
 
-    /// Which of those that left was meant is not said, so there must be one of whom it is true.
+    /// Nothing says which of those that left was meant, so it must be true of one of them.
     fn leaving(&self) {
         let (last, senders) = (self.last, &self.storm.senders);
         let newest = self.storm.get(Word::Newest);

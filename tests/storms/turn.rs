@@ -1,16 +1,16 @@
-//! One storm at a time, with random numbers that can be had again.
+//! One storm runs at a time, with random numbers that can be had again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::common::say::say;
 
-/// One storm at a time: what they measure and how they are scheduled is not each other's business.
+/// Lets one storm run at a time, so that storms do not disturb what the others measure.
 pub fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says which random numbers a failure came from.
+/// The seed of the random numbers. A test that fails says it.
 pub struct Seed(pub u64);
 
 impl Seed {

@@ -11,7 +11,7 @@ use crate::ledger::{ATTEMPTED, COMMITTED, FIRST, Key, LEFT, Storm, Word};
 use crate::ring::{Manner, insist};
 use crate::ring_sides::SENDER;
 
-/// Writes versions, each with its key as content.
+/// Writes versions. The content of each is its key.
 pub fn run_writer<const WORDS: usize>(
     storm: &Storm,
     channel: &seqlock::Channel<Latest<WORDS>>,
