@@ -1,4 +1,4 @@
-//! Sending, receiving and waiting allocate nothing, and neither does asking the kernel whether the peer lives.
+//! Sending, receiving and waiting allocate nothing. Nor does asking the kernel whether the peer lives.
 
 #![cfg(not(loom))]
 
@@ -72,7 +72,7 @@ fn messages_allocate_nothing() {
     assert_eq!(count, 0);
 }
 
-/// The other end is another process's: only then is the kernel asked for all that it knows.
+/// The other end belongs to another process: only then is the kernel asked for all that it knows.
 #[test]
 fn waiting_allocates_nothing() {
     alone(|| {

@@ -1,4 +1,4 @@
-//! What a region says of itself: in use, and after those who used it died.
+//! What a region says of itself: in use, and after those who used it have died.
 
 mod common;
 
@@ -13,7 +13,7 @@ use ringway::{Content, Holder, OpenError, Reason, Report, bytes, seqlock, spsc};
 use crate::common::alone::alone;
 use crate::common::child::{Child, fork};
 
-/// A child that does its work and then stays until it is killed.
+/// A child that does its work, and then stays until it is killed.
 fn stays(work: impl FnOnce()) -> Child {
     fork("child", || {
         work();
@@ -29,7 +29,7 @@ fn until(mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Everything but the file's permissions and times.
+/// All of the file except its permissions and times.
 fn content(path: &std::path::Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }
@@ -125,7 +125,7 @@ fn what_is_no_region_is_refused_and_garbage_is_called_so() {
             let mut bad = good.clone();
             bad[offset..offset + 8].copy_from_slice((u64::MAX / 3).as_bytes());
             fs::write(&path, &bad).unwrap();
-            // Whatever it says, it says it.
+            // The report may say anything of this, as long as it says it.
             let _ = Report::open(&path).map(|report| report.to_string());
         }
         let mut forged = good.clone();

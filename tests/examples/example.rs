@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// After so long, an example hangs.
+/// An example that takes longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The example as cargo built it, beside this test.
@@ -22,7 +22,7 @@ pub fn example(name: &str) -> Command {
     command
 }
 
-/// An example that runs. It is killed when it is dropped, or takes too long.
+/// An example that runs. It is killed when it is dropped or takes too long.
 pub struct Running {
     pub child: Child,
     deadline: Instant,
@@ -53,7 +53,7 @@ impl Running {
     }
 
     pub fn kill(&mut self, signal: Signal) {
-        // The child was not waited for, so its id is still its own.
+        // Nobody has waited for the child, so its id is still its own.
         kill(self.pid(), signal).expect("a child to send a signal to");
     }
 
@@ -61,7 +61,7 @@ impl Running {
         self.until("it ends", |running| running.child.try_wait().expect("a child to wait for"))
     }
 
-    /// Looks again and again until there is an answer; fails once it takes too long.
+    /// Looks again and again until there is an answer. Fails if that takes too long.
     pub fn until<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
         loop {
             if let Some(answer) = look(self) {
@@ -83,7 +83,7 @@ impl Running {
         let mut children = Vec::new();
         for entry in fs::read_dir("/proc").expect("/proc").flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            // Any process may go while we look.
+            // Any process may end while this looks.
             let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
             let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
             if parent.and_then(|parent| parent.parse().ok()) == Some(self.pid().as_raw()) {
@@ -96,7 +96,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Does nothing to a child that was waited for. Its own children go with it.
+        // This does nothing to a child that was waited for. Its own children end with it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -112,7 +112,7 @@ pub fn succeeds(output: Output) -> Output {
     output
 }
 
-/// That it ended with code 1 and a message, which is returned.
+/// Fails unless it ended with code 1 and a message. Returns the message.
 #[track_caller]
 pub fn fails(output: Output) -> String {
     let message = stderr(&output);

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::example::{example, fails, run, start, stderr, stdout, succeeds};
 
-/// The number after `"key": `, wherever it comes first.
+/// The number after the first `"key": `.
 fn number(json: &str, key: &str) -> f64 {
     let (_, rest) = json.split_once(&format!("\"{key}\": ")).unwrap_or_else(|| panic!("no {key} in {json}"));
     let end = rest.find([',', '}', '\n']).expect("an end");

@@ -77,7 +77,7 @@ fn stream_ends_when_its_output_breaks() {
 fn stream_ends_when_its_receiver_is_killed() {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let mut running = start(example("stream").arg("/dev/zero").stdout(writer));
-    // It runs, and soon waits for us.
+    // The example runs, and soon waits for this test.
     reader.read_exact(&mut [0; 1000]).expect("zeroes");
     let receiver = running.until("it has a child", |running| running.children().first().copied());
     kill(receiver, Signal::SIGKILL).expect("a child to kill");

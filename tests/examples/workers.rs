@@ -1,4 +1,4 @@
-//! `dashboard`, `prefork` and `sandbox`: processes that one of them forks.
+//! `dashboard`, `prefork` and `sandbox` fork other processes.
 
 use std::fs::File;
 use std::io::Write;
@@ -63,7 +63,7 @@ fn prefork_forks_a_worker_that_was_killed_again() {
     assert_eq!(stdout(&output), expected);
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(message.contains(&format!("process {}, died of SIGKILL; forking it again", workers[0])), "{message}");
-    // Nobody is left behind, not even as a zombie.
+    // No worker is left, not even as a zombie.
     assert!(workers.iter().all(|worker| kill(*worker, None).is_err()));
 }
 
@@ -72,7 +72,7 @@ fn sandbox_hears_its_peer_and_survives_it() {
     let output = succeeds(run(&mut example("sandbox")));
     let (said, skipped) = (stdout(&output), stderr(&output));
     if skipped.starts_with("SKIPPED sandbox: ") {
-        // Not through `eprintln`, which libtest keeps to itself when the test passes.
+        // Not through `eprintln`: libtest keeps what a test that passes prints.
         let _ = write!(std::io::stderr(), "{skipped}");
         return;
     }

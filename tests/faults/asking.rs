@@ -1,4 +1,4 @@
-//! Questions: who uses a region, who sits there, and what lies in it.
+//! Questions: who uses a region, who has its seats, and what lies in it.
 
 use std::convert::Infallible;
 use std::sync::atomic::Ordering::SeqCst;
@@ -14,10 +14,10 @@ use crate::making::{Slots, slots_there};
 use crate::removing::user;
 use crate::worlds;
 
-/// The word of the board that says which process lives beside.
+/// The word of the board that says which process lives beside this one.
 const PID: usize = 2;
 
-/// A process that made a region, put a message there, sits in the sender's seat, and lives.
+/// A process that made a region, sent a message, has the sender's seat, and lives.
 pub fn living_sender(place: &Place) -> Option<Child> {
     sitting(place, || {
         let channel = Slots::create(place.path(), 8).unwrap();
@@ -27,7 +27,7 @@ pub fn living_sender(place: &Place) -> Option<Child> {
     })
 }
 
-/// Prepares, ends the process that sits in the other seat, and waits until it is dead.
+/// Prepares, ends the process that has the other seat, and waits until it is dead.
 pub fn after_its_death<S>(place: &Place, prepare: impl Fn(&Place) -> S) -> S {
     let prepared = prepare(place);
     let pid = Pid::from_raw(place.board[PID].load(SeqCst) as i32);
@@ -39,7 +39,7 @@ pub fn after_its_death<S>(place: &Place, prepare: impl Fn(&Place) -> S) -> S {
     prepared
 }
 
-/// A process that sits somewhere at the region until it is killed.
+/// A process that has a seat of the region until it is killed.
 pub fn sitting(place: &Place, work: impl FnOnce()) -> Option<Child> {
     let child = fork("peer", work);
     place.board[PID].store(child.pid.as_raw() as u64, SeqCst);
@@ -47,7 +47,7 @@ pub fn sitting(place: &Place, work: impl FnOnce()) -> Option<Child> {
     Some(child)
 }
 
-/// What it does when it sits.
+/// Says that it has the seat, and stays.
 pub fn stay(place: &Place) -> ! {
     place.board[READY].store(1, SeqCst);
     loop {
@@ -67,7 +67,7 @@ pub fn receiver(place: &Place) -> (Slots, spsc::Receiver<u64>) {
     (channel, rx)
 }
 
-/// A process that made a region, sits in the receiver's seat, and lives.
+/// A process that made a region, has the receiver's seat, and lives.
 pub fn living_receiver(place: &Place) -> Option<Child> {
     sitting(place, || {
         let _rx = Slots::create(place.path(), 8).unwrap().receiver().unwrap();
@@ -113,7 +113,7 @@ pub fn all(tally: &mut Tally) {
             tx.try_send(&9).unwrap();
         })
         .try_all(tally);
-    // Of two signs one is enough.
+    // One of two signs is enough.
     Operation::new(
         "has_sender, dead",
         |place| after_its_death(place, receiver),

@@ -15,7 +15,7 @@ use nix::libc;
 
 use crate::inject::Call;
 
-/// What is answered in the place of a system call.
+/// What the kernel answers in place of a system call.
 pub const ERRNOS: [Errno; 9] = [
     Errno::ENOMEM,
     Errno::EINTR,
@@ -46,7 +46,7 @@ const LEFT_ALONE: &[i64] = &[
     libc::SYS_sigaltstack,
 ];
 
-/// Whether it is one of those that are made to fail.
+/// Whether this call is one of those that are made to fail.
 pub fn counts(call: &Call) -> bool {
     let [_, second, _] = call.arguments;
     match call.number {
@@ -87,7 +87,7 @@ pub fn fcntl_command(command: u64) -> &'static str {
     }
 }
 
-/// Empty for one that no operation is known to make.
+/// The name of a system call. Empty for one that no operation is known to make.
 pub fn name_of(number: i64) -> &'static str {
     const NAMES: &[(i64, &str)] = &[
         (libc::SYS_read, "read"),

@@ -19,7 +19,7 @@ use crate::inject::{Fault, Run, World, follow};
 use crate::known;
 use crate::left::Left;
 
-/// A directory of one case's own, and words that its processes share.
+/// A directory for one case alone, and words that its processes share.
 pub struct Place {
     dir: tempfile::TempDir,
     pub board: Board,
@@ -27,7 +27,7 @@ pub struct Place {
 
 /// The word of the board that says how the operation ended.
 const OUTCOME: usize = 0;
-/// The word in which one who lives beside says that it is ready.
+/// The word in which a process that lives beside says that it is ready.
 pub const READY: usize = 1;
 const DONE: u64 = 1;
 const FAILED: u64 = 2;
@@ -44,7 +44,7 @@ impl Place {
         self.dir.path()
     }
 
-    /// Where the region is, or shall be.
+    /// Where the region is, or will be.
     pub fn path(&self) -> PathBuf {
         self.dir.path().join("region")
     }
@@ -62,7 +62,7 @@ pub struct Tally {
     pub hits: usize,
     pub red: Vec<Red>,
     pub known: BTreeSet<usize>,
-    /// The operations.
+    /// The names of the operations.
     pub tried: Vec<String>,
 }
 
@@ -90,29 +90,29 @@ type Act<'a, S, R, E> = Box<dyn Fn(&mut S, &Place) -> Result<R, E> + 'a>;
 type Done<'a, S, R> = Box<dyn Fn(R, &mut S, &Place) + 'a>;
 type Step<'a, S> = Box<dyn Fn(&mut S, &Place) + 'a>;
 
-/// An operation, what comes before it, and what must be true after it. `S` is what it is done with, `R` what it
-/// gives.
+/// An operation, what comes before it, and what must be true after it. `S` is what it works with, `R` is what it
+/// returns.
 pub struct Operation<'a, S, R, E> {
     name: &'a str,
-    /// In the process of the test: who lives beside, or lived before.
+    /// Runs in the process of the test: makes a process that lives beside, or lived before.
     stage: Stage<'a>,
     prepare: Box<dyn Fn(&Place) -> S + 'a>,
     run: Act<'a, S, R, E>,
-    /// What it promises where it succeeded, checked by the process itself, which then lets go of what it got.
+    /// Checks what a success promises. The process itself does so, and then lets go of what it got.
     done: Done<'a, S, R>,
-    /// Gives the process again what the operation takes from it in any case.
+    /// Gives the process back what the operation takes from it in any case.
     restore: Step<'a, S>,
-    /// What must be true where it failed.
+    /// Checks what must be true after a failure.
     failed: Step<'a, S>,
-    /// Checked by another process while this one is held where the operation was done.
+    /// Another process checks this while this one is held where the operation is done.
     beside: Box<dyn Fn(&Place) + 'a>,
-    /// Checked by another process when this one has ended.
+    /// Another process checks this when this one has ended.
     afterwards: Box<dyn Fn(&Place) + 'a>,
     /// A success changes files, or keeps what it got.
     changes: bool,
-    /// It may wait for ever where faults last.
+    /// It may wait for ever if the fault lasts.
     waits: bool,
-    /// In the directory for temporary files, which may be on a disk, and not in memory.
+    /// The region lies in the directory for temporary files, which may be on a disk, and not in memory.
     on_disk: bool,
     world: World,
 }
@@ -205,7 +205,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
         }
         let mut seen = BTreeSet::new();
         for (nth, call) in calls.iter().enumerate() {
-            // Who is interrupted for ever need not come to an end.
+            // A process that is interrupted for ever need not come to an end.
             for errno in [Errno::ENOMEM, Errno::ENOSYS, Errno::EPERM, Errno::EAGAIN] {
                 if !self.waits && seen.insert((call.number, errno as i32)) {
                     self.attempt(Some(Fault { nth, errno, lasting: true }), tally);
@@ -226,7 +226,7 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
         let was_done = || place.board[OUTCOME].load(SeqCst) == DONE;
         let mut whose = vec![];
         let mut check = |what: &str, check: &dyn Fn(&Place)| {
-            // In a process of its own, so that a failure is one case's.
+            // The check runs in a process of its own, so that its failure ends this case alone.
             let other = fork(what, || check(&place));
             other.wait_for_end();
             if !matches!(other.end(), WaitStatus::Exited(_, 0)) {

@@ -1,4 +1,4 @@
-//! Seats: claimed, left, and taken from their holders.
+//! Seats are claimed, left, and taken from their holders.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn open(place: &Place) -> Slots {
     Slots::open(place.path()).unwrap()
 }
 
-/// The sender's seat is another's, who is alive.
+/// Fails unless the sender's seat belongs to another process, which is alive.
 fn sender_is_taken(place: &Place) {
     match Slots::open(place.path()).unwrap().sender() {
         Err(ClaimError::Taken { .. }) => {}
@@ -37,14 +37,14 @@ fn receiver_is_taken(place: &Place) {
     }
 }
 
-/// Both seats can be had, and the message that was there is there.
+/// Fails unless both seats can be had, and the message is still there.
 fn seats_can_be_had(place: &Place) {
     let channel = Slots::open(place.path()).unwrap();
     let mut tx = channel.sender().unwrap();
     let mut rx = channel.receiver().unwrap();
     assert_eq!(rx.try_recv(), Ok(MESSAGE));
     tx.try_send(&9).unwrap();
-    // News of a death come first.
+    // The news of a death comes first.
     assert!((0..4).any(|_| rx.try_recv() == Ok(9)));
 }
 
@@ -87,7 +87,7 @@ fn claiming(tally: &mut Tally) {
             .afterwards(seats_can_be_had)
             .try_all(tally);
     }
-    // Who dies in the seat leaves it to the next.
+    // A process that dies in the seat leaves it to the next.
     Operation::new("sender, then dead", open, |channel, _| channel.sender())
         .beside(sender_is_taken)
         .done(|tx, _, _| std::mem::forget(tx))
@@ -127,7 +127,7 @@ fn claiming(tally: &mut Tally) {
         .done(|mut tx, _, _| tx.try_send(&8).unwrap())
         .failed(|channel, _| drop(channel.sender().unwrap()))
         .try_all(tally);
-    // Nobody takes the seat of one who lives, whatever fails.
+    // Nobody takes the seat of a living process, whatever fails.
     Operation::new("sender, taken", attached, |channel, _| Ok::<_, Infallible>(channel.sender()))
         .stage(living_sender)
         .done(|claimed, _, _| {
@@ -155,7 +155,7 @@ fn leaving(tally: &mut Tally) {
         Ok::<_, Infallible>(())
     })
     .restore(|(channel, ends), _| *ends = Some((channel.sender().unwrap(), channel.receiver().unwrap())))
-    // The new ends' pages may lie elsewhere, and be one mapping or two.
+    // The pages of the new ends may lie elsewhere, and be one mapping or two.
     .changes()
     .afterwards(seats_can_be_had)
     .try_all(tally);
@@ -175,7 +175,7 @@ fn leaving(tally: &mut Tally) {
     .try_all(tally);
 }
 
-/// A process that has left the seat again.
+/// A process that has taken a seat and left it.
 fn bystander(place: &Place) -> Option<Child> {
     sitting(place, || {
         drop(open(place).sender().unwrap());

@@ -10,7 +10,7 @@ use crate::making::{
     slots_there, value_is_there, values_there,
 };
 
-/// What was made in another file, and copied to where a region is expected.
+/// Makes a region in another file, and copies it to where a region is expected.
 fn copied(place: &Place) {
     let original = place.dir().join("original");
     Slots::create(&original, 8).unwrap().sender().unwrap().try_send(&MESSAGE).unwrap();
@@ -18,7 +18,7 @@ fn copied(place: &Place) {
     std::fs::remove_file(&original).unwrap();
 }
 
-/// The copy is there, as a copy, with its message.
+/// Fails unless the copy is there, is still a copy, and has its message.
 fn copy_is_there(place: &Place) {
     assert_eq!(place.names(), ["region"]);
     let refused = Slots::open(place.path()).expect_err("a copy was opened");

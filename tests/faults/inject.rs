@@ -1,5 +1,4 @@
-//! One operation under `ptrace(2)`: its system calls are counted, and one of them, or all like it, do not happen but
-//! fail.
+//! One operation under `ptrace(2)`. Its system calls are counted. One of them, or all like it, are not made, but fail.
 
 use std::fmt;
 
@@ -18,7 +17,7 @@ use crate::common::ptrace::{peek, ptrace, registers, set_register};
 pub struct Call {
     pub number: i64,
     pub arguments: [u64; 3],
-    /// The path it names, if it names one.
+    /// The path in its arguments, if there is one.
     pub path: String,
 }
 
@@ -42,39 +41,39 @@ impl fmt::Display for Call {
     }
 }
 
-/// What is made to fail.
+/// Which system calls are made to fail.
 #[derive(Clone, Copy)]
 pub struct Fault {
-    /// Counted from 0.
+    /// Its number among the calls that count, from 0.
     pub nth: usize,
     pub errno: Errno,
-    /// And all later calls of the same number.
+    /// All later calls of the same kind fail, too.
     pub lasting: bool,
 }
 
-/// What the kernel answers in every run, as one without a feature would.
+/// What the kernel answers in every run. This stands for a kernel that lacks a feature.
 pub type World = fn(&Call) -> Option<Errno>;
 
 /// What was seen of an operation.
 pub struct Run {
-    /// Those that count: which the kernel may refuse.
+    /// The calls that count: those that the kernel may refuse.
     pub calls: Vec<Call>,
     /// The call that failed.
     pub hit: Option<Call>,
-    /// It came to the end of its operation, and held there.
+    /// It came to the end of its operation, and was held there.
     pub over: bool,
     pub ended: WaitStatus,
-    /// System calls after the fault, if those were too many: it was killed then.
+    /// How many system calls it made after the fault, if those were too many. It was killed then.
     pub endless: Option<usize>,
 }
 
-/// How many system calls an operation may make after one fault, and after faults that last.
+/// How many system calls an operation may make after one fault, and after a fault that lasts.
 const MOST: [usize; 2] = [2_000, 20_000];
 
 const ORIG_RAX: usize = std::mem::offset_of!(user_regs_struct, orig_rax);
 const RAX: usize = std::mem::offset_of!(user_regs_struct, rax);
 
-/// Waits for the child's next stop, and leaves its end for [`Child::end`].
+/// Waits for the child's next stop. Leaves its end for [`Child::end`].
 fn next_stop(pid: Pid) -> WaitStatus {
     match waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT).unwrap() {
         ended @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => ended,
@@ -83,16 +82,16 @@ fn next_stop(pid: Pid) -> WaitStatus {
 }
 
 fn go_on(pid: Pid, signal: Option<Signal>) {
-    // A child that was killed meanwhile says so at the next wait.
+    // If the child was killed meanwhile, the next wait says so.
     let _ = ptrace(libc::PTRACE_SYSCALL, pid, 0, signal.map_or(0, |signal| signal as usize));
 }
 
-/// Follows a child from its first mark to its second, where it is held while `beside` runs, and then to its end.
+/// Follows a child from its first mark to its second, holds it there while `beside` runs, and follows it to its end.
 pub fn follow(child: &Child, fault: Option<Fault>, world: World, mut beside: impl FnMut()) -> Run {
     let pid = child.pid;
     let mut run = Run { calls: vec![], hit: None, over: false, ended: WaitStatus::StillAlive, endless: None };
     let mut after = 0;
-    // What the call that it is in shall answer.
+    // The answer of the system call that the child is in.
     let mut answer: Option<Option<i32>> = None;
     let mut began = false;
     loop {
@@ -136,7 +135,7 @@ pub fn follow(child: &Child, fault: Option<Fault>, world: World, mut beside: imp
     }
 }
 
-/// At the entry of a call: what it shall answer without being made.
+/// The child enters a system call. Returns what the call answers without being made, if anything.
 fn entered(pid: Pid, run: &mut Run, fault: Option<Fault>, world: World) -> Option<i32> {
     let registers = registers(pid);
     let mut call = Call {
@@ -150,7 +149,7 @@ fn entered(pid: Pid, run: &mut Run, fault: Option<Fault>, world: World) -> Optio
     };
     let injected = fault.filter(due);
     if calls::counts(&call) {
-        // Only where it will be told: reading another's memory takes long.
+        // The path is read only if somebody will be told it, because reading the memory of another process takes long.
         if fault.is_none_or(|fault| fault.nth == run.calls.len()) {
             call.path = path_of(pid, &call);
         }
@@ -162,7 +161,7 @@ fn entered(pid: Pid, run: &mut Run, fault: Option<Fault>, world: World) -> Optio
         run.hit.get_or_insert(call);
         -(fault.errno as i32)
     } else if call.number == libc::SYS_clock_nanosleep {
-        // Nobody waits for anything but the clock.
+        // The process waits for nothing but the clock.
         0
     } else {
         return None;

@@ -1,4 +1,4 @@
-//! Faults after which not everything is as it is asked of all, and why that is right.
+//! Faults that leave something undone, and why that is right.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use nix::errno::Errno;
 
 use crate::inject::{Call, Fault};
 
-/// One of them: after `call`, which names a path with `path` in it, failed in `operation`.
+/// A known fault: `call` failed in `operation`, and named a path with `path` in it.
 struct Known {
     operation: &'static str,
     call: &'static str,
     path: &'static str,
     errnos: &'static [Errno],
-    /// Only where all later calls fail too.
+    /// Only if all later calls fail, too.
     lasting: bool,
     why: &'static str,
 }
 
-/// Those that are tried as faults that last.
+/// The errors that are tried as faults that last.
 const LAST: &[Errno] = &[Errno::ENOMEM, Errno::ENOSYS, Errno::EPERM, Errno::EAGAIN];
 
 const KNOWN: &[Known] = &[
@@ -47,7 +47,7 @@ const KNOWN: &[Known] = &[
     },
 ];
 
-/// Which of them this is.
+/// Which known fault this is.
 pub fn find(operation: &str, call: &Call, fault: Fault) -> Option<usize> {
     KNOWN.iter().position(|known| {
         known.operation == operation
@@ -58,7 +58,7 @@ pub fn find(operation: &str, call: &Call, fault: Fault) -> Option<usize> {
     })
 }
 
-/// Those that did not happen, though their operations were tried: they are to be struck off.
+/// Known faults that did not happen although their operations were tried. They must be removed from the list.
 pub fn outlived(tried: &[String], seen: &BTreeSet<usize>) -> Vec<String> {
     let unseen = KNOWN
         .iter()

@@ -1,4 +1,4 @@
-//! What a process and a directory hold: compared before an operation and after it.
+//! What a process and a directory hold. It is compared before an operation and after it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, read_dir, read_link, read_to_string};
@@ -13,13 +13,13 @@ use crate::common::proc::parse_maps;
 
 #[derive(Debug)]
 pub struct Left {
-    /// Names and blocks of the files.
+    /// The names of the files, and the blocks they take.
     files: Vec<(String, u64)>,
-    /// Locks on them: name, first byte, length and whether it is exclusive.
+    /// The locks on the files: name, first byte, length, and whether the lock is exclusive.
     locks: Vec<(String, i64, i64, bool)>,
     /// What the descriptors refer to, by their numbers.
     descriptors: Vec<(String, PathBuf)>,
-    /// `/proc/self/maps`. Parsed only where it differs, for that takes long.
+    /// The text of `/proc/self/maps`. It is parsed only if it differs, because that takes long.
     maps: String,
 }
 
@@ -34,13 +34,13 @@ impl Left {
         files.sort();
         let descriptors = read_dir("/proc/self/fd").unwrap().map(|entry| {
             let entry = entry.unwrap();
-            // The one by which this is read is gone by then.
+            // The descriptor by which this reads the directory is gone by then.
             (entry.file_name().into_string().unwrap(), read_link(entry.path()).unwrap_or_default())
         });
         Self { files, locks, descriptors: descriptors.collect(), maps: read_to_string("/proc/self/maps").unwrap() }
     }
 
-    /// Nothing came, and nothing but locks went: those of a process that was ended are gone.
+    /// Fails if anything came, or if anything but locks went. The locks of a process that was ended are gone.
     #[track_caller]
     pub fn assert_is(&self, before: &Self) {
         assert_eq!(self.files, before.files, "files");
@@ -58,14 +58,14 @@ impl Left {
         }
     }
 
-    /// Bytes and pieces mapped, by what is mapped.
+    /// Bytes and number of mappings, by what is mapped.
     fn mapped(&self) -> BTreeMap<String, (u64, usize)> {
         let mut mapped = BTreeMap::<String, (u64, usize)>::new();
         for map in parse_maps(&self.maps) {
             let entry = mapped.entry(format!("{} {}", map.perms, map.what)).or_default();
             *entry = (entry.0 + map.len(), entry.1 + 1);
         }
-        // The stack grows as it is used.
+        // The stack grows while it is used.
         mapped.retain(|what, _| !what.ends_with("[stack]"));
         mapped
     }
@@ -75,7 +75,7 @@ fn only_in<'a, T: PartialEq>(these: &'a [T], those: &[T]) -> Vec<&'a T> {
     these.iter().filter(|one| !those.contains(one)).collect()
 }
 
-/// Every stretch of a file that anybody has locked. (`/proc/locks` misses some while others come and go.)
+/// Every part of a file that anybody has locked. (`/proc/locks` misses some while others come and go.)
 fn locks_on(file: &File) -> Vec<(i64, i64, bool)> {
     let (mut locks, mut from) = (vec![], 0);
     loop {

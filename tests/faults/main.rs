@@ -1,6 +1,6 @@
-//! The n-th system call of every operation fails, for every n, with each of nine errors, and once for all later calls
-//! too. Then the operation gives a typed error or succeeds; it ends after a bounded number of system calls; nothing
-//! is left behind, and nothing destroyed.
+//! The n-th system call of every operation fails, for every n, with each of nine errors. The same is tried once with all
+//! later calls failing, too. The operation must give a typed error or succeed, and must end after a bounded number of
+//! system calls. It leaves nothing behind and destroys nothing.
 //!
 //! | | |
 //! |---|---|
@@ -12,8 +12,8 @@
 //! | [`known`] | what is red and right |
 //! | [`making`], [`copies`], [`removing`], [`claims`], [`asking`], [`waiting`], [`memory`] | the operations |
 //!
-//! A call that fails is not made. Pauses are not slept out: there is nobody to wait for.
-//! `RINGWAY_FAULTS_ONLY=name` tries only the operations with that in their names, `RINGWAY_FAULTS_CALLS=1` lists their
+//! A call that fails is not made. Pauses are not slept out, because there is nobody to wait for.
+//! `RINGWAY_FAULTS_ONLY=name` tries only the operations with that in their names. `RINGWAY_FAULTS_CALLS=1` lists their
 //! system calls.
 #![cfg(all(not(loom), target_arch = "x86_64"))]
 
@@ -97,7 +97,7 @@ fn child_entry() {
         "memory" => memory::all,
         other => panic!("no such role: {other}"),
     };
-    // Two of them run at a time.
+    // Two kinds run at a time, so each has a processor.
     let second = ["claims", "waiting"].contains(&role.as_str());
     be_on_one_processor(|processors| usize::from(second) % processors);
     let_the_allocator_have_enough();
@@ -112,7 +112,7 @@ fn child_entry() {
     assert!(red.is_empty(), "{} faults were not survived", red.len());
 }
 
-/// So that it asks the kernel for nothing in an operation, and no mapping of its own grows.
+/// Gives the allocator enough, so that it asks the kernel for nothing in an operation, and no mapping of its own grows.
 fn let_the_allocator_have_enough() {
     // SAFETY: sets a number.
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX) };

@@ -18,7 +18,7 @@ pub type Values = seqlock::Channel<Packet>;
 pub const MESSAGE: u64 = 7;
 pub const RECORD: &[u8] = b"a record";
 
-/// A region with a message in it, to which nobody is attached.
+/// Makes a region with a message in it. Nobody is attached to it.
 pub fn slots_there(place: &Place) {
     Slots::create(place.path(), 8).unwrap().sender().unwrap().try_send(&MESSAGE).unwrap();
 }
@@ -31,7 +31,7 @@ pub fn values_there(place: &Place) {
     Values::create(place.path()).unwrap().writer().unwrap().write(&Packet::make(1)).unwrap();
 }
 
-/// It holds the message and nothing else, and takes another.
+/// Fails unless the channel holds the message alone, and takes another.
 pub fn holds_message(channel: &Slots) {
     let mut rx = channel.receiver().unwrap();
     assert_eq!(rx.try_recv(), Ok(MESSAGE));
@@ -39,7 +39,7 @@ pub fn holds_message(channel: &Slots) {
     works(channel, &mut rx);
 }
 
-/// It is empty, and takes a message.
+/// Fails unless the channel is empty and takes a message.
 pub fn is_empty(channel: &Slots) {
     let mut rx = channel.receiver().unwrap();
     assert!(rx.try_recv().is_err());
@@ -66,18 +66,18 @@ pub fn value_is_there(channel: &Values) {
     assert_eq!(channel.reader().read(), Ok(Packet::make(1)));
 }
 
-/// The region is there, with its message.
+/// Fails unless the region is there, with its message.
 pub fn slots_still_there(place: &Place) {
     assert_eq!(place.names(), ["region"]);
     holds_message(&Slots::open(place.path()).unwrap());
 }
 
-/// This process is attached to the file, and everybody knows.
+/// Fails unless the file is known to be in use.
 pub fn is_attached(place: &Place) {
     assert!(in_use(place.path()).unwrap(), "a region that is open is not in use");
 }
 
-/// It is there, empty, and can be used and opened.
+/// Fails unless the new region is there and empty, and can be used and opened.
 pub fn made(channel: Slots, (): &mut (), place: &Place) {
     is_attached(place);
     is_empty(&channel);
@@ -215,7 +215,7 @@ fn without_a_name(tally: &mut Tally) {
         .restore(|(channel, fd), _| *fd = channel.region().fd().map(|fd| fd.try_clone_to_owned().unwrap()))
         .failed(|(channel, _), _| value_is_there(channel))
         .try_all(tally);
-    // What is no memfd is refused, and its descriptor closed.
+    // What is no memfd is refused, and its descriptor is closed.
     let file = |place: &Place| {
         slots_there(place);
         fd_of(place)

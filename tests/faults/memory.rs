@@ -23,7 +23,7 @@ pub fn all(tally: &mut Tally) {
     for advice in [Advice::Normal, Advice::Sequential, Advice::Random, Advice::WillNeed, Advice::DontDump] {
         Operation::new("advise", open, move |channel, _| channel.region().advise(advice))
             .done(|(), channel, _| holds_message(channel))
-            // A part of the mapping with advice of its own becomes a mapping of its own.
+            // A part of the mapping that has advice of its own becomes a mapping of its own.
             .changes()
             .failed(|channel, _| holds_message(channel))
             .afterwards(|place| assert_eq!(place.names(), ["region"]))

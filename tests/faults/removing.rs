@@ -18,7 +18,7 @@ pub fn user(place: &Place) -> Option<Child> {
     })
 }
 
-/// It was refused because somebody uses it, or for what a fault says.
+/// Fails unless the refusal says that somebody uses the region, or names the fault.
 fn is_refused<T>(result: Result<T, OpenError>) {
     match result {
         Ok(_) => panic!("a region in use was removed"),
@@ -69,7 +69,7 @@ pub fn all(tally: &mut Tally) {
             assert_eq!(place.names(), Vec::<String>::new());
         })
         .try_all(tally);
-    // Where another is attached, nothing is ever removed.
+    // If another process is attached, nothing is ever removed.
     Operation::new(
         "recreate, in use",
         |_| (),
@@ -89,7 +89,7 @@ pub fn all(tally: &mut Tally) {
             message_is_there(place);
         })
         .try_all(tally);
-    // A name that another file has by now stays with that.
+    // If another file has the name by now, it keeps it.
     let replaced = |place: &Place| {
         slots_there(place);
         let channel = Slots::open(place.path()).unwrap();

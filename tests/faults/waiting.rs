@@ -1,4 +1,4 @@
-//! Calls that sleep, and ask the kernel about the peer meanwhile.
+//! Calls that sleep, and meanwhile ask the kernel about the peer.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::common::messages::{Numbered, Packet};
 use crate::making::{Slots, Values};
 use crate::worlds;
 
-/// Longer than the first question takes to be asked.
+/// Longer than it takes to ask the first question.
 const SHORT: Duration = Duration::from_millis(6);
 
 fn sleeping_receiver(place: &Place) -> (Slots, spsc::Receiver<u64>) {
@@ -21,7 +21,7 @@ fn sleeping_receiver(place: &Place) -> (Slots, spsc::Receiver<u64>) {
     (channel, rx)
 }
 
-/// One who fills the ring that another receives from.
+/// A process that fills the ring from which another receives.
 fn sleeping_sender(place: &Place) -> (Slots, spsc::Sender<u64>) {
     let channel = attached(place);
     let mut tx = channel.sender().unwrap();
@@ -74,7 +74,7 @@ fn receiving(tally: &mut Tally) {
     .done(|received, _, _| assert_eq!(received, Err(RecvError::PeerDied { generation: 1 })))
     .waits()
     .try_all(tally);
-    // What cannot be asked is not known, for as long as it cannot.
+    // What cannot be asked is not known for as long as it cannot be asked.
     Operation::new(
         "recv_timeout, of the dead",
         |place| after_its_death(place, sleeping_receiver),

@@ -1,4 +1,4 @@
-//! Kernels and file systems that lack something: what they answer, whatever else fails.
+//! Kernels and file systems that lack something. This is what they answer, whatever else fails.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -17,7 +17,7 @@ pub fn no_locks(call: &Call) -> Option<Errno> {
     (call.number == libc::SYS_fcntl && asked).then_some(Errno::EOPNOTSUPP)
 }
 
-/// A kernel before 5.3, or a filter that knows no pidfds.
+/// A kernel before 5.3, or a filter that does not know pidfds.
 pub fn no_pidfds(call: &Call) -> Option<Errno> {
     (call.number == libc::SYS_pidfd_open).then_some(Errno::ENOSYS)
 }

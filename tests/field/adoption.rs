@@ -29,7 +29,7 @@ fn an_adopted_copy_keeps_its_mode_and_goes_on_where_its_original_was() {
     let adopted = bytes::Channel::options().adopt(&copy).unwrap();
     assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o7777, 0o640);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing lies beside it");
-    // Whoever adopts it next opens it.
+    // The next one that adopts the copy opens it.
     let other = bytes::Channel::options().adopt(&copy).unwrap();
     assert_eq!(other.region().id(), adopted.region().id());
     let (mut tx, mut rx) = (adopted.sender().unwrap(), other.receiver().unwrap());
@@ -59,7 +59,7 @@ fn of_many_who_adopt_a_copy_one_makes_the_region() {
     }
 }
 
-/// Each needs room for the region before it can know that another was faster.
+/// Each of them needs room for the region before it can know that another was faster.
 #[test]
 fn many_come_at_once_where_there_is_room_for_one_region() {
     alone(|| {
@@ -88,7 +88,7 @@ fn many_come_at_once_where_there_is_room_for_one_region() {
     });
 }
 
-/// A backup that root restored and gave to its user, but not to the user's group.
+/// Root restored a backup and gave it to its user, but not to the user's group.
 #[test]
 fn a_copy_is_adopted_by_its_owner_who_is_not_in_its_group() {
     alone(|| {
@@ -122,7 +122,7 @@ fn a_copy_that_cannot_be_adopted_is_left_alone() {
     let _live = Spsc::create(&live, 8).unwrap();
     cp(&live, &copy);
     let file = OpenOptions::new().write(true).open(&copy).unwrap();
-    // The head, to a position that cannot be.
+    // The head is at a position that cannot be.
     let line = 128;
     file.write_all_at(&u64::MAX.to_ne_bytes(), 4096 + 8 * line).unwrap();
     let before = fs::read(&copy).unwrap();

@@ -1,4 +1,4 @@
-//! Errors whose advice can be followed.
+//! The advice in errors can be followed.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -39,7 +39,7 @@ fn another_users_region_can_be_looked_at_and_removed_as_the_error_says() {
     });
 }
 
-/// A region in use, of a user whom the one who looks does not trust.
+/// A region is in use. Its user is one whom the process that looks does not trust.
 #[test]
 fn another_users_region_in_use_can_be_looked_at() {
     alone(|| {
@@ -88,7 +88,7 @@ fn a_file_that_may_not_be_opened_names_its_mode() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let _channel = Spsc::create(dir.path().join("region"), 8).unwrap();
-        // Another user may not enter the directory of temporary files.
+        // Another user may not enter the directory for temporary files.
         let (_open, reachable) = by_descriptor(dir.path());
         let path = reachable.join("region");
         let child = fork("child", || {
@@ -124,7 +124,7 @@ fn errors_name_the_call_that_helps() {
     fs::write(&path, &contents).unwrap();
     says(error(Spsc::open(&path)), &["version 3", "expected 4", "recreate"]);
 
-    // What is not ours is never to be removed.
+    // A file that is not ours must never be removed.
     for foreign in [&b"sixteen bytes..."[..], &[0; 5000], b""] {
         fs::write(&path, foreign).unwrap();
         for text in [error(Spsc::open(&path)), Report::open(&path).unwrap_err().to_string()] {

@@ -1,4 +1,4 @@
-//! The kernel refuses to answer: a refused question is no answer.
+//! The kernel refuses to answer a question. A refused question is no answer.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const ERRORS: [Errno; 6] = [Errno::EPERM, Errno::EACCES, Errno::ENOSYS, Errno::E
 /// Long enough for a blocked call to ask twice.
 pub const TWO_INQUIRIES: Duration = Duration::from_millis(27);
 
-/// Questions that are refused together, and whether a claim and a death can do without their answers.
+/// Questions that are refused together. A claim, and the news of a death, may do without the answers or not.
 pub struct Refused {
     calls: &'static [c_long],
     claims: bool,
@@ -43,10 +43,10 @@ const CASES: [Refused; 27] = [
     bearable(&[libc::SYS_fcntl]),
     bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open]),
     bearable(&[libc::SYS_openat, libc::SYS_open]),
-    // Nobody can ask: a claim by a process id that is known still is one.
+    // Nobody can ask these questions. A claim by a known process id is still one.
     Refused { told: false, ..bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open, libc::SYS_kill]) },
     Refused { told: false, ..bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open, libc::SYS_kill, libc::SYS_tgkill]) },
-    // Nothing tells a descriptor from another, nor where this process is at home.
+    // Nothing tells one descriptor from another, nor where this process is at home.
     Refused { claims: false, ..bearable(&STAT) },
     Refused {
         claims: false,
@@ -64,12 +64,12 @@ const CASES: [Refused; 27] = [
     bearable(&[libc::SYS_ioctl]),
     bearable(&[libc::SYS_memfd_create]),
     bearable(&[libc::SYS_sched_yield]),
-    // Who does not know its own id names nobody in a seat.
+    // A process that does not know its own id puts no id in a seat.
     Refused { claims: false, ..bearable(&[libc::SYS_getpid]) },
     bearable(&[libc::SYS_gettid]),
 ];
 
-/// Two channels in which a sender sits: of the one it lives, of the other it is dead.
+/// Two channels with a sender. In one it lives, in the other it is dead.
 struct Scene {
     living: Spsc,
     dead: Spsc,
@@ -93,7 +93,7 @@ impl Scene {
         Self { living, dead, _holder: holder }
     }
 
-    /// A sender sits in the one channel and dies there; it must be the one that the last one did not live to see.
+    /// A sender takes a seat and dies there. It must find that its predecessor died.
     fn bury_one(&self) {
         let child = fork("child", || {
             std::mem::forget(self.dead.sender().unwrap());
@@ -101,7 +101,7 @@ impl Scene {
         child.succeed();
     }
 
-    /// The receivers of both, if they may be had.
+    /// The receivers of both, if they can be had.
     fn receivers(&self, may_fail: bool, what: &str) -> [Option<Receiver>; 2] {
         [&self.living, &self.dead].map(|channel| match channel.receiver() {
             Ok(rx) => Some(rx),
@@ -166,7 +166,7 @@ fn a_refused_question_is_no_answer() {
     });
 }
 
-/// Regions are made and opened under each filter, or refused with what was refused.
+/// Regions are made and opened under each filter, or refused with the name of what was refused.
 #[test]
 fn a_region_is_made_or_the_refusal_is_told() {
     alone(|| {
@@ -201,7 +201,7 @@ fn a_region_is_made_or_the_refusal_is_told() {
     });
 }
 
-/// A holder that could not be told by a pidfd is told by its start time, and by its lock.
+/// If a pidfd cannot tell a holder, its start time and its lock do.
 #[test]
 fn a_holder_without_a_pidfd_of_its_own_lives_and_dies_as_others_do() {
     alone(|| {

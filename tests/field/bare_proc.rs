@@ -1,4 +1,4 @@
-//! A `/proc` that shows less than all, or other processes, or that is not there.
+//! A `/proc` that shows less than everything, or other processes, or that is not there.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,10 +27,10 @@ fn bare_proc() -> Result<(), Errno> {
 #[test]
 fn where_proc_shows_only_processes_the_living_live_and_memory_is_known() {
     alone(|| {
-        // In memory: of a disk nobody could say whether its files are of this boot.
+        // The file lies in memory. Nobody could say of a file on a disk whether it is of this boot.
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let path = dir.path().join("region");
-        // Made by another, so that this process knows nothing of its boot from before.
+        // Another process makes the file, so this one knows nothing of its boot from before.
         let holder = fork("holder", || {
             let channel = Spsc::create(&path, 4).unwrap();
             let _tx = channel.sender().unwrap();
@@ -89,7 +89,7 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// Forks a child that has one id in this PID namespace and in the one around it.
+/// Forks a child that has the same id in this PID namespace and in the one around it.
 fn fork_with_equal_ids(work: impl FnOnce()) -> Result<Child, Errno> {
     for id in 20_000..30_000 {
         let ids: [libc::pid_t; 2] = [id; 2];
@@ -110,7 +110,8 @@ fn fork_with_equal_ids(work: impl FnOnce()) -> Result<Child, Errno> {
     Err(Errno::EEXIST)
 }
 
-/// A holder is process 1 of its namespace, and `/proc` shows another's process 1 to who has one id in both.
+/// A holder is process 1 of its namespace. To a process that has the same id in both namespaces, `/proc` shows another
+/// process 1.
 #[test]
 fn an_id_that_two_namespaces_give_shows_nobody_the_other_ones_processes() {
     alone(|| {
@@ -143,7 +144,7 @@ fn an_id_that_two_namespaces_give_shows_nobody_the_other_ones_processes() {
 #[test]
 fn a_file_is_made_without_proc_or_the_error_names_it() {
     alone(|| {
-        // In memory; on a disk a file's boot must be known.
+        // The file lies in memory. The boot of a file on a disk must be known.
         let (dir, disk) = (in_memory(), tempfile::tempdir().unwrap());
         let path = dir.path().join("region");
         let child = fork("child", || {

@@ -81,7 +81,7 @@ fn a_region_that_was_moved_or_linked_is_no_copy() {
     }
 }
 
-/// A device number changes with a mount; what a region remembers of its file does not.
+/// The number of a device changes with a mount. What a region remembers of its file does not.
 #[test]
 fn a_region_survives_bind_mounts_and_remounts() {
     alone(|| {
@@ -103,7 +103,7 @@ fn a_region_survives_bind_mounts_and_remounts() {
     });
 }
 
-/// It has the inode number and the birth time of the original.
+/// The copy has the inode number and the birth time of the original.
 #[test]
 fn a_snapshot_of_a_btrfs_subvolume_is_a_copy() {
     alone(|| {
@@ -130,7 +130,7 @@ fn a_snapshot_of_a_btrfs_subvolume_is_a_copy() {
     });
 }
 
-/// A region whose header says another boot, as after a reboot.
+/// The header of a region names another boot, as after a reboot.
 #[test]
 fn a_region_of_another_boot_opens_only_as_a_copy_does() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ fn a_region_of_another_boot_opens_only_as_a_copy_does() {
     Spsc::open(&path).unwrap();
 }
 
-/// Nobody is ended, buried or asked after on a copy's word.
+/// The word of a copy is no reason to end, bury or ask after anybody.
 #[test]
 fn a_copy_on_an_overlay_harms_nobody_whom_its_seats_name() {
     alone(|| {
@@ -186,7 +186,7 @@ fn a_copy_on_an_overlay_harms_nobody_whom_its_seats_name() {
     });
 }
 
-/// A memfd has no path but those of `/proc`.
+/// The only path of a memfd is one in `/proc`.
 #[test]
 fn a_memfd_behind_proc_can_be_looked_at() {
     let channel = Spsc::options().capacity(8).memfd().unwrap();
@@ -209,7 +209,7 @@ fn a_memfd_behind_proc_can_be_looked_at() {
     assert!(matches!(Report::open(&path).unwrap_err().reason(), Reason::NotAFile { found: "a symbolic link" }));
 }
 
-/// On a tmpfs, to read a hole through a mapping takes memory; where there is none, it is a signal.
+/// On a tmpfs, reading a hole through a mapping takes memory. If there is none, a signal comes.
 #[test]
 fn a_sparse_copy_on_a_full_file_system_can_be_looked_at() {
     alone(|| {

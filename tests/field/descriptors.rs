@@ -1,4 +1,4 @@
-//! Descriptors that somebody closed, and whose numbers are other files' by now.
+//! Somebody closed descriptors, and other files have their numbers by now.
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, RawFd};
@@ -12,7 +12,7 @@ use crate::common::child::fork;
 
 type Spsc = spsc::Channel<u64>;
 
-/// What a daemon does that knows nothing of the libraries it links.
+/// Does what a daemon does that knows nothing of the libraries it links.
 fn close_all() {
     // SAFETY: closes this process's descriptors, as a program is free to do.
     let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
@@ -25,13 +25,12 @@ fn open_numbers() -> Vec<RawFd> {
     (3..100).filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect()
 }
 
-/// Ten files of the application: so many that one has the number that the region's had.
+/// Opens ten files of the application. One of them has the number that the descriptor of the region had.
 fn logs(dir: &Path) -> Vec<File> {
     (0..10).map(|i| File::create(dir.join(format!("log {i}"))).unwrap()).collect()
 }
 
-/// Closes everything, opens other files, and looks that neither a question to the region nor its drop
-/// touches one of them.
+/// Closes everything and opens other files. Neither a question to the region nor its drop may touch one of them.
 fn survives<C>(what: &str, channel: C, region: impl Fn(&C) -> &Region, work: impl FnOnce(&C)) {
     let dir = tempfile::tempdir().unwrap();
     close_all();
@@ -113,7 +112,7 @@ fn a_path_is_unlinked_although_its_descriptor_was_closed() {
     });
 }
 
-/// A daemon that closed its standard input, output and error, and prints nevertheless.
+/// A daemon has closed its standard input, output and error, and prints nevertheless.
 #[test]
 fn no_region_gets_the_number_of_standard_output() {
     alone(|| {

@@ -1,4 +1,4 @@
-//! Nothing is destroyed before all that can fail has been done.
+//! Nothing is destroyed before everything that can fail has been done.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -51,7 +51,7 @@ fn a_region_that_cannot_be_recreated_stays() {
             refused(bytes::Channel::options().capacity_bytes(7).recreate(&path).err(), "capacity_bytes(");
             assert_eq!(before, Footprint::now(Some(dir.path())));
         }
-        // A size that does not fit the file system, or the limit on files.
+        // The size does not fit the file system, or the limit on files.
         refused(Spsc::options().capacity(1 << 50).recreate(&path).err(), "");
         let (soft, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
         setrlimit(Resource::RLIMIT_FSIZE, 1 << 16, hard).unwrap();
@@ -63,7 +63,7 @@ fn a_region_that_cannot_be_recreated_stays() {
         let error = Spsc::options().capacity(8).recreate(&path).err();
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
         refused(error, "RLIMIT_NOFILE");
-        // And it can be, then.
+        // After that it can be made anew.
         let anew = Spsc::options().capacity(9).recreate(&path).unwrap();
         assert_eq!(anew.capacity(), 9);
         assert!(anew.receiver().unwrap().try_recv().is_err());
@@ -116,7 +116,7 @@ fn a_holder_is_not_evicted_for_a_seat_that_cannot_be_taken() {
             }
         });
         assert_eq!(rx.recv(), Ok(1));
-        // No memory for a page of the new holder's own.
+        // There is no memory for the new holder's own page.
         let (soft, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
         setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
         let evicted = channel.evict_sender(Duration::from_secs(60)).map(drop);

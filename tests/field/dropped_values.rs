@@ -1,4 +1,4 @@
-//! Values that have drop code: it runs for each value that a received one takes the place of, and may do anything.
+//! Values with drop code. It runs for each value whose place a received value takes, and may do anything.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 

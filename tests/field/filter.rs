@@ -1,4 +1,4 @@
-//! A seccomp filter that answers system calls in the kernel's place, for the rest of the process's life.
+//! A seccomp filter that answers system calls in the kernel's place, for the rest of the life of the process.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -12,7 +12,7 @@ pub fn refuse(calls: &[libc::c_long], errno: Errno) {
         jf: 0,
         k: call as u32,
     };
-    // The first word of what a filter sees is the call's number.
+    // A filter sees the number of the call first.
     let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
     program.extend(calls.iter().enumerate().map(|(i, call)| jump(*call, calls.len() - i)));
     program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));

@@ -16,8 +16,8 @@ use crate::filter::refuse;
 
 extern "C" fn ignore(_: libc::c_int) {}
 
-/// From now on a signal comes every `micros`, and interrupts whatever call it meets. In a forked child, which has
-/// one thread only: else another could take all of them.
+/// From now on a signal comes every `micros`, and interrupts whatever call it meets. Call this in a forked child, which
+/// has one thread only: with more, another thread could take all the signals.
 fn be_interrupted(micros: i64) {
     let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing.
@@ -70,7 +70,7 @@ fn huge_pages_are_had_under_a_fast_timer() {
     });
 }
 
-/// Every call that the crate makes and that may be interrupted, by the kernel's documents or by a file system's.
+/// Every call of this crate that can be interrupted, according to the documents of the kernel or of a file system.
 /// (`pread` and `fchmod` are made by the standard library, which makes them again for as long as it takes.)
 const CALLS: [libc::c_long; 15] = [
     libc::SYS_fallocate,
@@ -90,7 +90,8 @@ const CALLS: [libc::c_long; 15] = [
     libc::SYS_futex,
 ];
 
-/// Every call that always says it was interrupted ends nevertheless, with an error that names it or without it.
+/// Every call always says that it was interrupted. Each operation ends nevertheless, with an error that names it or
+/// without one.
 #[test]
 fn a_call_that_is_interrupted_for_ever_hangs_nobody() {
     alone(|| {

@@ -1,4 +1,4 @@
-//! Values that are larger than a stack: nothing that has a place to put one in takes it over the stack.
+//! Values that are larger than a stack. If there is a place for a value, it does not pass over the stack.
 
 use std::thread;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringway::zerocopy::{FromZeros, IntoBytes};
 use ringway::{RecvTimeoutError, TryRecvError, seqlock, spsc};
 
-/// Six times as large as the stack of the threads here.
+/// Six times as large as the stacks of the threads here.
 type Large = [u8; 3 << 20];
 
 fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {

@@ -15,7 +15,7 @@ use crate::filter::refuse;
 type Spsc = spsc::Channel<u64>;
 type Value = seqlock::Channel<u64>;
 
-/// All of a file from a byte on.
+/// All of a file, from a byte on.
 fn whole(kind: libc::c_int, from: i64) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
@@ -37,7 +37,7 @@ fn a_stranger_that_locks_the_whole_file_hinders_no_claim_at_home_whether_the_fir
     let channel = Spsc::create(&path, 4).unwrap();
     drop(channel.sender().unwrap());
     let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    // From byte 1 on: the first one says who is attached, and this process is.
+    // The lock begins at byte 1. A lock on byte 0 says who is attached, and this process is.
     stranger_locks(&stranger, 1);
     let mut tx = channel.sender().unwrap();
     let mut rx = channel.receiver().unwrap();
@@ -67,7 +67,8 @@ fn who_cannot_attach_neither_makes_nor_opens_a_region_and_leaves_nothing() {
     });
 }
 
-/// A reader of a value is attached, though it writes nothing: without its lock, the file could be removed under it.
+/// A reader of a value is attached, although it writes nothing. Without its lock, the file could be removed while it
+/// reads.
 #[test]
 fn a_reader_is_attached_or_told_that_it_cannot_be() {
     let dir = tempfile::tempdir().unwrap();
@@ -105,18 +106,18 @@ fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_stil
             }
             assert_eq!(ringway::Report::open(&path).unwrap().in_use, Some(true));
             assert_eq!(Spsc::options().open_snapshot(&path).unwrap().receiver().unwrap().try_recv(), Ok(7));
-            // From the copy of a region that nobody may attach to.
+            // Nobody may attach to the region, but its copy can be adopted.
             let copy = dir.path().join("copy");
             fs::copy(&path, &copy).unwrap();
             assert_eq!(Spsc::options().adopt(&copy).unwrap().receiver().unwrap().try_recv(), Ok(7));
             fs::remove_file(copy).unwrap();
         };
-        // Who is attached holds a lock there: to lock it, a stranger has to wait until they are gone.
+        // Everyone who is attached holds a lock there. A stranger can lock it only when they are gone.
         drop(channel);
         stranger_locks(&stranger, 0);
         refused(None);
         drop(stranger);
-        // A lock that belongs to a process, which is gone as soon as that closes any descriptor of the file.
+        // This lock belongs to a process. It is gone as soon as the process closes any descriptor of the file.
         let (mut told, mut tells) = io::pipe().unwrap();
         let process = fork("child", || {
             let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
@@ -129,14 +130,14 @@ fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_stil
         told.read_exact(&mut pid).unwrap();
         refused(Some(u32::from_ne_bytes(pid)));
         process.kill();
-        // One that is shared keeps nobody from attaching, but who removes cannot tell it from a user's.
+        // A shared lock keeps nobody from attaching, but a remover cannot tell it from the lock of a user.
         let reader = File::open(&path).unwrap();
         fcntl(&reader, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK, 0))).unwrap();
         let channel = Spsc::open(&path).unwrap();
         let error = ringway::remove_unused(&path).unwrap_err();
         assert!(matches!(error.reason(), Reason::Locked { pid: None } | Reason::InUse), "{error}");
         drop(reader);
-        // Who removes the name of a region that all of is locked but the first byte.
+        // All of the region but the first byte is locked, and its name is removed.
         let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
         stranger_locks(&stranger, 1);
         let error = channel.region().unlink().unwrap_err();

@@ -1,5 +1,17 @@
-//! What breaks in the field: one test a situation that was met in the bug trackers of other software, by hostile
-//! programs, or as a new user. Each is named after it.
+//! What breaks in the field. Each test is a situation from the bug trackers of other software, from hostile programs, or
+//! from the first hours of a new user, and has its name.
+//!
+//! | | |
+//! |---|---|
+//! | [`copies`], [`torn_copies`], [`adoption`] | copies of a region's file |
+//! | [`paths`], [`descriptors`], [`locks`] | paths, descriptors and locks that change or are taken away |
+//! | [`memory`], [`destroyed`] | memory that is missing, and regions that are made anew |
+//! | [`answers`], [`bare_proc`], [`filter`] | a kernel that refuses to answer, and the filter that makes it do so |
+//! | [`interrupted`] | system calls that a signal interrupts |
+//! | [`sandboxes`] | processes that are confined |
+//! | [`multiplied_work`] | work that a hostile peer would multiply |
+//! | [`large_values`], [`dropped_values`] | values that are larger than a stack, or have drop code |
+//! | [`advice`], [`texts`] | the texts of errors, and whether their advice can be followed |
 #![cfg(all(not(loom), target_arch = "x86_64"))]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! Memory that was reserved and can be missing nevertheless: holes, copy-on-write, hostile sizes.
+//! Memory that was reserved can be missing nevertheless: holes, copy-on-write, hostile sizes.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -29,12 +29,12 @@ const NONE: Option<&str> = None;
 /// Makes a header say that its region was made in this file.
 pub fn claim_origin(header: &mut [u8], file: &File) {
     header[184..192].copy_from_slice(&file.metadata().unwrap().ino().to_ne_bytes());
-    // Not known: when it was made, and in which subvolume.
+    // When it was made, and in which subvolume, is not known.
     header[192..208].fill(0);
     seal_header(&mut header[..256]);
 }
 
-/// A file system in a file, mounted for this process alone, and unmounted when this is dropped.
+/// A file system in a file, mounted for this process alone. It is unmounted when this is dropped.
 pub struct Disk {
     pub at: PathBuf,
     kind: String,
@@ -43,9 +43,9 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes one of so many bytes; says why not if that is not possible here.
+    /// Makes a file system of so many bytes. Says why if that is not possible here.
     pub fn new(kind: &str, options: &[&str], bytes: u64, mount_options: &str) -> Result<Self, String> {
-        // In memory: what is to be shown is not the disk's speed.
+        // The file lies in memory, because this is not about the speed of the disk.
         let image = in_memory();
         let (file, at) = (image.path().join("image"), image.path().join("disk"));
         File::create(&file).unwrap().set_len(bytes).unwrap();
@@ -62,7 +62,7 @@ impl Disk {
         run(Command::new("mount").args(options).arg(self.image.path().join("image")).arg(&self.at))
     }
 
-    /// Unmounts it, which nobody may use then, and mounts it again.
+    /// Unmounts it and mounts it again. Nobody may use it then.
     pub fn remount(&self) {
         umount2(&self.at, MntFlags::empty()).unwrap();
         self.mount().unwrap();
@@ -75,7 +75,7 @@ impl Disk {
     /// Writes until there is no room left.
     fn fill(&self) {
         let mut file = File::create(self.at.join("ballast")).unwrap();
-        // What is written back may leave some room again.
+        // Some room may become free again when data is written back.
         for len in [1 << 20, 4096, 4096] {
             let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(len).collect();
             while fits(file.write_all(&noise)) {}
@@ -122,7 +122,7 @@ fn stir(channel: &Spsc) {
     }
 }
 
-/// A region is stirred while its file system fills up, and opened and stirred again when it is full.
+/// Stirs a region while its file system fills up. Opens and stirs it again when the file system is full.
 fn holds_on_a_full_disk(disk: &Disk, capacity: u64) {
     let path = disk.at.join("region");
     let channel = Spsc::options().capacity(capacity).create(&path).unwrap();
@@ -157,7 +157,7 @@ fn a_file_on_btrfs_that_is_written_by_copying_is_refused() {
         };
         let (path, copy) = (disk.at.join("region"), disk.at.join("copy"));
         drop(Spsc::options().capacity(50).create(&path).unwrap());
-        // A new file of the same content, without the attribute, that says to be the original.
+        // A new file of the same content, without the attribute. It says that it is the original.
         let mut content = fs::read(&path).unwrap();
         claim_origin(&mut content, &File::create(&copy).unwrap());
         fs::write(&copy, content).unwrap();
@@ -215,7 +215,7 @@ fn read_and_write(path: &Path) -> File {
     File::options().read(true).write(true).open(path).unwrap()
 }
 
-/// ext2, ext3 and ext4 as it was made long ago. The kernel can reserve nothing there, and so fill no hole.
+/// ext2, ext3, and ext4 as it was made long ago. The kernel can reserve nothing there, so it fills no hole.
 #[test]
 fn a_region_on_ext4_without_extents_is_opened_if_it_is_whole() {
     alone(|| {
@@ -225,7 +225,7 @@ fn a_region_on_ext4_without_extents_is_opened_if_it_is_whole() {
         };
         holds_on_a_full_disk(&disk, 50_000);
         let path = disk.at.join("region");
-        // A hole smaller than what the file system counts for its own lists of blocks is one too.
+        // A hole may be smaller than what the file system counts for its own lists of blocks. It is a hole, too.
         for len in [4096, 1 << 20] {
             punch(&read_and_write(&path), 8192, len);
             let error = Spsc::open(&path).unwrap_err();
@@ -234,7 +234,7 @@ fn a_region_on_ext4_without_extents_is_opened_if_it_is_whole() {
     });
 }
 
-/// Blocks behind a file's end, which a tool that reserves in advance leaves there, do not stand in for missing ones.
+/// A tool that reserves in advance leaves blocks behind the end of a file. They do not make up for missing ones.
 #[test]
 fn blocks_behind_the_end_hide_no_hole_on_a_full_tmpfs() {
     alone(|| {
@@ -250,7 +250,7 @@ fn blocks_behind_the_end_hide_no_hole_on_a_full_tmpfs() {
         drop(channel);
         let file = read_and_write(&path);
         let len = file.metadata().unwrap().len();
-        // As many behind the end, and more, as are missing.
+        // Behind the end lie as many blocks as are missing, or more.
         for behind in [1 << 14, 1 << 15] {
             fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, len as i64, behind).unwrap();
             assert_eq!(Value::options().open_read_only(&path).unwrap().reader().read().unwrap(), [3; 1 << 12]);
@@ -296,7 +296,7 @@ fn a_file_system_that_promises_nothing_is_refused_and_nothing_is_left() {
     });
 }
 
-/// A sealed memfd whose header is valid and names 2^32 slots, of which nothing is there.
+/// A sealed memfd. Its header is valid and names 2^32 slots, of which nothing is there.
 fn hostile() -> OwnedFd {
     let small = Spsc::options().capacity(64).memfd().unwrap();
     let mut header = vec![0; 256];
@@ -350,7 +350,7 @@ fn a_region_has_its_mode_when_it_has_its_name() {
     assert_eq!(mode_of(&path), 0o640);
 }
 
-/// To find out by reserving all there is would take it from everybody else for a while.
+/// Reserving all there is to find out would take it from everybody else for a while.
 #[test]
 fn what_cannot_fit_on_a_disk_is_refused_before_any_of_it_is_reserved() {
     alone(|| {

@@ -1,5 +1,5 @@
-//! Work that a hostile peer would multiply: what it does costs others a bounded time. The looks at shared memory that
-//! each call takes are counted in `src/steps.rs`.
+//! Work that a hostile peer would multiply. What it does costs others a bounded time. `src/steps.rs` counts how often
+//! each call looks at shared memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -12,7 +12,7 @@ use ringway::{Content, Fault, ReadError, Report, bytes, seqlock, spsc};
 use crate::common::alone::alone;
 use crate::common::raw::Raw;
 
-/// In a wait word: somebody sleeps.
+/// A bit of a wait word: somebody sleeps.
 const ASLEEP: u32 = 1;
 
 fn futex(address: usize, operation: i32, value: u32) -> i64 {
@@ -21,7 +21,7 @@ fn futex(address: usize, operation: i32, value: u32) -> i64 {
     unsafe { libc::syscall(libc::SYS_futex, address, operation, value, none) }
 }
 
-/// Threads of this process that sleep.
+/// How many threads of this process sleep.
 fn asleep() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     let states = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
@@ -79,7 +79,7 @@ fn a_writer_wakes_no_more_than_a_thousand_readers() {
     });
 }
 
-/// A mark that no writer can have left there is called so, and not waited for.
+/// A mark that no writer can have left is called corrupt, and nobody waits for it.
 #[test]
 fn a_forged_mark_is_corrupt_and_not_a_faster_writer() {
     alone(|| {
@@ -87,7 +87,7 @@ fn a_forged_mark_is_corrupt_and_not_a_faster_writer() {
         let (mut writer, mut reader) = (state.writer().unwrap(), state.reader());
         (1..=3).for_each(|n| writer.write(&n).unwrap());
         let raw = Raw::new(state.region().fd().unwrap());
-        // A cell has a line: the value, and behind it the mark.
+        // Each cell has a line: the value, and behind it the mark.
         let mark = raw.data(3 * 8 + 1);
         assert_eq!(mark.load(SeqCst), 3);
         for forged in [0, 2, 4, 3 + 128, 1 << 61, u64::MAX] {
@@ -102,7 +102,7 @@ fn a_forged_mark_is_corrupt_and_not_a_faster_writer() {
     });
 }
 
-/// What a peer forges in the counts is refused or cut down to what fits the positions.
+/// The counts that a peer forges are refused, or cut down to what fits the positions.
 #[test]
 fn a_forged_count_is_refused_or_bounded() {
     alone(|| {

@@ -1,4 +1,4 @@
-//! Two inodes behind one path, and a path that changes its meaning.
+//! Two inodes behind one path, and a path whose meaning changes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -41,7 +41,7 @@ fn who_waits_at_a_file_that_was_removed_is_told_where_that_was_asked_for() {
             assert!(expected.is_lost());
             assert_eq!(rx.recv(), Err(RecvError::FileLost));
             assert!(RecvError::FileLost.to_string().contains("open_or_create"));
-            // What is there is taken all the same.
+            // The messages that are there are taken all the same.
             tx.send(&1).unwrap();
             assert_eq!(tx.send(&2), Err(SendError::FileLost));
             let late = tx.send_timeout(&2, Duration::from_secs(60));
@@ -81,15 +81,15 @@ fn a_name_that_was_taken_away_on_purpose_is_told_to_nobody() {
     channel.region().unlink().unwrap();
     assert_eq!(other.region().file_state(), FileState::Unlinked);
     assert_eq!(rx.recv_timeout(Duration::from_millis(30)), Err(RecvTimeoutError::Timeout));
-    // Nor is it when another region has the name by now.
+    // The name is also kept if another region has it by now.
     let _newer = Spsc::create(&path, 1).unwrap();
     assert_eq!(other.region().file_state(), FileState::Unlinked);
     assert_eq!(rx.recv_timeout(Duration::from_millis(30)), Err(RecvTimeoutError::Timeout));
-    // A name that could not be taken away was not.
+    // The name could not be taken away, so it was not.
     assert!(channel.region().unlink().is_err());
 }
 
-/// Two of its users take the name away at once: one of them does, and both meant it.
+/// Two users of a region take its name away at once. One of them does, and both meant it.
 #[test]
 fn of_two_who_take_a_name_away_on_purpose_neither_makes_it_an_accident() {
     let dir = tempfile::tempdir().unwrap();
@@ -168,7 +168,7 @@ fn a_long_running_pair_meets_again() {
                     Err(SendTimeoutError::Refused(SendError::FileLost)) => {
                         tx = options.open_or_create(&path).unwrap().sender().unwrap();
                     }
-                    // Who is never blocked asks nobody, and needs not.
+                    // A sender that never blocks asks nobody, and need not.
                     Ok(()) if n % 8 == 0 => std::thread::sleep(Duration::from_millis(30)),
                     Ok(()) => {}
                     // The receiver left, and is about to take the seat anew.
@@ -189,7 +189,7 @@ fn a_long_running_pair_meets_again() {
             rx = options.open_or_create(&path).unwrap().receiver().unwrap();
         }
         drop(stopper);
-        // It may wait at a full ring.
+        // The sender may be waiting at a full ring.
         while rx.recv_timeout(Duration::from_millis(1)).is_ok() {}
         drop(rx);
     });
@@ -216,7 +216,7 @@ fn a_changed_directory_changes_no_path() {
     });
 }
 
-/// The first writer of a file in a lower layer gets a copy of it. Whoever maps the lower file never sees what is
+/// The first writer of a file in a lower layer gets a copy of it. A process that maps the lower file never sees what is
 /// written there.
 #[test]
 fn a_region_in_a_lower_layer_is_not_split() {
@@ -235,7 +235,7 @@ fn a_region_in_a_lower_layer_is_not_split() {
         let error = Latest::open(&merged).unwrap_err();
         assert!(matches!(error.reason(), Reason::Copy { .. }), "{error}");
         if let Ok(read_only) = read_only {
-            // The lower file is the region; the path leads to the copy now.
+            // The lower file is the region. The path leads to the copy now.
             let mut reader = read_only.reader();
             assert_eq!(reader.read(), Ok([1; 4]));
             assert_eq!(read_only.region().file_state(), FileState::Replaced);

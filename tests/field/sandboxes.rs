@@ -1,5 +1,5 @@
 //! Processes that are confined in one way or another: whether they can take a seat, which signs of life they give, and
-//! that their death is told outside. The table in `docs/sandbox.md` is what is demanded here.
+//! that others are told of their death. The test demands what the table in `docs/sandbox.md` says.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -28,7 +28,7 @@ use crate::filter::refuse;
 type Spsc = spsc::Channel<u64>;
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
-/// In a holder's word: it can be asked after by a lock, and by its process id.
+/// Bits of the word of a holder: a lock tells whether it lives, and its process id does.
 const LOCKED: u64 = 1 << 54;
 const AT_HOME: u64 = 1 << 55;
 
@@ -47,12 +47,12 @@ const BY_LOCK: Outcome = Outcome::Sits { by_pid: false, by_lock: true };
 
 struct Sandbox {
     name: &'static str,
-    /// The namespaces of its own.
+    /// The namespaces that the sandbox has for itself.
     flags: c_int,
     enter: &'static [fn()],
-    /// Whether the seat is taken before it is entered.
+    /// Whether the process takes the seat before it enters the sandbox.
     seated_before: bool,
-    /// What comes of a claim if the memfd has the default mode 0600, and mode 0644.
+    /// What comes of a claim if the memfd has the default mode 0600, and if it has mode 0644.
     outcomes: [Outcome; 2],
 }
 
@@ -110,7 +110,7 @@ fn other_namespaces() {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC).unwrap();
 }
 
-/// Only in a process with a mount namespace of its own.
+/// Only for a process with a mount namespace of its own.
 fn mount_proc(options: Option<&str>) {
     unmount_proc();
     mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), options).unwrap();
@@ -129,7 +129,7 @@ fn hidden_pids() {
     mount_proc(Some("hidepid=2"));
 }
 
-/// In a new file system, which goes with the namespace.
+/// Enters a new file system, which goes with the namespace.
 fn empty_root() {
     unmount_proc();
     mount(Some("tmpfs"), "/proc", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
@@ -145,7 +145,7 @@ fn no_open() {
     refuse(&[libc::SYS_openat], Errno::EPERM);
 }
 
-/// Enters the sandbox and claims the sender's seat, which must end as expected; as a sender, it stays.
+/// Enters the sandbox and claims the sender's seat. The claim must end as expected. If it succeeds, the process stays.
 fn claim(sandbox: &Sandbox, fd: OwnedFd, expected: &Outcome) {
     let open = || Spsc::options().capacity(4).from_fd(fd).unwrap();
     let enter = || sandbox.enter.iter().for_each(|step| step());
@@ -174,8 +174,9 @@ fn claim(sandbox: &Sandbox, fd: OwnedFd, expected: &Outcome) {
     assert_eq!(outcome, *expected, "{}", sandbox.name);
 }
 
-/// Has a sandboxed process claim the sender's seat of a memfd of this mode, and kills it if it sits there. It is forked
-/// before the memfd is made, so that it knows no more of its surroundings than a program just started.
+/// Has a sandboxed process claim the sender's seat of a memfd of this mode, and kills the process if it sits there. The
+/// process is forked before the memfd is made, so it knows no more of its surroundings than a program that has just
+/// started.
 fn try_out(sandbox: &Sandbox, mode: u32, expected: &Outcome) {
     let (mine, its) = UnixStream::pair().unwrap();
     let (_, child) = born(sandbox.flags, || claim(sandbox, receive_fd(&its), expected));

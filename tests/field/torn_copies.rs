@@ -1,4 +1,4 @@
-//! Copies of regions in use: what is torn is not delivered, or said to be.
+//! Copies of regions in use. What is torn is not delivered, or is said to be torn.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -9,7 +9,7 @@ use ringway::{Content, CopySign, Reason, RecvError, Report, TryRecvError, bytes,
 use crate::common::stopper::Stopper;
 use crate::copies::{Latest, Spsc, cp, is_copy};
 
-/// What a snapshot of a copy delivers is whole, in order and without a gap, whatever was going on.
+/// A snapshot of a copy delivers whole messages, in order and without a gap, whatever was going on.
 #[test]
 fn copies_of_a_busy_ring_of_records_deliver_no_torn_one() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -34,7 +34,7 @@ fn copies_of_a_busy_ring_of_records_deliver_no_torn_one() {
         for _ in 0..300 {
             cp(&live, &copy);
             is_copy(&bytes::Channel::open(&copy).unwrap_err(), CopySign::OtherFile);
-            // A report tells of what the others give.
+            // The report tells how many messages the others give.
             let report = Report::open(&copy).unwrap();
             let len = bytes::Channel::options().open_snapshot(&copy).unwrap().receiver().unwrap().len();
             assert!(matches!(report.content, Content::Messages { count, .. } if count == len), "{len}, and {report}");
@@ -52,7 +52,7 @@ fn copies_of_a_busy_ring_of_records_deliver_no_torn_one() {
                         Err(end) => break end,
                     }
                 };
-                // Nothing that cannot be. The first copies may have been made before the sender came.
+                // The copy may hold nothing that cannot be. The first copies may have been made before the sender came.
                 assert!(matches!(end, TryRecvError::Empty | TryRecvError::Refused(RecvError::Closed)), "{end:?}");
             }
         }
@@ -61,8 +61,8 @@ fn copies_of_a_busy_ring_of_records_deliver_no_torn_one() {
     });
 }
 
-/// Of a ring of values some may be torn (see `open_snapshot`): a stamp comes last, and the value before it may have been
-/// read before it was written. All else must be as in any ring.
+/// Some values of a copied ring of values may be torn (see `open_snapshot`): a stamp comes last, and the value before
+/// it may have been read before it was written. Everything else must be as in any ring.
 #[test]
 fn copies_of_a_busy_ring_of_values_hold_a_ring_that_can_be_used() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -141,7 +141,7 @@ fn copies_of_a_busy_value_hold_a_whole_one_or_say_so() {
     });
 }
 
-/// All values were being written; that none was ever written is another thing.
+/// All values were being written. That is not the same as if none was ever written.
 #[test]
 fn a_copied_value_is_a_whole_one_or_none() {
     let dir = tempfile::tempdir().unwrap();
@@ -150,7 +150,7 @@ fn a_copied_value_is_a_whole_one_or_none() {
     (1..=3).for_each(|n| writer.write(&[n; 4]).unwrap());
     cp(&live, &copy);
     let file = OpenOptions::new().write(true).open(&copy).unwrap();
-    // Cells of 64 bytes: four words, and the mark.
+    // A cell has 64 bytes: four words, and the mark.
     let tear = |version: u64| file.write_all_at(&[0xEE; 8], 8192 + version * 64 + 32).unwrap();
     tear(3);
     assert!(matches!(Report::open(&copy).unwrap().content, Content::Value { version: 2 }));
@@ -164,7 +164,7 @@ fn a_copied_value_is_a_whole_one_or_none() {
     }
 }
 
-/// A stamp came to the disk, and the one before it did not.
+/// One stamp came to the disk, and the one before it did not.
 #[test]
 fn what_lies_behind_a_gap_is_cut_off() {
     let dir = tempfile::tempdir().unwrap();
@@ -174,7 +174,7 @@ fn what_lies_behind_a_gap_is_cut_off() {
     (1..=5).for_each(|n| tx.send(&n).unwrap());
     cp(&live, &copy);
     let file = OpenOptions::new().write(true).open(&copy).unwrap();
-    // The third slot: payload and stamp.
+    // The payload and the stamp of the third slot.
     file.write_all_at(&[0; 16], 2 * 4096 + 2 * 16).unwrap();
     let adopted = Spsc::options().adopt(&copy).unwrap();
     let mut rx = adopted.receiver().unwrap();

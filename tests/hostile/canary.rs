@@ -1,9 +1,9 @@
-//! Memory of the caller's, with something on both sides that no call may touch.
+//! Memory of the caller. No call may touch what lies on both sides of it.
 
 /// How many values lie on each side.
 const GUARDS: usize = 64;
 
-/// Values that may be overwritten, between some that may not.
+/// Values that may be overwritten, between others that may not.
 pub struct Guarded<T: Copy + PartialEq> {
     all: Vec<T>,
     guard: T,
@@ -14,7 +14,7 @@ impl<T: Copy + PartialEq> Guarded<T> {
         Self { all: vec![guard; len + 2 * GUARDS], guard }
     }
 
-    /// What may be overwritten.
+    /// The values that may be overwritten.
     pub fn middle(&mut self) -> &mut [T] {
         let end = self.all.len() - GUARDS;
         &mut self.all[GUARDS..end]

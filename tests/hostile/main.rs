@@ -1,16 +1,18 @@
-//! Peers that write whatever they like into the region: no crash, no panic, no hang, no living peer called dead, and not
-//! a byte written where nothing may be written.
+//! Peers that write whatever they like into the region. They cause no crash, no panic and no hang. No living peer is called
+//! dead, and not a byte is written where nothing may be written.
 //!
 //! | | |
 //! |---|---|
 //! | [`turns`] | a peer that overwrites a word between any two calls, at random and repeatably |
 //! | [`scribbler`] | a process that overwrites everything at full speed |
 //! | [`steps`] | how many instructions an operation takes at most |
-//! | [`sleepers`] | very many who are asleep on one word |
+//! | [`sleepers`] | very many threads that sleep on one word |
 //! | [`words`] | each word, each number, each operation |
-//! | [`trial`], [`scenes`]; [`slot_scene`], [`record_scene`], [`value_scene`] | the operations, on a channel of each kind |
-//! | [`rescue`], [`canary`] | calls that wait for ever; memory beside the caller's buffers |
-//! | [`numbers`]; [`said`], [`verdict`]; [`rings`] | what is written; what may be said of it; who says it |
+//! | [`trial`], [`scenes`], [`slot_scene`], [`record_scene`], [`value_scene`] | the operations, on a channel of each kind |
+//! | [`rescue`], [`canary`] | calls that wait for ever, and memory beside the buffers of the caller |
+//! | [`numbers`] | what is written |
+//! | [`said`], [`verdict`] | what may be said of it |
+//! | [`rings`] | the ends that say it |
 #![cfg(not(loom))]
 
 mod canary;

@@ -12,9 +12,9 @@ use crate::scenes::{Operation, Scene};
 
 const CAPACITY: u64 = 512;
 const RECORD: [u8; 40] = [7; 40];
-/// Words that one takes.
+/// How many words one record takes.
 const WORDS: u64 = 6;
-/// How many were received before.
+/// How many records were received before.
 const PASSED: u64 = 128;
 const HEAD: u64 = 1 + PASSED * WORDS;
 const HELD: u64 = 3;
@@ -37,7 +37,7 @@ impl Ends {
     }
 }
 
-/// Receives into a buffer between guards, which may be too short.
+/// Receives into a buffer between guards. The buffer may be too short.
 fn into_guarded<E: Says>(len: usize, receive: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Said {
     let mut buffer = Guarded::new(len, 0xA5);
     let received = receive(buffer.middle());

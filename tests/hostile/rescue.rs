@@ -1,4 +1,4 @@
-//! What sees to a call that waits for ever, because a forged word says that there is something to wait for.
+//! Rescues a call that waits for ever because a forged word says that there is something to wait for.
 
 use std::sync::{Condvar, Mutex};
 use std::thread;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::common::raw::Raw;
 
-/// Longer than a call takes that need not wait. If it is too short on a slow machine, a call is rescued for nothing.
+/// Longer than a call takes that need not wait. If it is too short on a slow machine, calls are rescued for nothing.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// Makes the region what it was before the word was forged if `call` does not come back: whoever waits looks again now
-/// and then, and must find what it waits for. Says whether that was done.
+/// Makes the region what it was before the word was forged if `call` does not come back. A call that waits looks again
+/// now and then, and must find what it waits for. Also returns whether that was done.
 pub fn rescued<R>(raw: &Raw, sound: &[u64], call: impl FnOnce() -> R) -> (R, bool) {
     let (over, is_over) = (Mutex::new(false), Condvar::new());
     thread::scope(|scope| {

@@ -10,21 +10,21 @@ use crate::verdict::{Sticky, claimed, of_recv_timeout, of_send_timeout, of_try_r
 /// Too short to wait for anything.
 pub const MOMENT: Duration = Duration::from_micros(20);
 
-/// Not at every message: the kernel is asked.
+/// Looks, but not at every message, because looking asks the kernel.
 fn now_and_then(random: &mut fastrand::Rng, look: impl FnOnce()) {
     if random.u32(0..8) == 0 {
         look();
     }
 }
 
-/// A kind of ring, and one random call on either end of it, which says what it found to be corrupt.
+/// A kind of ring, and one random call on either end of it. The call returns what it found to be corrupt.
 pub trait Reckless: Lane {
     /// A small capacity, in the unit of the kind.
     fn small(random: &mut fastrand::Rng) -> u64;
     fn send_somehow(tx: &mut Self::Sender, random: &mut fastrand::Rng) -> Option<Corrupt>;
     fn receive_somehow(rx: &mut Self::Receiver, random: &mut fastrand::Rng) -> Option<Corrupt>;
 
-    /// A small one in a memfd.
+    /// A small ring in a memfd.
     fn new(random: &mut fastrand::Rng) -> Self {
         Self::sized(Self::small(random)).memfd().unwrap()
     }
@@ -126,7 +126,7 @@ impl Reckless for bytes::Channel {
     }
 }
 
-/// Both ends of a ring, as far as their seats could be taken.
+/// Both ends of a ring, if their seats could be taken.
 pub struct Ends<K: Reckless> {
     pub ring: K,
     tx: Option<K::Sender>,
@@ -153,7 +153,7 @@ impl<K: Reckless> Ends<K> {
         }
     }
 
-    /// How many of them found the region corrupt.
+    /// How many ends found the region corrupt.
     pub fn corrupt(&self) -> u32 {
         u32::from(self.sent.is_corrupt()) + u32::from(self.received.is_corrupt())
     }
@@ -168,7 +168,7 @@ impl<K: Reckless> Ends<K> {
         (self.rx, self.received) = (claimed(self.ring.receiver()), Sticky::default());
     }
 
-    /// New ends for those that found the region corrupt, or could not be had.
+    /// Takes new ends for those that found the region corrupt, or could not be had.
     pub fn renew_corrupt(&mut self) {
         if self.tx.is_none() || self.sent.is_corrupt() {
             self.renew_sender();
@@ -178,7 +178,7 @@ impl<K: Reckless> Ends<K> {
         }
     }
 
-    /// Seats are asked for although someone sits there, and what is copied may be anything or be refused.
+    /// Asks for seats that are taken, and copies the region. The copy may be anything, or be refused.
     pub fn look_around(&mut self, random: &mut fastrand::Rng) {
         drop((claimed(self.ring.sender()), claimed(self.ring.receiver())));
         let copy = self.ring.snapshot().ok();

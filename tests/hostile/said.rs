@@ -1,4 +1,4 @@
-//! What an operation answers, whichever it is.
+//! What an operation answers, whichever operation it is.
 
 use ringway::{
     ChangedError, ClaimError, ReadError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
@@ -17,13 +17,13 @@ pub enum Said {
     Died(u64),
     /// The region holds what cannot be.
     Corrupt,
-    /// Someone sits there, or the buffer is too short.
+    /// The seat is taken, or the buffer is too short.
     Refused,
-    /// Nobody who is alive sits at the other end.
+    /// No living process has the other seat.
     Alone,
 }
 
-/// What there is to say of an answer.
+/// Sums an answer up.
 pub trait Says {
     fn says(self) -> Said;
 }
@@ -144,17 +144,17 @@ impl Says for ClaimError {
     }
 }
 
-/// What there is to say of who sits at the other end.
+/// Sums up whether anybody is at the other end.
 pub fn peer(is_there: bool) -> Said {
     if is_there { Said::Done } else { Said::Alone }
 }
 
-/// What there is to say of a channel that is closed or not.
+/// Sums up whether a channel is closed.
 pub fn closed(is_closed: bool) -> Said {
     if is_closed { Said::Closed } else { Said::Done }
 }
 
-/// What there is to say of what may be any answer; drops it.
+/// Stands for any answer at all, which it drops.
 pub fn done<T>(_: T) -> Said {
     Said::Done
 }

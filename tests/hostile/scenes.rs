@@ -8,27 +8,27 @@ use crate::said::Said;
 /// What an operation may write, and whom it may call dead or gone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Acts {
-    /// A sender's: messages, its own words, and the wait words.
+    /// A sender writes messages, its own words, and the wait words.
     Sends,
-    /// A receiver's: its own words and the wait words, but no data.
+    /// A receiver writes its own words and the wait words, but no data.
     Receives,
-    /// A reader's: the word it sleeps on.
+    /// A reader writes the word it sleeps on.
     Waits,
-    /// Nothing but the news of the peer's death.
+    /// The operation writes nothing but the news of the death of the peer.
     LooksAtReceiver,
     LooksAtSender,
-    /// Takes or leaves the seat.
+    /// The operation takes or leaves the seat.
     SeatsSender,
     SeatsReceiver,
-    /// Nothing at all.
+    /// The operation writes nothing at all.
     Copies,
 }
 
-/// One of the operations.
+/// An operation.
 pub struct Operation<S: Scene> {
     pub name: &'static str,
     pub acts: Acts,
-    /// It may wait for ever where the region says that there is something to wait for.
+    /// It may wait for ever if the region says that there is something to wait for.
     pub blocks: bool,
     pub run: fn(&S, &mut S::Ends) -> Said,
 }
@@ -43,18 +43,18 @@ impl<S: Scene> Operation<S> {
     }
 }
 
-/// A channel in a memfd, with some messages in it, some more than a lap behind it, and nobody at its ends.
+/// A channel in a memfd. Some messages are in it, it has gone round more than once, and nobody is at its ends.
 pub trait Scene: Sized + 'static {
     type Ends;
 
     fn new() -> Self;
     fn region(&self) -> &Region;
-    /// Both ends, of this process.
+    /// Both ends. This process has them.
     fn ends(&self) -> Result<Self::Ends, ClaimError>;
     fn operations() -> Vec<Operation<Self>>;
     /// The words of the data area that the next operations use, and some others.
     fn data_words(&self) -> Vec<usize>;
-    /// Those of them that say what comes next.
+    /// Those of these words that say what comes next.
     fn hot_data_words(&self) -> Vec<usize>;
     /// Positions or versions that mean something now.
     fn positions(&self, raw: &Raw) -> Vec<u64>;

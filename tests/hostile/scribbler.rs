@@ -1,8 +1,8 @@
-//! A process that overwrites everything at full speed while another uses the region: header, control page and data.
+//! A process overwrites everything at full speed while another uses the region: header, control page and data.
 //!
-//! `RINGWAY_HOSTILE_SECONDS` is how long each kind is under fire (2 by default), `RINGWAY_HOSTILE_SEED` the seed, which
-//! is printed: what two processes do at once cannot be repeated exactly, but their strokes can. Twenty minutes of each
-//! kind, optimised, with the checks of a debug build:
+//! Each kind is under fire for `RINGWAY_HOSTILE_SECONDS`, by default 2. The seed is `RINGWAY_HOSTILE_SEED`, and is printed.
+//! What two processes do at once cannot be repeated exactly, but the strokes can. Twenty minutes of each kind, optimised,
+//! with the checks of a debug build:
 //!
 //! ```text
 //! RUSTFLAGS="-C overflow-checks -C debug-assertions" RINGWAY_HOSTILE_SECONDS=1200 \
@@ -25,7 +25,7 @@ use crate::turns::{scribble, scribble_seat};
 use crate::verdict::claimed;
 
 const PAGE: usize = 4096;
-/// The last word of the control page, which no kind uses: there the scribbler counts its strokes.
+/// The last word of the control page. No kind uses it, so the scribbler counts its strokes there.
 const STROKES: usize = 2 * PAGE - 8;
 
 /// How long each kind is under fire.
@@ -33,14 +33,14 @@ fn duration() -> Duration {
     Duration::from_secs(number("RINGWAY_HOSTILE_SECONDS").unwrap_or(2))
 }
 
-/// Printed, and used for everything.
+/// The seed. It is printed, and used for everything.
 fn seed(name: &str) -> u64 {
     let seed = number("RINGWAY_HOSTILE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
     println!("{name}: seed {seed}");
     seed
 }
 
-/// What the region was before the first stroke, header included.
+/// What the region was before the first stroke, including the header.
 struct Good(Vec<u64>);
 
 impl Good {
@@ -55,7 +55,7 @@ impl Good {
     }
 }
 
-/// One of the ways to overwrite something.
+/// Overwrites something in one of many ways.
 fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
     let near = raw.head().load(Relaxed).min(1 << 20);
     let words = raw.data_words();
@@ -67,7 +67,7 @@ fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
         4..8 => raw.word(PAGE + 8 * random.usize(0..256)).store(evil(random, near), Relaxed),
         8..16 => raw.latest().store(evil(random, near), Relaxed),
         16..40 => raw.data(random.usize(0..words)).store(random.u64(..), Relaxed),
-        // Between two values at full speed: right for the check, wrong for the use.
+        // The word changes between two values at full speed: right when it is checked, wrong when it is used.
         40..60 => {
             let byte = match random.u32(0..3) {
                 0 => PAGE + 8 * random.usize(0..256),
@@ -76,7 +76,7 @@ fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
             };
             let word = raw.word(byte);
             let right = if random.bool() { word.load(Relaxed) } else { good.0[byte / 8] };
-            // Mostly one that passes most checks, but with another length.
+            // Most of these pass most checks, but have another length.
             let other = if random.u32(0..4) == 0 { evil(random, near) } else { right ^ 1 << random.u32(0..10) };
             for _ in 0..random.u32(1..500) {
                 word.store(other, Relaxed);
@@ -87,24 +87,25 @@ fn stroke(raw: &Raw, good: &Good, random: &mut fastrand::Rng) {
     }
 }
 
-/// Goes before the receiver of a ring of records, and changes the length of each that it comes to between two that may be.
+/// Goes ahead of the receiver of a ring of records. Changes the length of each record it comes to between two lengths
+/// that may be.
 fn chase(raw: &Raw, _: &Good, random: &mut fastrand::Rng) {
     let bit = 1 << random.u32(0..10);
     for _ in 0..random.u32(1..500) {
         let header = raw.data(raw.head().load(Relaxed).wrapping_sub(1) as usize % raw.data_words());
         let right = header.load(Relaxed);
-        // What a sender writes meanwhile stays.
+        // If a sender writes the header meanwhile, it stays.
         if right != 0 && header.compare_exchange(right, right ^ bit, Relaxed, Relaxed).is_ok() {
             let _ = header.compare_exchange(right ^ bit, right, Relaxed, Relaxed);
         }
     }
 }
 
-/// How a process overwrites a region, which was good once.
+/// How a process overwrites a region that was good once.
 type Stroke = fn(&Raw, &Good, &mut fastrand::Rng);
 
-/// Calls `operate` again and again while a child overwrites everything, for as long as was asked for, and until
-/// there were strokes.
+/// Calls `operate` again and again while a child overwrites everything, for as long as was asked for and until there
+/// were strokes.
 fn under_fire(
     (name, seed): (&str, u64),
     region: &Region,
@@ -130,7 +131,7 @@ fn under_fire(
         operate(&mut random);
         operations += 1;
         if random.u32(0..30) == 0 {
-            // So that there is something left to get wrong.
+            // So there is something left to get wrong.
             good.restore(&raw);
         }
     }
@@ -139,7 +140,8 @@ fn under_fire(
     println!("{name}: {operations} operations under {strokes} strokes in {:.1} s", start.elapsed().as_secs_f64());
 }
 
-/// The region by its descriptor and its path once more: a header that is overwritten is refused, or was whole.
+/// Opens the region once more, by its descriptor and by its path. If its header was overwritten, it is refused;
+/// otherwise it was whole.
 fn open_again<T>(region: &Region, from_fd: impl FnOnce(std::os::fd::OwnedFd) -> T) {
     let fd = region.fd().unwrap();
     drop(from_fd(fd.try_clone_to_owned().unwrap()));
@@ -191,7 +193,7 @@ fn a_scribbler_does_a_record_ring_no_harm() {
     alone(|| scribble_over_ring::<bytes::Channel>(duration(), stroke));
 }
 
-/// A length that is read a second time, after it was checked, is found here.
+/// This finds a length that is read a second time after it was checked.
 #[test]
 fn a_length_that_changes_at_any_moment_does_a_record_ring_no_harm() {
     alone(|| scribble_over_ring::<bytes::Channel>(duration(), chase));

@@ -1,5 +1,5 @@
-//! A peer with very many threads asleep on a wait word, who all would have to be woken: a call wakes as many as an
-//! honest peer can have there, and is done.
+//! A peer with very many threads that sleep on one wait word. A call would have to wake them all. It wakes as many as
+//! an honest peer can have there, and is done.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,15 +14,15 @@ use crate::common::child::{Child, fork};
 use crate::common::raw::Raw;
 
 const SLEEPERS: usize = 2000;
-/// Operations, before each of which the word says that somebody sleeps.
+/// How many operations are called. Before each of them the word says that somebody sleeps.
 const CALLS: usize = 3;
-/// The one at a ring.
+/// How many sleepers an operation on a ring may wake.
 const RING: usize = 1;
-/// Of a seqlock's readers, at most.
+/// How many readers a write to a seqlock may wake.
 const SEQLOCK: usize = 1024;
-/// Says that somebody sleeps.
+/// The bit that says that somebody sleeps.
 const ASLEEP: u32 = 1;
-/// Small stacks for so many; what they call needs next to nothing.
+/// Small stacks, because there are so many. What the threads call needs next to nothing.
 const STACK: usize = 32 << 10;
 
 /// Sleeps until it is woken.
@@ -38,7 +38,7 @@ fn sleep_on(word: &AtomicU32) {
     }
 }
 
-/// Moves all who sleep on one word to another, and says how many they are.
+/// Moves all sleepers of one word to another. Returns how many they are.
 fn move_sleepers(from: &AtomicU32, to: &AtomicU32) -> usize {
     let (none, all) = (0, i32::MAX as usize);
     // SAFETY: two words of a mapping that stays.
@@ -56,7 +56,7 @@ fn move_sleepers(from: &AtomicU32, to: &AtomicU32) -> usize {
     Errno::result(moved).unwrap() as usize
 }
 
-/// Many who sleep on a word, in a process of their own.
+/// Many threads that sleep on a word, in a process of their own.
 struct Sleepers<'a> {
     word: &'a AtomicU32,
     /// A word of the control page that nobody uses.
@@ -80,14 +80,14 @@ impl<'a> Sleepers<'a> {
         sleepers
     }
 
-    /// How many are asleep.
+    /// How many threads are asleep.
     fn count(&self) -> usize {
         move_sleepers(self.word, self.spare);
         move_sleepers(self.spare, self.word)
     }
 }
 
-/// Calls something that is to wake `most` sleepers, at least one, and no more.
+/// Calls something that must wake at least one sleeper, and at most `most`.
 fn wakes(region: &Region, word: fn(&Raw) -> &AtomicU32, most: usize, mut call: impl FnMut()) {
     let raw = Raw::new(region.fd().unwrap());
     let sleepers = Sleepers::new(&raw, word(&raw));
@@ -132,7 +132,7 @@ fn a_seqlock_wakes_some() {
     });
 }
 
-/// Who leaves wakes whoever waits for it, and no more.
+/// An end that leaves wakes whoever waits for it, and nobody else.
 #[test]
 fn who_leaves_wakes_one() {
     alone(|| {

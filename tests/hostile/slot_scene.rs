@@ -41,7 +41,7 @@ fn into_guarded<const N: usize, E: Says>(receive: impl FnOnce(&mut [[u8; N]]) ->
 }
 
 impl<const N: usize> Slots<N> {
-    /// Words of a slot.
+    /// How many words a slot has.
     const STRIDE: usize = {
         let words = N.div_ceil(8) + 1;
         if words <= 8 { words.next_power_of_two() } else { words }

@@ -1,7 +1,7 @@
-//! How many instructions an operation takes at most, whatever a word holds: counted, by `ptrace(2)`.
+//! `ptrace(2)` counts how many instructions an operation takes at most, whatever a word holds.
 //!
-//! A call that waits takes as many as it likes, so those that may wait for ever are not among them; nor are copies of a
-//! whole region.
+//! A call that waits takes as many as it likes, so calls that may wait for ever are left out. So are copies of a whole
+//! region.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -17,17 +17,17 @@ use crate::slot_scene::Slots;
 use crate::trial::Trial;
 use crate::value_scene::Values;
 
-/// Instructions of a build without optimisation, for a call that looks at each word of the data area once. A claim takes
-/// the most besides: it reads `/proc`.
+/// How many instructions a call may take that looks at each word of the data area once, in a build without
+/// optimisation. A claim takes the most besides, because it reads `/proc`.
 const BASE: usize = 60_000;
 const EACH_WORD: usize = 400;
-/// Claims take very many steps, so so much fewer of these.
+/// Claims take very many steps, so this many times fewer of them are counted.
 const CLAIMS: usize = 10;
 
-/// A word, a number, an operation.
+/// The byte of a word, a number, and an operation.
 type Case = (usize, u64, usize);
 
-/// Takes one victim through the cases, as far as it comes: how many those are, and the most steps of one.
+/// Takes one victim through the cases, as far as it comes. Returns how many cases those are, and the most steps of one.
 fn follow<S: Scene>(trial: &Trial<S>, cases: &[Case], most: usize) -> (usize, usize) {
     let mut victim = Victim::new("victim", || {
         for (byte, number, operation) in cases {
@@ -61,7 +61,7 @@ fn follow<S: Scene>(trial: &Trial<S>, cases: &[Case], most: usize) -> (usize, us
     (cases.len(), longest)
 }
 
-/// Counts the steps of every `stride`-th case, or of what was asked for.
+/// Counts the steps of every `stride`-th case, or of as many as were asked for.
 fn count<S: Scene>(name: &str, stride: usize) {
     if let Err(errno) = tracing_allowed() {
         return skip(&format!("counting the steps of {name}, for want of ptrace: {errno}"));

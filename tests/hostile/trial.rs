@@ -8,7 +8,7 @@ use crate::numbers::interesting;
 use crate::scenes::{Operation, Scene};
 
 pub const PAGE: usize = 4096;
-/// Bytes of the control page that are tried: more than are used.
+/// How many bytes of the control page are tried. Fewer are used.
 const CONTROL: usize = 2048;
 
 pub struct Trial<S: Scene> {
@@ -43,8 +43,8 @@ impl<S: Scene> Trial<S> {
         self.scene.data_words().into_iter().map(|word| 2 * PAGE + 8 * word)
     }
 
-    /// Where the words lie that decide most: those of the seats, of both ends' own lines, and the next ones of the data.
-    /// The lines, not the words, so that one that is new in them is among these.
+    /// Where the words lie that decide most: those of the seats, those on the lines of both ends, and the next ones of
+    /// the data. Whole lines count, so a word that is added to them is among these.
     pub fn hot_bytes(&self) -> Vec<usize> {
         let raw = &self.raw;
         let own = [raw.line_of(raw.head()), raw.line_of(raw.latest())];
@@ -61,7 +61,7 @@ impl<S: Scene> Trial<S> {
     }
 }
 
-/// The id of one who is dead.
+/// The id of a process that is dead.
 fn dead_process() -> u64 {
     let mut child = Command::new("true").spawn().unwrap();
     child.wait().unwrap();

@@ -1,5 +1,5 @@
-//! A peer that overwrites a word between any two calls, in the same process: what goes wrong can be repeated, by the
-//! number of its round.
+//! A peer in the same process that overwrites a word between any two calls. The number of its round makes a failure
+//! repeatable.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,7 +13,7 @@ use crate::verdict::claimed;
 
 const ROUNDS: u64 = 3000;
 
-/// Overwrites a word of the control page, or one of the first `words` of the data area, but no seat.
+/// Overwrites a word of the control page or one of the first `words` of the data area, but not in a seat.
 pub fn scribble(raw: &Raw, random: &mut fastrand::Rng, near: u64, words: usize) {
     let value = evil(random, near);
     match random.u32(0..10) {
@@ -50,7 +50,7 @@ fn take_turns<K: Reckless>(rounds: u64) {
             match random.u32(0..20) {
                 0..8 => ends.send(&mut random),
                 8..14 => ends.receive(&mut random),
-                // Where the next header or stamp is, or near it.
+                // Overwrites the place of the next header or stamp, or one near it.
                 14 => {
                     let at = (near as usize).wrapping_sub(1) % raw.data_words();
                     raw.data(at).store(evil(&mut random, near), Relaxed);
@@ -110,13 +110,13 @@ fn a_hostile_peer_of_a_seqlock_does_no_harm() {
                         let _ = (reader.has_changed(), reader.has_writer(), reader.changed_timeout(MOMENT));
                     }
                     13..15 => raw.latest().store(u64::MAX - random.u64(0..1 << 62), Relaxed),
-                    // Not the marks, for which a reader may wait.
+                    // Marks are left alone, because a reader may wait for one.
                     15 => raw.data(random.usize(0..100) * 8 + random.usize(0..4)).store(random.u64(..), Relaxed),
                     16 => raw.data_wait().store(random.u32(..), Relaxed),
                     17 => scribble_seat(&raw, &mut random),
                     18 => {
                         if let Some(writer) = &mut writer {
-                            // Back to what can be.
+                            // Makes the version possible again.
                             raw.latest().store(writer.version(), Relaxed);
                         }
                     }

@@ -1,4 +1,4 @@
-//! A seqlock that was written some times more than it has cells.
+//! A seqlock with more versions written than it has cells.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::said::{Said, Says, done, peer};
 use crate::scenes::Acts::{Copies, LooksAtSender, SeatsSender, Sends, Waits};
 use crate::scenes::{Operation, Scene};
 
-/// Of values of 32 bytes: words from one to the next, and how many there are.
+/// A value has 32 bytes. The words from one cell to the next, and how many cells there are.
 const STRIDE: usize = 8;
 const CELLS: u64 = 128;
 const VERSION: u64 = 133;

@@ -4,12 +4,12 @@ use ringway::{
     ClaimError, Corrupt, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 
-/// What an endpoint once said is wrong, it says for ever.
+/// If an endpoint has said once that something is wrong, it says so for ever.
 #[derive(Default)]
 pub struct Sticky(Option<Corrupt>);
 
 impl Sticky {
-    /// `found` is what the call reported: `None` if it was no corruption.
+    /// `found` is the corruption that the call reported, or `None`.
     pub fn look(&mut self, found: Option<Corrupt>) {
         match self.0 {
             Some(_) => assert_eq!(found, self.0, "an endpoint that found corruption stays unusable"),
@@ -66,7 +66,7 @@ pub fn of_recv_timeout<T>(result: Result<T, RecvTimeoutError>) -> Option<Corrupt
     }
 }
 
-/// What may come of taking a seat in a region to which anybody writes.
+/// Fails unless this may come of taking a seat in a region to which anybody writes.
 pub fn claimed<T>(result: Result<T, ClaimError>) -> Option<T> {
     match result {
         Ok(end) => Some(end),

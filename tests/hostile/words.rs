@@ -1,12 +1,12 @@
-//! Each word of the control page, and those of the data area that matter, holding each of the numbers that protocols trip
-//! over, when each operation comes.
+//! Each operation, while a word holds a number that protocols trip over: each such number, in each word of the control
+//! page, and in the words of the data area that matter.
 //!
-//! Of each case is demanded: the operation comes to an end, in as much processor time as a child has, and a system call
-//! that sleeps for ever does not count; it answers by a value; it calls nobody gone whose seat was left alone; and it
-//! writes where its kind may write and nowhere else, in the region and beside the caller's buffers.
+//! In each case four things must hold. The operation ends, in as much processor time as a child has; a system call that
+//! sleeps for ever does not count. It answers by a value. It calls nobody gone whose seat was left alone. It writes where
+//! its kind may write and nowhere else, in the region and beside the buffers of the caller.
 //!
-//! There are tens of thousands of words times numbers, and some thirty operations, millions of cases in all. Tried is every
-//! `RINGWAY_HOSTILE_STRIDE`-th, by default few; with 1 all, which takes an hour:
+//! There are tens of thousands of words and numbers, and some thirty operations: millions of cases. Every
+//! `RINGWAY_HOSTILE_STRIDE`-th is tried, by default few. With 1 all are, which takes an hour:
 //!
 //! ```text
 //! RUSTFLAGS="-C overflow-checks -C debug-assertions" RINGWAY_HOSTILE_STRIDE=1 RINGWAY_HOSTILE_SECONDS=3600 \
@@ -34,14 +34,14 @@ use crate::slot_scene::Slots;
 use crate::trial::{PAGE, Trial};
 use crate::value_scene::Values;
 
-/// Every so many cases by default.
+/// By default, one of so many cases is tried.
 const STRIDE: usize = 803;
-/// So many times more of the words that decide most.
+/// The words that decide most are tried so many times more often.
 const DENSER: usize = 16;
-/// Seconds of processor time that the cases of one word may take.
+/// How many seconds of processor time the cases of one word may take.
 const PROCESSOR: u64 = 60;
 
-/// What one kind of operation may write.
+/// What an operation of this kind may write.
 fn writable(acts: Acts, raw: &Raw) -> Vec<Range<usize>> {
     let word = |word: &AtomicU64| raw.byte_of(word)..raw.byte_of(word) + 8;
     let (consumed, sent) = (raw.line_of(raw.head()), raw.line_of(raw.latest()));
@@ -60,7 +60,7 @@ fn writable(acts: Acts, raw: &Raw) -> Vec<Range<usize>> {
     }
 }
 
-/// The seat of whom an operation may call gone, if that seat's words were forged.
+/// The seat whose holder an operation may call gone, if the words of that seat were forged.
 fn seat_of_peer(acts: Acts) -> usize {
     match acts {
         Acts::Sends | Acts::LooksAtReceiver | Acts::SeatsReceiver => 1,
@@ -68,7 +68,7 @@ fn seat_of_peer(acts: Acts) -> usize {
     }
 }
 
-/// One word, one number, one operation.
+/// Tries one operation after one word was set to one number.
 fn try_case<S: Scene>(trial: &Trial<S>, (byte, number): (usize, u64), operation: &Operation<S>) {
     let raw = &trial.raw;
     let mut ends = trial.ends();
@@ -91,7 +91,7 @@ fn try_case<S: Scene>(trial: &Trial<S>, (byte, number): (usize, u64), operation:
     }
 }
 
-/// All cases, or every n-th, of one kind, each word's in a child of its own.
+/// Tries all cases of one kind, or every n-th. The cases of each word run in a child of their own.
 fn try_all<S: Scene>(name: &str, stride: usize) {
     alarm::set(number("RINGWAY_HOSTILE_SECONDS").unwrap_or(0) as u32 + 180);
     let (start, board, trial) = (Instant::now(), Board::new(), Trial::<S>::new());
@@ -126,7 +126,7 @@ fn try_all<S: Scene>(name: &str, stride: usize) {
     assert!(failures.is_empty(), "{} words do harm:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Every how many cases are tried; `longer` for what tells little more than another kind.
+/// One of so many cases is tried. `longer` is for kinds that tell little more than others.
 fn stride(longer: usize) -> usize {
     let given = number("RINGWAY_HOSTILE_STRIDE");
     given.map_or(STRIDE * longer, |given| if given == 1 { 1 } else { given as usize * longer })

@@ -1,4 +1,4 @@
-//! Whatever keeps a process from a seat, or from evicting who sits there.
+//! Whatever keeps a process from a seat, or from evicting the holder.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -70,7 +70,7 @@ fn limits(table: &mut Table) {
     setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
     table.failed("ClaimError", channel.sender());
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-    // No page for what an end knows for itself.
+    // There is no page for what an end knows for itself.
     table.elsewhere(0, |table| {
         let (_, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
         setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
@@ -78,7 +78,7 @@ fn limits(table: &mut Table) {
     });
 }
 
-/// A process whose memory takes a while to be freed sits there.
+/// A process in the seat. It takes a while to free its memory.
 fn large_holder(channel: &Spsc) -> (u32, crate::common::child::Child) {
     born(0, || {
         let _tx = channel.sender().unwrap();
@@ -93,7 +93,7 @@ fn large_holder(channel: &Spsc) -> (u32, crate::common::child::Child) {
     })
 }
 
-/// Says so in a seat that nobody uses.
+/// Says that it is ready, in a seat that nobody uses.
 fn ready(channel: &Spsc) {
     Raw::new(channel.region().fd().unwrap()).holder(7).store(1, Relaxed);
 }
@@ -106,7 +106,7 @@ fn wait_until_ready(channel: &Spsc) {
 }
 
 fn evictions(table: &mut Table) {
-    // It may be that one is gone before anybody looks.
+    // The process may be gone before anybody looks.
     for _ in 0..1000 {
         let channel = memfd();
         let (_, child) = large_holder(&channel);
@@ -118,7 +118,7 @@ fn evictions(table: &mut Table) {
             break;
         }
     }
-    // Another user's process may not be ended.
+    // The process of another user may not be ended.
     let channel = memfd();
     let (_, child) = large_holder(&channel);
     wait_until_ready(&channel);
@@ -132,7 +132,7 @@ fn evictions(table: &mut Table) {
             table.failed("EvictError", channel.evict_sender(LONG));
         }
     });
-    // Nor one of whom the kernel refuses a descriptor.
+    // Nor may a process for which the kernel refuses a descriptor.
     table.elsewhere(0, |table| {
         crate::filter::refuse(&[libc::SYS_pidfd_open], nix::errno::Errno::EPERM);
         table.failed("EvictError", channel.evict_sender(LONG));

@@ -32,7 +32,7 @@ fn spsc() -> Spsc {
     Spsc::options().capacity(1).memfd().unwrap()
 }
 
-/// Writes down an error, and the one in it.
+/// Writes down an error, and the one inside it.
 fn nested<E: Debug + Display, I: Debug + Display>(
     table: &mut Table,
     of: [&str; 2],
@@ -78,7 +78,7 @@ fn after_leaving(table: &mut Table) {
     let channel = spsc();
     let mut tx = channel.sender().unwrap();
     drop(channel.receiver().unwrap());
-    // It looks closer when it finds no room.
+    // A sender looks closer when it finds no room.
     let error = std::iter::from_fn(|| Some(tx.try_send(&1))).find_map(Result::err).unwrap();
     try_send::<()>(table, Err(error));
     table.failed("SendError", tx.send(&1));
@@ -89,7 +89,7 @@ fn after_leaving(table: &mut Table) {
     table.failed("ChangedError", reader.changed());
 }
 
-/// A process that takes a seat and is killed in it.
+/// A process takes a seat and is killed in it.
 fn died_in<T>(sit: impl FnOnce() -> T) {
     let (reader, writer) = std::io::pipe().unwrap();
     let (_, child): (u32, Child) = born(0, || {
@@ -179,6 +179,6 @@ fn garbage(table: &mut Table) {
     table.failed("ChangedError", reader.changed());
     let ReadError::Corrupt(corrupt) = reader.read().unwrap_err() else { panic!("{:?}", reader.read()) };
     table.add("ReadError", &ReadError::Corrupt(corrupt));
-    // A writer reads nothing that could be wrong; if ever it does, it says this.
+    // A writer reads nothing that could be wrong. If it ever does, it says this.
     table.add("WriteError", &WriteError::Corrupt(corrupt));
 }

@@ -1,4 +1,4 @@
-//! Every error that a user can meet, produced and not made up, and all their texts side by side:
+//! Every error that a user can meet. They are produced and not made up, and all their texts stand side by side:
 //! `cargo test --test field texts -- --nocapture`.
 
 mod claims;
@@ -15,7 +15,7 @@ use ringway::OpenError;
 use crate::common::alone::alone;
 use crate::common::namespaces::born;
 
-/// What is in the sources, where every variant of an error has to be named.
+/// The sources. Every variant of an error that they have must be met.
 const SOURCES: [&str; 2] = [include_str!("../../../src/error.rs"), include_str!("../../../src/open_error.rs")];
 
 /// An error's type and variant, and its text.
@@ -30,7 +30,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Writes an error down, as a variant of the type `of`.
+    /// Writes down an error as a variant of the type `of`.
     pub fn add<E: Debug + Display>(&mut self, of: &str, error: &E) {
         let debug = format!("{error:?}");
         let variant: String = debug.chars().take_while(|c| c.is_alphanumeric()).collect();
@@ -45,7 +45,7 @@ impl Table {
         }
     }
 
-    /// Writes down the error of a call that has to fail.
+    /// Writes down the error of a call that must fail.
     #[track_caller]
     pub fn failed<T, E: Debug + Display>(&mut self, of: &str, result: Result<T, E>) {
         match result {
@@ -54,7 +54,7 @@ impl Table {
         }
     }
 
-    /// Has a child process with these namespaces of its own write down what it meets.
+    /// Has a child process with namespaces of its own write down what it meets.
     pub fn elsewhere(&mut self, flags: c_int, meet: impl FnOnce(&mut Table)) {
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         let (_, child) = born(flags, || {
@@ -77,7 +77,7 @@ impl Table {
     }
 }
 
-/// All variants of all errors, as the sources have them.
+/// All variants of all errors that the sources have.
 fn variants() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let mut of = None;
@@ -104,15 +104,15 @@ const ADVICE: [&str; 47] = [
     "try", "update", "use", "wait", "write", "recreate", "enlarge",
 ];
 
-/// What a text must have: what was found, and then what to do; and what it must not.
+/// What is wrong with a text. It must say what was found, and then what to do.
 fn fault_of(text: &str) -> Option<&'static str> {
-    // The kernel's own words are none.
+    // The kernel's own words do not count.
     let ours = text.split_once("(os error ").map_or(text, |(_, behind)| behind);
     let advice = ours.split([';', ':', ',']).skip(1).collect::<Vec<_>>().join(" ");
     let says_what_to_do = advice.split(|c: char| !c.is_alphanumeric()).any(|word| ADVICE.contains(&word));
     match text {
         _ if !says_what_to_do => Some("it does not say what to do"),
-        // Of a file that may be anyone's.
+        // The file may be anyone's.
         _ if text.contains("remove it") || text.contains("delete") => Some("it advises to remove what may not be ours"),
         _ if text.contains("panic") || text.contains("unwrap") => Some("it speaks of the program's inside"),
         _ if text.starts_with(char::is_uppercase) || text.ends_with('.') => Some("it is no part of a sentence"),

@@ -72,7 +72,7 @@ fn paths(table: &mut Table, dir: &Path) {
     table.refused(Spsc::open(dir.join("copy")));
 }
 
-/// Opens a region in which something was written at `byte`.
+/// Opens a region after something was written at `byte`.
 fn altered(dir: &Path, byte: u64, value: &[u8], seal: bool) -> Result<Spsc, OpenError> {
     let path = dir.join("altered");
     let _ = fs::remove_file(&path);
@@ -106,7 +106,7 @@ fn headers(table: &mut Table, dir: &Path) {
     table.refused(channel.snapshot());
 }
 
-/// Locks so many bytes from the first on; all of them if 0.
+/// Locks so many bytes from the first on, or all of them if 0.
 fn lock(file: &File, bytes: libc::off_t) {
     let kind = libc::F_WRLCK as libc::c_short;
     let lock =
@@ -126,7 +126,7 @@ fn files_in_use(table: &mut Table, dir: &Path) {
     table.refused(Spsc::open(path));
 }
 
-/// Under another soft limit.
+/// Makes the call under another soft limit.
 fn limited<T>(resource: Resource, limit: u64, call: impl FnOnce() -> T) -> T {
     let (soft, hard) = getrlimit(resource).unwrap();
     setrlimit(resource, limit, hard).unwrap();
@@ -135,7 +135,7 @@ fn limited<T>(resource: Resource, limit: u64, call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// As another user, if this one is root.
+/// Makes the call as another user, if this one is root.
 fn as_nobody<T>(call: impl FnOnce() -> T) -> T {
     if !root() {
         return call();
@@ -160,7 +160,7 @@ fn users(table: &mut Table, dir: &Path) {
     drop(Spsc::create(path, 8).unwrap());
     if root() {
         let (_open, reachable) = by_descriptor(dir);
-        // Of root, and readable for it alone.
+        // The file belongs to root, and only root may read it.
         table.refused(as_nobody(|| Spsc::open(reachable.join("users"))));
         table.refused(as_nobody(|| Spsc::create(reachable.join("new"), 8)));
         fs::create_dir(dir.join("closed")).unwrap();
@@ -175,7 +175,7 @@ fn users(table: &mut Table, dir: &Path) {
     }
 }
 
-/// Somebody punched a hole, and who may only read cannot fill it.
+/// Somebody punched a hole. A process that may only read cannot fill it.
 fn holes(table: &mut Table, dir: &Path) {
     let path = dir.join("holes");
     drop(Latest::options().mode(0o444).create(&path).unwrap());
@@ -216,11 +216,11 @@ fn memfds(table: &mut Table) {
     }
 }
 
-/// Words of a value so large that a reader tries three times and no more, each so long that a writer without a payload
-/// overtakes it.
+/// How many words a value has. It is so large that a reader tries only three times, and each try takes so long that a
+/// writer without a payload overtakes it.
 const LARGE: usize = 3 << 20;
 
-/// Those on which a region's memory is not safe.
+/// File systems on which the memory of a region is not safe.
 fn file_systems(table: &mut Table, dir: &Path) {
     let place = dir.join("queues");
     fs::create_dir(&place).unwrap();
@@ -249,7 +249,7 @@ fn descriptors(table: &mut Table) {
     table.refused(channel.region().inheritable_fd());
 }
 
-/// What a reader meets where the writer is faster than it again and again.
+/// What a reader meets if the writer is faster again and again.
 fn memory_in_motion(table: &mut Table) {
     use std::sync::atomic::Ordering::{Relaxed, Release};
     let channel = seqlock::Channel::<[u64; LARGE]>::options().memfd().unwrap();
@@ -259,7 +259,7 @@ fn memory_in_motion(table: &mut Table) {
             let raw = Raw::new(channel.region().fd().unwrap());
             // A value and its mark, in whole lines.
             let words = LARGE + 8;
-            // As a writer does that has nothing to write: the mark, and then the version.
+            // A writer that has nothing to write writes the mark, and then the version.
             for version in (1_u64..).take_while(|_| !done.load(Relaxed)) {
                 raw.data((version % 4) as usize * words + LARGE).store(version, Release);
                 raw.latest().store(version, Release);
