@@ -100,7 +100,7 @@ fn a_snapshot_goes_on_for_many_laps() {
 }
 
 /// A message. All its words follow from its number.
-pub fn message(i: u64) -> [u64; 7] {
+fn message(i: u64) -> [u64; 7] {
     std::array::from_fn(|word| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ word as u64)
 }
 

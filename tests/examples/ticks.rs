@@ -8,13 +8,13 @@ use nix::sys::signal::Signal;
 use crate::example::{example, fails, run, start, stderr, succeeds};
 use crate::scratch::{file_of, scratch};
 
-pub fn producer(path: &Path) -> Command {
+fn producer(path: &Path) -> Command {
     let mut command = example("producer");
     command.arg(path);
     command
 }
 
-pub fn consumer(path: &Path) -> Command {
+fn consumer(path: &Path) -> Command {
     let mut command = example("consumer");
     command.arg(path);
     command

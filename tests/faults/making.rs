@@ -40,7 +40,7 @@ pub fn holds_message(channel: &Slots) {
 }
 
 /// Fails unless the channel is empty and takes a message.
-pub fn is_empty(channel: &Slots) {
+fn is_empty(channel: &Slots) {
     let mut rx = channel.receiver().unwrap();
     assert!(rx.try_recv().is_err());
     works(channel, &mut rx);

@@ -20,7 +20,7 @@ const ERRORS: [Errno; 6] = [Errno::EPERM, Errno::EACCES, Errno::ENOSYS, Errno::E
 pub const TWO_INQUIRIES: Duration = Duration::from_millis(27);
 
 /// Questions that are refused together. A claim, and the news of a death, may do without the answers or not.
-pub struct Refused {
+struct Refused {
     calls: &'static [c_long],
     claims: bool,
     told: bool,

@@ -57,7 +57,7 @@ static FORK_IN: AtomicI32 = AtomicI32::new(i32::MAX);
 #[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
 #[zerocopy(crate = "ringway::zerocopy")]
 #[repr(C)]
-pub struct Forks(u64);
+struct Forks(u64);
 
 impl Drop for Forks {
     fn drop(&mut self) {

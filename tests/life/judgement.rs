@@ -15,7 +15,7 @@ use crate::holders::{BACKINGS, holder, kill_unreaped, make, may_clone, rest, sit
 use crate::lookout::Lookout;
 use crate::words::{ROUNDS, board, hear, say};
 
-pub fn nothing() {}
+fn nothing() {}
 
 pub fn close_all() {
     // SAFETY: takes no memory; who owned the descriptors must do without them, which is the point.

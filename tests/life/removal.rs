@@ -88,7 +88,7 @@ fn only_an_unused_region_is_removed() {
 }
 
 /// Locks a byte of a file as a remover does.
-pub fn lock(file: &File, byte: i64) {
+fn lock(file: &File, byte: i64) {
     let (kind, whence) = (libc::F_WRLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
     let lock = libc::flock { l_type: kind, l_whence: whence, l_start: byte, l_len: 1, l_pid: 0 };
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();

@@ -201,7 +201,7 @@ fn every_sleeping_reader_is_woken_by_every_change() {
 
 /// Runs `wait` for a second or more and demands that it slept: it used next to no processor time, and woke only to ask
 /// the kernel about its peer, every 20 ms.
-pub fn sleeps(wait: impl FnOnce()) {
+fn sleeps(wait: impl FnOnce()) {
     let started = Instant::now();
     let (before, slept) = cpu_time_and_sleeps();
     wait();

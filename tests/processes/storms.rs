@@ -17,7 +17,7 @@ use crate::plan::{Backing, Kind, Plan, Slow, WAITS};
 use crate::sides::{run_ring, run_seqlock};
 
 /// Runs the sides of a plan in processes of their own.
-pub fn storm(plan: Plan, backing: Backing) {
+fn storm(plan: Plan, backing: Backing) {
     match plan.kind {
         Kind::Spsc64 => ring_storm::<spsc::Channel<Packet>>(plan, backing),
         Kind::Spsc8 => ring_storm::<spsc::Channel<u64>>(plan, backing),

@@ -18,7 +18,7 @@ pub struct Cast<'a> {
     pub storm: &'a Storm,
     pub act: &'a dyn Fn(usize, u64, &mut Rng),
     pub seed: u64,
-    pub alive: Vec<Option<Child>>,
+    alive: Vec<Option<Child>>,
     /// The rounds in which they were forked.
     born: Vec<u64>,
     pub killed: Vec<Child>,
@@ -89,7 +89,7 @@ impl<'a> Cast<'a> {
 }
 
 /// Names the first process to fail. It causes what others see after that.
-pub struct Culprit<'a>(&'a Storm, usize);
+struct Culprit<'a>(&'a Storm, usize);
 
 impl Drop for Culprit<'_> {
     fn drop(&mut self) {
