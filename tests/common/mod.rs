@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`child`], [`role`] | child processes that cannot outlive their test: forked, or started anew |
 //! | [`alone`] | a test in a process of its own |
-//! | [`dirs`] | directories on one file system or another |
+//! | [`backing`], [`dirs`] | where a region lies: in a file or in memory, on one file system or another |
 //! | [`namespaces`], [`mounts`], [`users`] | children in other namespaces, on other file systems, as other users |
 //! | [`huge_pages`] | the machine's pool of huge pages |
 //! | [`board`], [`stopper`] | counters shared with children; threads that stop with their test |
@@ -18,6 +18,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod alone;
+pub mod backing;
 pub mod board;
 pub mod child;
 pub mod descriptor;

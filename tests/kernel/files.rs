@@ -11,10 +11,11 @@ use nix::sys::stat::{Mode, fstat, umask};
 use ringway::{ClaimError, Flush, Reason, RecvError, RecvTimeoutError, bytes};
 
 use crate::common::alone::alone;
+use crate::common::backing::Backing;
 use crate::common::child::fork;
 use crate::common::mounts::overlay;
 use crate::common::say::skip;
-use crate::regions::{BACKINGS, Latest, Spsc, on, open_file};
+use crate::regions::{Latest, Spsc, on, open_file};
 
 #[test]
 fn a_file_truncated_behind_our_back_is_an_error_of_ours() {
@@ -58,7 +59,7 @@ fn a_file_truncated_behind_our_back_is_an_error_of_ours() {
 fn what_was_sent_can_be_read_from_the_file() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let channel = on(backing, &bytes::Channel::options().capacity_bytes(4096), dir.path());
             let mut tx = channel.sender().unwrap();
             for (flush, text) in
@@ -66,7 +67,7 @@ fn what_was_sent_can_be_read_from_the_file() {
             {
                 tx.send(text).unwrap();
                 channel.region().flush(flush).unwrap();
-                if backing == "file" {
+                if backing == Backing::File {
                     let mut all = vec![0; channel.region().size() as usize];
                     open_file(channel.region()).read_exact_at(&mut all, 0).unwrap();
                     assert!(all.windows(text.len()).any(|window| window == text));

@@ -9,9 +9,10 @@ use ringway::{
 };
 
 use crate::common::alone::alone;
+use crate::common::backing::Backing;
 use crate::common::child::{Child, end, fork, split};
 use crate::common::namespaces::cloned;
-use crate::regions::{BACKINGS, Latest, Spsc, contents, on};
+use crate::regions::{Latest, Spsc, contents, on};
 use crate::snapshots::record;
 
 /// Makes a child by the bare system call. The fork handlers of the C library do not see it.
@@ -94,7 +95,7 @@ fn in_every_child(mut body: impl FnMut(&dyn Fn() -> Option<Child>)) {
 fn a_childs_use_of_its_parents_endpoints_is_refused() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for (backing, used) in BACKINGS.into_iter().flat_map(|backing| [(backing, false), (backing, true)]) {
+        for (backing, used) in Backing::ALL.into_iter().flat_map(|backing| [(backing, false), (backing, true)]) {
             let ring = on(backing, &Spsc::options().capacity(8), dir.path());
             let records = on(backing, &bytes::Channel::options().capacity_bytes(4096), dir.path());
             let latest = on(backing, &Latest::options(), dir.path());

@@ -9,16 +9,17 @@ use nix::sys::signal::Signal;
 use ringway::{Advice, ChangedError, ClaimError, RecvError, bytes};
 
 use crate::common::alone::alone;
+use crate::common::backing::Backing;
 use crate::common::child::fork;
 use crate::common::proc::{Map, mapped_by, maps};
-use crate::regions::{BACKINGS, Latest, on};
+use crate::regions::{Latest, on};
 use crate::snapshots::record;
 
 #[test]
 fn a_record_that_crosses_the_end_is_whole_across_a_fork() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let channel = on(backing, &bytes::Channel::options().capacity_bytes(8192), dir.path());
             let child = fork("child", || {
                 let mut tx = channel.sender().unwrap();
@@ -26,7 +27,7 @@ fn a_record_that_crosses_the_end_is_whole_across_a_fork() {
             });
             let mut rx = channel.receiver().unwrap();
             for i in 0..500 {
-                assert!(rx.recv().unwrap() == record(i), "{backing}: record {i}");
+                assert!(rx.recv().unwrap() == record(i), "{backing:?}: record {i}");
             }
             assert_eq!(rx.recv(), Err(RecvError::Closed));
             child.succeed();
@@ -59,12 +60,12 @@ fn poke(address: usize, write: bool) {
 fn the_header_is_read_only_and_guards_stand_on_both_sides() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let options = bytes::Channel::options().capacity_bytes(8192);
             let (channel, parts) = parts(|| on(backing, &options, dir.path()), |c| c.region().size() + 8192);
             let (first, last) = (&parts[0], &parts[parts.len() - 1]);
-            assert_eq!((first.perms.as_str(), first.len()), ("r--s", 4096), "{backing}");
-            assert!(parts[1..].iter().all(|part| part.perms == "rw-s"), "{backing}: {parts:?}");
+            assert_eq!((first.perms.as_str(), first.len()), ("r--s", 4096), "{backing:?}");
+            assert!(parts[1..].iter().all(|part| part.perms == "rw-s"), "{backing:?}: {parts:?}");
             let guards = |edge: &dyn Fn(&Map) -> bool| {
                 let beside: Vec<Map> = maps().into_iter().filter(edge).collect();
                 assert!(beside.len() == 1 && beside[0].perms == "---p" && beside[0].len() >= 4096, "{beside:?}");
@@ -145,7 +146,7 @@ fn flags(starts: &[usize]) -> Vec<String> {
 fn what_is_not_to_be_dumped_is_not_dumped_through_the_mirror_either() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let make = || {
                 let channel = on(backing, &bytes::Channel::options().capacity_bytes(8192), dir.path());
                 channel.region().advise(Advice::DontDump).unwrap();
@@ -156,7 +157,7 @@ fn what_is_not_to_be_dumped_is_not_dumped_through_the_mirror_either() {
             let data: Vec<usize> =
                 parts.iter().map(|part| part.start).filter(|start| *start >= parts[0].start + 8192).collect();
             let flags = flags(&data);
-            assert!(!flags.is_empty() && flags.iter().all(|flags| flags.contains(" dd")), "{backing}: {flags:?}");
+            assert!(!flags.is_empty() && flags.iter().all(|flags| flags.contains(" dd")), "{backing:?}: {flags:?}");
         }
     });
 }

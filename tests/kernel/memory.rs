@@ -8,16 +8,17 @@ use nix::sys::wait::WaitStatus;
 use ringway::{Advice, RecvError, Region, bytes, page_faults, seqlock};
 
 use crate::common::alone::{alone, in_memory};
+use crate::common::backing::Backing;
 use crate::common::child::fork;
 use crate::common::proc::status_number;
-use crate::regions::{BACKINGS, Latest, Spsc, contents, on};
+use crate::regions::{Latest, Spsc, contents, on};
 use crate::snapshots::record;
 
 #[test]
 fn a_region_is_shared_after_a_fork() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let there = on(backing, &Spsc::options().capacity(7), dir.path());
             let back = on(backing, &bytes::Channel::options().capacity_bytes(64), dir.path());
             let latest = on(backing, &Latest::options(), dir.path());
@@ -50,14 +51,14 @@ fn a_new_region_is_zero_and_all_its_memory_is_reserved() {
             // The file probably comes to lie on the blocks of this one, which is full of other bytes.
             fs::write(dir.path().join("full"), vec![0xEE; 1 << 21]).unwrap();
             fs::remove_file(dir.path().join("full")).unwrap();
-            for backing in ["memfd", "file"] {
+            for backing in [Backing::Memfd, Backing::File] {
                 let channel = on(backing, &bytes::Channel::options().capacity_bytes(1 << 20), dir.path());
                 let size = channel.region().size();
                 assert_eq!(size, (1 << 20) + 2 * 4096);
                 assert!(contents(channel.region())[8192..].iter().all(|byte| *byte == 0));
                 let stat = fstat(channel.region().fd().unwrap()).unwrap();
                 assert_eq!(stat.st_size as u64, size);
-                assert!(stat.st_blocks as u64 * 512 >= size, "{backing}: {} blocks for {size}", stat.st_blocks);
+                assert!(stat.st_blocks as u64 * 512 >= size, "{backing:?}: {} blocks for {size}", stat.st_blocks);
             }
         }
     });
@@ -68,10 +69,10 @@ fn prefaulting_makes_every_page_resident() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
         let pages = |region: &Region| (region.size() / region.page_size()) as usize;
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let options = bytes::Channel::options().capacity_bytes(1 << 20).prefault(true);
             let channel = on(backing, &options, dir.path());
-            assert_eq!(channel.region().resident_pages().unwrap(), pages(channel.region()), "{backing}");
+            assert_eq!(channel.region().resident_pages().unwrap(), pages(channel.region()), "{backing:?}");
             assert_eq!(pages(channel.region()), 258);
         }
         // This shows what the test is worth: without prefaulting the pages are reserved and not there.
@@ -112,12 +113,12 @@ fn messages_cause_no_page_faults() {
         let shm = in_memory();
         let mut buffer = vec![0; 2000];
         let (record, value) = (vec![7; 1500], [3; 512]);
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let make = || {
                 let channel = on(backing, &Spsc::options().capacity(10_000).prefault(true), shm.path());
                 (channel.sender().unwrap(), channel.receiver().unwrap())
             };
-            faultless(&format!("spsc {backing}"), make, |(tx, rx), count| {
+            faultless(&format!("spsc {backing:?}"), make, |(tx, rx), count| {
                 let batch = count.min(5000);
                 for first in (0..count).step_by(batch as usize) {
                     (first..first + batch).for_each(|i| tx.try_send(&i).unwrap());
@@ -129,7 +130,7 @@ fn messages_cause_no_page_faults() {
                 let channel = on(backing, &options, shm.path());
                 (channel.sender().unwrap(), channel.receiver().unwrap())
             };
-            faultless(&format!("bytes {backing}"), make, |(tx, rx), count| {
+            faultless(&format!("bytes {backing:?}"), make, |(tx, rx), count| {
                 for i in 0..count as usize {
                     tx.try_send(&record[..i % 1500]).unwrap();
                     assert_eq!(rx.try_recv_into(&mut buffer), Ok(i % 1500));
@@ -142,7 +143,7 @@ fn messages_cause_no_page_faults() {
                 writer.write(&value).unwrap();
                 (writer, channel.reader())
             };
-            faultless(&format!("seqlock {backing}"), make, |(writer, reader), count| {
+            faultless(&format!("seqlock {backing:?}"), make, |(writer, reader), count| {
                 for _ in 0..count / 100 {
                     assert_eq!(reader.read().map(|value| value[511]), Ok(3));
                 }
@@ -183,7 +184,7 @@ fn a_sparse_file_gets_its_memory_when_it_is_opened() {
 fn messages_cause_no_page_faults_in_a_forked_child() {
     alone(|| {
         let shm = in_memory();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             // Now and then there is a fault that has nothing to do with the messages.
             let faultless = (0..3).any(|_| {
                 let options = bytes::Channel::options().capacity_bytes(1 << 20).prefault(true);
@@ -205,7 +206,7 @@ fn messages_cause_no_page_faults_in_a_forked_child() {
                 });
                 matches!(child.end(), WaitStatus::Exited(_, 0))
             });
-            assert!(faultless, "{backing}");
+            assert!(faultless, "{backing:?}");
         }
     });
 }
@@ -214,11 +215,11 @@ fn messages_cause_no_page_faults_in_a_forked_child() {
 fn locking_counts_as_locked() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let before = status_number("VmLck");
             let channel = on(backing, &bytes::Channel::options().capacity_bytes(1 << 20).lock(true), dir.path());
             let locked = status_number("VmLck") - before;
-            assert!(locked >= channel.region().size() / 1024, "{backing}: {locked} KiB");
+            assert!(locked >= channel.region().size() / 1024, "{backing:?}: {locked} KiB");
             drop(channel);
             assert_eq!(status_number("VmLck"), before);
         }
@@ -236,7 +237,7 @@ const ADVICE: [Advice; 6] =
 fn advice_is_taken_or_refused_and_changes_nothing() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let channel = on(backing, &bytes::Channel::options().capacity_bytes(8192), dir.path());
             let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
             for round in 0..5 {
@@ -246,7 +247,7 @@ fn advice_is_taken_or_refused_and_changes_nothing() {
                         Ok(()) => {}
                         Err(error) => {
                             assert_eq!(error.call, "madvise");
-                            assert!(advice == Advice::HugePage, "{backing} {advice:?}: {error}");
+                            assert!(advice == Advice::HugePage, "{backing:?} {advice:?}: {error}");
                         }
                     }
                     assert!(rx.try_recv().unwrap() == record(round + i));

@@ -7,20 +7,15 @@ use std::path::Path;
 
 use ringway::{Channel, Options, Region, seqlock, spsc};
 
+use crate::common::backing::Backing;
+
 pub type Spsc = spsc::Channel<u64>;
 
 pub type Latest = seqlock::Channel<[u64; 4]>;
 
-pub const BACKINGS: [&str; 3] = ["anonymous", "memfd", "file"];
-
-/// Makes a channel on each backing; the file lies in `dir`.
-pub fn on<C: Channel>(backing: &str, options: &Options<C>, dir: impl AsRef<Path>) -> C {
-    match backing {
-        "anonymous" => options.anonymous(),
-        "memfd" => options.memfd(),
-        _ => options.create(tempfile::Builder::new().tempdir_in(dir).unwrap().keep().join("region")),
-    }
-    .unwrap()
+/// Makes a channel. Its file, if it has one, is alone in a directory in `dir`.
+pub fn on<C: Channel>(backing: Backing, options: &Options<C>, dir: impl AsRef<Path>) -> C {
+    backing.make(options, tempfile::Builder::new().tempdir_in(dir).unwrap().keep().join("region"))
 }
 
 pub fn open_file(region: &Region) -> File {

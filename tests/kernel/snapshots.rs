@@ -3,6 +3,7 @@
 use ringway::{RecvError, Region, TryRecvError, TrySendError, bytes, seqlock, spsc};
 
 use crate::common::alone::alone;
+use crate::common::backing::Backing;
 use crate::common::child::fork;
 use crate::regions::{Latest, Spsc, contents, on};
 
@@ -10,7 +11,7 @@ use crate::regions::{Latest, Spsc, contents, on};
 fn a_snapshot_of_a_slot_ring_is_private() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in ["memfd", "file"] {
+        for backing in [Backing::Memfd, Backing::File] {
             let channel = on(backing, &Spsc::options().capacity(2000), dir.path());
             let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
             for i in 0..3000 {
@@ -35,7 +36,7 @@ fn a_snapshot_of_a_slot_ring_is_private() {
                 assert_eq!(rx.recv(), Err(RecvError::Closed));
                 assert!(copy.region().fd().is_none());
             }
-            assert!(before == contents(channel.region()), "nothing of it reached the {backing}");
+            assert!(before == contents(channel.region()), "nothing of it reached the {backing:?}");
 
             let copy = channel.snapshot().unwrap();
             (3000..4500).for_each(|i| assert_eq!(rx.try_recv(), Ok(i)));
@@ -58,7 +59,7 @@ pub fn record(i: u64) -> Vec<u8> {
 fn a_snapshot_of_a_record_ring_is_private() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in ["memfd", "file"] {
+        for backing in [Backing::Memfd, Backing::File] {
             let channel = on(backing, &bytes::Channel::options().capacity_bytes(8192), dir.path());
             let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
             for i in 0..6 {
@@ -77,7 +78,7 @@ fn a_snapshot_of_a_record_ring_is_private() {
                 copied_tx.try_send(&record(i)).unwrap();
                 assert!(copied.try_recv() == Ok(record(i)), "record {i} of the copy itself");
             }
-            assert!(before == contents(channel.region()), "nothing of it reached the {backing}");
+            assert!(before == contents(channel.region()), "nothing of it reached the {backing:?}");
 
             // The original goes on, all the way round.
             (6..13).for_each(|i| assert_eq!(rx.try_recv().unwrap(), record(i)));
@@ -94,7 +95,7 @@ fn a_snapshot_of_a_record_ring_is_private() {
 fn a_snapshot_of_a_value_is_private() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
-        for backing in ["memfd", "file"] {
+        for backing in [Backing::Memfd, Backing::File] {
             let channel = on(backing, &Latest::options(), dir.path());
             let mut writer = channel.writer().unwrap();
             (0..100).for_each(|i| writer.write(&[i; 4]).unwrap());
@@ -104,7 +105,7 @@ fn a_snapshot_of_a_value_is_private() {
             let mut copied = copy.writer().unwrap();
             (1000..1200).for_each(|i| copied.write(&[i; 4]).unwrap());
             assert_eq!(copy.reader().read(), Ok([1199; 4]));
-            assert!(before == contents(channel.region()), "nothing of it reached the {backing}");
+            assert!(before == contents(channel.region()), "nothing of it reached the {backing:?}");
             let copy = channel.snapshot().unwrap();
             (100..300).for_each(|i| writer.write(&[i; 4]).unwrap());
             assert_eq!(copy.reader().read(), Ok([99; 4]));

@@ -12,6 +12,7 @@ use nix::sys::wait::WaitStatus;
 use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, seqlock};
 
 use crate::common::alone::{alone, with_locks};
+use crate::common::backing::Backing;
 use crate::common::namespaces::born;
 use crate::holders::{Latest, has_ended, holder, kill_unreaped, make, may_clone, rest, sit, stop};
 use crate::lookout::{Lookout, assert_next};
@@ -43,7 +44,7 @@ fn eviction_ends_whoever_lives_and_takes_the_seat() {
     alone(|| {
         let dir = with_locks();
         let mut lanes = Lookout::all(dir.path());
-        let (back, latest) = (make("memfd", dir.path()), Latest::options().memfd().unwrap());
+        let (back, latest) = (make(Backing::Memfd, dir.path()), Latest::options().memfd().unwrap());
         let mut turn = 0;
         for (round, fate) in (0..ROUNDS).flat_map(|round| [nothing_to, stop, kill_unreaped].map(|fate| (round, fate))) {
             let lane = &mut lanes[round % 3];
@@ -182,7 +183,7 @@ fn be_interrupted() {
 #[test]
 fn eviction_is_not_disturbed_by_signals() {
     alone(|| {
-        let mut lane = Lookout::new(make("memfd", Path::new("")));
+        let mut lane = Lookout::new(make(Backing::Memfd, Path::new("")));
         for _ in 0..ROUNDS {
             let (pid, child) = holder(0, &lane.channel);
             lane.meet(pid);

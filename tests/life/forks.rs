@@ -10,11 +10,12 @@ use nix::libc::{self};
 use ringway::{RecvError, SendError, TryRecvError, TrySendError, WriteError};
 
 use crate::common::alone::{alone, with_locks};
+use crate::common::backing::Backing;
 use crate::common::child::{Child, end, fork};
 use crate::common::namespaces::{born, cloned};
 use crate::common::proc::mapped_by;
 use crate::common::raw::Raw;
-use crate::holders::{BACKINGS, Latest, Spsc, make, may_clone};
+use crate::holders::{Latest, Spsc, make, may_clone};
 
 /// Fills the hole of `len` bytes that the parent's mapping left at `address`.
 fn fill_hole(address: usize, len: u64) -> *mut u8 {
@@ -32,7 +33,7 @@ fn fill_hole(address: usize, len: u64) -> *mut u8 {
 fn a_childs_drop_of_its_parents_endpoints_unmaps_nothing_of_its_own() {
     alone(|| {
         let dir = with_locks();
-        for backing in BACKINGS {
+        for backing in Backing::ALL {
             let (ring, latest) = (make(backing, dir.path()), Latest::options().memfd().unwrap());
             let ((mut tx, mut rx, mut writer), lines) =
                 mapped_by(|| (ring.sender().unwrap(), ring.receiver().unwrap(), latest.writer().unwrap()));

@@ -8,6 +8,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, pause};
 use ringway::{seqlock, spsc};
 
+use crate::common::backing::Backing;
 use crate::common::child::Child;
 use crate::common::namespaces::born;
 use crate::common::say::skip;
@@ -17,16 +18,8 @@ pub type Spsc = spsc::Channel<u64>;
 
 pub type Latest = seqlock::Channel<[u64; 4]>;
 
-pub const BACKINGS: [&str; 3] = ["file", "memfd", "anonymous"];
-
-pub fn make(backing: &str, dir: &Path) -> Spsc {
-    let options = Spsc::options().capacity(4);
-    match backing {
-        "anonymous" => options.anonymous(),
-        "memfd" => options.memfd(),
-        _ => options.create(dir.join("region")),
-    }
-    .unwrap()
+pub fn make(backing: Backing, dir: &Path) -> Spsc {
+    backing.make(&Spsc::options().capacity(4), dir.join("region"))
 }
 
 /// Whether processes with namespaces of their own can be made here.

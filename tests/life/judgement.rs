@@ -9,9 +9,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 
 use crate::common::alone::{alone, with_locks};
+use crate::common::backing::Backing;
 use crate::common::mounts::unmount_proc;
 use crate::common::namespaces::born;
-use crate::holders::{BACKINGS, holder, kill_unreaped, make, may_clone, rest, sit};
+use crate::holders::{holder, kill_unreaped, make, may_clone, rest, sit};
 use crate::lookout::Lookout;
 use crate::words::{ROUNDS, board, hear, say};
 
@@ -96,7 +97,7 @@ fn be_observed(kind: &Oddity) {
         return;
     }
     let dir = with_locks();
-    for backing in BACKINGS {
+    for backing in Backing::ALL {
         let (channel, board) = (make(backing, dir.path()), board());
         let (turn, sitter) = (board.data(0), board.data(1));
         let (_, observer) = born(kind.flags, || {

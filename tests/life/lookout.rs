@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ringway::{ClaimError, RecvError, RecvTimeoutError, Seat, spsc};
 
-use crate::holders::{BACKINGS, Spsc, make};
+use crate::common::backing::Backing;
+use crate::holders::{Spsc, make};
 use crate::words::{LONG, until};
 
 /// A channel and its receiver, which must be told the truth about the process in the sender's seat.
@@ -27,7 +28,7 @@ impl Lookout {
     }
 
     pub fn all(dir: &Path) -> [Self; 3] {
-        BACKINGS.map(|backing| Self::new(make(backing, dir)))
+        Backing::ALL.map(|backing| Self::new(make(backing, dir)))
     }
 
     pub fn next(&mut self) -> u64 {

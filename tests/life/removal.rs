@@ -15,6 +15,7 @@ use nix::unistd::alarm;
 use ringway::{Reason, Region, in_use, remove_unused};
 
 use crate::common::alone::{alone, with_locks};
+use crate::common::backing::Backing;
 use crate::common::namespaces::born;
 use crate::holders::{Spsc, make, pid_of, rest, stop};
 use crate::identity::{heir, reap};
@@ -129,7 +130,7 @@ fn who_lost_its_descriptor_waits_for_no_fifo() {
         let fifo = dir.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for in_its_place in [fifo_as_descriptor, fifo_at_path] {
-            let channel = make("file", dir.path());
+            let channel = make(Backing::File, dir.path());
             let (_, child) = born(0, || {
                 alarm::set(60);
                 in_its_place(&fifo, channel.region());

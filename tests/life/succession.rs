@@ -10,6 +10,7 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use ringway::{ClaimError, RecvError, RecvTimeoutError, Seat, spsc};
 
 use crate::common::alone::{alone, with_locks};
+use crate::common::backing::Backing;
 use crate::common::child::Child;
 use crate::common::footprint::Footprint;
 use crate::common::namespaces::born;
@@ -91,7 +92,7 @@ fn work(there: &Spsc, back: &Spsc, turn: u64) -> Child {
 }
 
 impl Worker {
-    pub fn new(backing: &str, dir: &Path) -> Self {
+    pub fn new(backing: Backing, dir: &Path) -> Self {
         let new = || make(backing, &tempfile::tempdir_in(dir).unwrap().keep());
         let (there, back) = (new(), new());
         let (tx, rx) = (there.sender().unwrap(), back.receiver().unwrap());
@@ -127,8 +128,9 @@ fn a_pool_survives_its_workers() {
     const RESPAWNS: u64 = 10_000;
     alone(|| {
         let dir = with_locks();
-        let mut pool: VecDeque<Worker> =
-            ["file", "memfd", "anonymous", "memfd"].map(|b| Worker::new(b, dir.path())).into();
+        let mut pool: VecDeque<Worker> = [Backing::File, Backing::Memfd, Backing::Anonymous, Backing::Memfd]
+            .map(|b| Worker::new(b, dir.path()))
+            .into();
         pool.iter_mut().for_each(Worker::ask);
         let before = Footprint::now(Some(dir.path()));
         for _ in 0..RESPAWNS {

@@ -2,17 +2,21 @@
 
 use std::cell::Cell;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use fastrand::Rng;
 use ringway::{bytes, seqlock, spsc};
+use tempfile::TempDir;
 
 use crate::cast::{Cast, rage};
+use crate::common::backing::Backing;
+use crate::common::dirs::{disk_dir, file_in, shm_dir};
 use crate::common::lane::Lane;
 use crate::common::messages::{Latest, Packet, mix};
 use crate::common::say::say;
 use crate::ledger::{Storm, Word};
-use crate::ring::{Backing, Ring};
+use crate::ring::Ring;
 use crate::ring_sides::{SENDER, run_receiver, run_sender};
 use crate::turn::{Seed, alone};
 use crate::value_sides::{run_reader, run_writer};
@@ -32,8 +36,18 @@ const COUNTED: [(Word, &str); 7] = [
 struct Course {
     tiny: bool,
     backing: Backing,
+    /// Makes a directory, in which its file lies if it has one.
+    dir: fn() -> TempDir,
     kills: u64,
     seed: u64,
+}
+
+impl Course {
+    fn place(&self) -> (TempDir, PathBuf) {
+        let dir = (self.dir)();
+        let path = file_in(&dir);
+        (dir, path)
+    }
 }
 
 /// Runs a storm of one kind, and calls back after each round.
@@ -41,10 +55,10 @@ type Run = fn(&Storm, &Course, &mut dyn FnMut(u64));
 
 /// A storm on a ring. Each message takes `UNITS` units of its capacity.
 fn ring_storm<L: Lane, const UNITS: u64>(storm: &Storm, course: &Course, progress: &mut dyn FnMut(u64)) {
-    let (_dir, path) = course.backing.place();
+    let (_dir, path) = course.place();
     let ring = Ring::<L>::make(UNITS * if course.tiny { 2 } else { 1024 }, course.backing, &path);
     let act = |member, round, rng: &mut Rng| {
-        let ring = if course.backing.is_file() && rng.bool() { ring.open(&path) } else { ring.clone() };
+        let ring = if course.backing == Backing::File && rng.bool() { ring.open(&path) } else { ring.clone() };
         if member == SENDER { run_sender(storm, &ring, round, rng) } else { run_receiver(storm, &ring, round, rng) }
     };
     rage(&mut Cast::new(storm, 2, course.seed, &act), course.kills, progress);
@@ -55,11 +69,11 @@ fn seqlock_storm(storm: &Storm, course: &Course, progress: &mut dyn FnMut(u64)) 
 }
 
 fn value_storm<const WORDS: usize>(storm: &Storm, course: &Course, progress: &mut dyn FnMut(u64)) {
-    let (_dir, path) = course.backing.place();
+    let (_dir, path) = course.place();
     let channel = course.backing.make(&seqlock::Channel::<Latest<WORDS>>::options(), &path);
     let act = |member, round, rng: &mut Rng| match member {
         SENDER => run_writer(storm, &channel, round, rng),
-        1 if course.backing.is_file() => {
+        1 if course.backing == Backing::File => {
             run_reader::<WORDS>(storm, &seqlock::Channel::open_read_only(&path).unwrap(), member, round, rng)
         }
         _ => run_reader(storm, &channel, member, round, rng),
@@ -67,9 +81,10 @@ fn value_storm<const WORDS: usize>(storm: &Storm, course: &Course, progress: &mu
     rage(&mut Cast::new(storm, 3, course.seed, &act), course.kills, progress);
 }
 
-const BACKINGS: [Backing; 4] = [Backing::Shm, Backing::Disk, Backing::Memfd, Backing::Anonymous];
+const PLACES: [(Backing, fn() -> TempDir); 4] =
+    [(Backing::File, shm_dir), (Backing::File, disk_dir), (Backing::Memfd, disk_dir), (Backing::Anonymous, disk_dir)];
 
-/// Runs storms of about `each` kills, on every backing in turn, until there were `kills`.
+/// Runs storms of about `each` kills, in every place in turn, until there were `kills`.
 fn storms(kind: &str, run: Run, kills: u64, each: u64) {
     let _turn = alone();
     let seed = Seed::new();
@@ -79,7 +94,7 @@ fn storms(kind: &str, run: Run, kills: u64, each: u64) {
         if killed >= kills {
             break;
         }
-        let (backing, tiny) = (BACKINGS[storm % 4], (storm + storm / 4) % 2 == 0);
+        let ((backing, dir), tiny) = (PLACES[storm % 4], (storm + storm / 4) % 2 == 0);
         let (before, so_far) = (killed, Cell::new(0));
         let mut progress = |kills: u64| {
             if terminal && kills / 100 > so_far.get() / 100 {
@@ -87,7 +102,7 @@ fn storms(kind: &str, run: Run, kills: u64, each: u64) {
             }
             so_far.set(kills);
         };
-        let course = Course { tiny, backing, kills: each, seed: mix(seed.0 ^ storm as u64) };
+        let course = Course { tiny, backing, dir, kills: each, seed: mix(seed.0 ^ storm as u64) };
         // One round in eight kills nobody, and one in four no sender.
         let storm = Storm::new(each * 3 + 100);
         run(&storm, &course, &mut progress);

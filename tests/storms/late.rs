@@ -8,10 +8,11 @@ use nix::sys::signal::{Signal, kill};
 use ringway::{RecvError, Wait, bytes, spsc};
 
 use crate::cast::reap_killed;
+use crate::common::backing::Backing;
 use crate::common::child::{fork, in_child};
 use crate::common::lane::{Lane, Sends};
 use crate::common::messages::Packet;
-use crate::ring::{Backing, Manner, Ring};
+use crate::ring::{Manner, Ring};
 use crate::turn::{Seed, alone};
 
 const PLAIN: Manner = Manner { wait: Wait::Sleep, in_place: false, lags: false };

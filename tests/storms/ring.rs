@@ -1,21 +1,21 @@
 //! A ring under test, and how a process behaves at its end of it.
 
 use std::mem::ManuallyDrop;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use ringway::{Channel, ClaimError, Options, RecvError, SendError, Wait};
+use ringway::{ClaimError, RecvError, SendError, Wait};
 
+use crate::common::backing::Backing;
 use crate::common::child::deadline;
-use crate::common::dirs::{disk_dir, file_in, shm_dir};
 use crate::common::lane::{InPlace, Lane, Receives, Sends};
 use crate::common::messages::{mix, record_len};
 
 /// A ring under test. `most` is the longest content of a record in it: at least three records fit.
 #[derive(Clone)]
 pub struct Ring<L> {
-    pub lane: L,
+    lane: L,
     most: usize,
 }
 
@@ -109,35 +109,5 @@ impl Manner {
         if self.lags && mix(seq).is_multiple_of(16) {
             std::thread::sleep(Duration::from_micros(100));
         }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Backing {
-    Shm,
-    Disk,
-    Memfd,
-    Anonymous,
-}
-
-impl Backing {
-    /// The place of its file, if it has one.
-    pub fn place(self) -> (tempfile::TempDir, PathBuf) {
-        let dir = if self == Backing::Shm { shm_dir() } else { disk_dir() };
-        let path = file_in(&dir);
-        (dir, path)
-    }
-
-    pub fn make<C: Channel>(self, options: &Options<C>, path: &Path) -> C {
-        match self {
-            Backing::Shm | Backing::Disk => options.create(path),
-            Backing::Memfd => options.memfd(),
-            Backing::Anonymous => options.anonymous(),
-        }
-        .unwrap()
-    }
-
-    pub fn is_file(self) -> bool {
-        matches!(self, Backing::Shm | Backing::Disk)
     }
 }
