@@ -6,7 +6,7 @@ use ringway::{ChangedError, RecvError, TryRecvError, Wait, bytes, seqlock, spsc}
 
 use crate::common::board::Board;
 use crate::common::messages::{Latest, Numbered, Packet};
-use crate::hold::{STRIDE, at_every_place, go_on, hold_after};
+use crate::step::{STRIDE, at_every_place, go_on, hold_after};
 
 /// The receiver is held between any two instructions. Meanwhile a message comes, and the sender ends. The receiver must
 /// never see the end before the message.

@@ -5,7 +5,8 @@
 //! | [`storms`] | storms whose every message is checked |
 //! | [`plan`], [`places`], [`sides`], [`forms`] | what a storm is, where its processes meet, what they do there, in which forms |
 //! | [`sleeping`] | sleeping and waking |
-//! | [`hold`], [`held_before_sleep`], [`held_anywhere`] | processes that are held, just before they sleep or at any instruction |
+//! | [`held_before_sleep`], [`hold`] | processes that are held just before they sleep, at a system call |
+//! | [`held_anywhere`], [`step`] | processes that are held at any instruction |
 //! | [`leaving`], [`successors`] | leaving, and going on where another stopped |
 //! | [`forks`] | forks with live endpoints |
 //! | [`attachments`] | one region that is attached more than once |
@@ -27,6 +28,8 @@ mod plan;
 mod seats;
 mod sides;
 mod sleeping;
+#[cfg(target_arch = "x86_64")]
+mod step;
 mod storms;
 mod successors;
 

@@ -18,7 +18,7 @@ use crate::common::say::say;
 use crate::ledger::{Storm, Word};
 use crate::ring::Ring;
 use crate::ring_sides::{SENDER, run_receiver, run_sender};
-use crate::turn::{Seed, alone};
+use crate::turn::{Seed, take_turn};
 use crate::value_sides::{run_reader, run_writer};
 
 /// What is counted in a storm, and the name of each count.
@@ -86,7 +86,7 @@ const PLACES: [(Backing, fn() -> TempDir); 4] =
 
 /// Runs storms of about `each` kills, in every place in turn, until there were `kills`.
 fn storms(kind: &str, run: Run, kills: u64, each: u64) {
-    let _turn = alone();
+    let _turn = take_turn();
     let seed = Seed::new();
     let (start, terminal) = (Instant::now(), std::io::stderr().is_terminal());
     let (mut killed, mut counts) = (0, [0; COUNTED.len()]);

@@ -13,7 +13,7 @@ use crate::common::child::{fork, in_child};
 use crate::common::lane::{Lane, Sends};
 use crate::common::messages::Packet;
 use crate::ring::{Manner, Ring};
-use crate::turn::{Seed, alone};
+use crate::turn::{Seed, take_turn};
 
 const PLAIN: Manner = Manner { wait: Wait::Sleep, in_place: false, lags: false };
 
@@ -73,7 +73,7 @@ fn received<L: Lane>(turns: &[Turn]) -> Vec<Event> {
 
 #[test]
 fn a_late_receiver_is_told_of_each_death_in_its_place() {
-    let _turn = alone();
+    let _turn = take_turn();
     let seed = Seed::new();
     let mut rng = Rng::with_seed(seed.0);
     let [silent_death, death, leaving] = [(false, true), (true, true), (true, false)];

@@ -13,7 +13,7 @@ use crate::cast::reap_killed;
 use crate::common::board::Board;
 use crate::common::child::{Child, deadline, fork};
 use crate::common::say::say;
-use crate::turn::alone;
+use crate::turn::take_turn;
 
 /// A descriptor of a process that can be polled for its end.
 fn pidfd(child: &Child) -> OwnedFd {
@@ -81,7 +81,7 @@ fn latencies(deaths: u64, survivor: &dyn Fn(&Board, usize, Instant), victim: &dy
 
 #[test]
 fn the_news_of_a_death_comes_soon() {
-    let _turn = alone();
+    let _turn = take_turn();
     let ring = |_| spsc::Channel::<u64>::options().capacity(2).memfd().unwrap();
     let [empty, full]: [[_; LANES]; 2] = [std::array::from_fn(ring), std::array::from_fn(ring)];
     let values: [_; LANES] = std::array::from_fn(|_| seqlock::Channel::<u64>::options().memfd().unwrap());

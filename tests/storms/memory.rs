@@ -11,7 +11,7 @@ use crate::cast::reap_killed;
 use crate::common::board::Board;
 use crate::common::child::{fork, in_child};
 use crate::common::say::{say, skip};
-use crate::turn::alone;
+use crate::turn::take_turn;
 
 /// A memory cgroup with a limit. It is removed on drop.
 struct Cgroup(PathBuf);
@@ -54,7 +54,7 @@ impl Drop for Cgroup {
 
 #[test]
 fn a_sender_ended_for_want_of_memory_is_heard_out() {
-    let _turn = alone();
+    let _turn = take_turn();
     let cgroup = match Cgroup::new() {
         Ok(cgroup) => cgroup,
         Err(why) => return skip(&format!("no memory cgroup can be made here: {why}")),
