@@ -50,6 +50,8 @@ fn seats_can_be_had(place: &Place) {
 
 pub fn all(tally: &mut Tally) {
     claiming(tally);
+    claiming_elsewhere(tally);
+    claiming_after_others(tally);
     leaving(tally);
     evicting(tally);
 }
@@ -100,6 +102,10 @@ fn claiming(tally: &mut Tally) {
         .failed(|channel, _| drop(channel.receiver().unwrap()))
         .afterwards(seats_can_be_had)
         .try_all(tally);
+}
+
+/// Seats of other kinds of channel, and on other backings.
+fn claiming_elsewhere(tally: &mut Tally) {
     let values = |place: &Place| {
         values_there(place);
         Values::open(place.path()).unwrap()
@@ -127,7 +133,10 @@ fn claiming(tally: &mut Tally) {
         .done(|mut tx, _, _| tx.try_send(&8).unwrap())
         .failed(|channel, _| drop(channel.sender().unwrap()))
         .try_all(tally);
-    // Nobody takes the seat of a living process, whatever fails.
+}
+
+/// Seats that another process has, or had. Nobody takes the seat of a living process, whatever fails.
+fn claiming_after_others(tally: &mut Tally) {
     Operation::new("sender, taken", attached, |channel, _| Ok::<_, Infallible>(channel.sender()))
         .stage(living_sender)
         .done(|claimed, _, _| {

@@ -33,6 +33,12 @@ fn message_is_there(place: &Place) {
 }
 
 pub fn all(tally: &mut Tally) {
+    alone(tally);
+    beside_a_user(tally);
+    beside_another_file(tally);
+}
+
+fn alone(tally: &mut Tally) {
     Operation::new("recreate", slots_there, |(), place| Slots::options().capacity(8).recreate(place.path()))
         .beside(is_attached)
         .done(made)
@@ -69,7 +75,10 @@ pub fn all(tally: &mut Tally) {
             assert_eq!(place.names(), Vec::<String>::new());
         })
         .try_all(tally);
-    // If another process is attached, nothing is ever removed.
+}
+
+/// If another process is attached, nothing is ever removed.
+fn beside_a_user(tally: &mut Tally) {
     Operation::new(
         "recreate, in use",
         |_| (),
@@ -89,7 +98,10 @@ pub fn all(tally: &mut Tally) {
             message_is_there(place);
         })
         .try_all(tally);
-    // If another file has the name by now, it keeps it.
+}
+
+/// If another file has the name by now, it keeps it.
+fn beside_another_file(tally: &mut Tally) {
     let replaced = |place: &Place| {
         slots_there(place);
         let channel = Slots::open(place.path()).unwrap();

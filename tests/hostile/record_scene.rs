@@ -84,6 +84,34 @@ impl Scene for Records {
     }
 
     fn operations() -> Vec<Operation<Self>> {
+        [Self::sending(), Self::receiving(), Self::seats()].into_iter().flatten().collect()
+    }
+
+    fn data_words(&self) -> Vec<usize> {
+        let at = |pos: u64| ((pos - 1) % CAPACITY) as usize;
+        let records = (0..=HELD).flat_map(|record| {
+            let header = at(HEAD + record * WORDS);
+            [header - 1, header, header + 1, header + 5]
+        });
+        let mut words: Vec<usize> = (0..14).chain(records).chain([CAPACITY as usize - 1]).collect();
+        words.sort();
+        words.dedup();
+        words
+    }
+
+    fn hot_data_words(&self) -> Vec<usize> {
+        (0..=HELD).map(|record| ((HEAD + record * WORDS - 1) % CAPACITY) as usize).collect()
+    }
+
+    fn positions(&self, _: &Raw) -> Vec<u64> {
+        let near = [HEAD, HEAD + WORDS, HEAD + HELD * WORDS];
+        near.iter().flat_map(|pos| [*pos, pos - CAPACITY, pos + CAPACITY]).collect()
+    }
+}
+
+impl Records {
+    /// The operations of a sender.
+    fn sending() -> Vec<Operation<Self>> {
         let (operation, blocking) = (Operation::<Self>::new, Operation::<Self>::blocking);
         vec![
             operation("try_send", Sends, |_, ends| ends.tx().try_send(&RECORD).says()),
@@ -108,6 +136,13 @@ impl Scene for Records {
             operation("sender's is_empty", LooksAtReceiver, |_, ends| done(ends.tx().is_empty())),
             operation("has_receiver", LooksAtReceiver, |_, ends| peer(ends.tx().has_receiver())),
             operation("sender's is_closed", LooksAtReceiver, |_, ends| closed(ends.tx().is_closed())),
+        ]
+    }
+
+    /// The operations of a receiver.
+    fn receiving() -> Vec<Operation<Self>> {
+        let (operation, blocking) = (Operation::<Self>::new, Operation::<Self>::blocking);
+        vec![
             operation("try_recv", Receives, |_, ends| ends.rx().try_recv().inspect(|got| checked(got)).says()),
             operation("recv_timeout", Receives, |_, ends| {
                 ends.rx().recv_timeout(MOMENT).inspect(|got| checked(got)).says()
@@ -142,6 +177,13 @@ impl Scene for Records {
             operation("is_redelivery", LooksAtSender, |_, ends| done(ends.rx().is_redelivery())),
             operation("has_sender", LooksAtSender, |_, ends| peer(ends.rx().has_sender())),
             operation("receiver's is_closed", LooksAtSender, |_, ends| closed(ends.rx().is_closed())),
+        ]
+    }
+
+    /// Operations on the seats, and on the whole channel.
+    fn seats() -> Vec<Operation<Self>> {
+        let operation = Operation::<Self>::new;
+        vec![
             operation("sender again", SeatsSender, |scene, _| scene.0.sender().says()),
             operation("receiver again", SeatsReceiver, |scene, _| scene.0.receiver().says()),
             operation("sender leaves", SeatsSender, |_, ends| done(ends.tx.take())),
@@ -161,26 +203,5 @@ impl Scene for Records {
                 Said::Done
             }),
         ]
-    }
-
-    fn data_words(&self) -> Vec<usize> {
-        let at = |pos: u64| ((pos - 1) % CAPACITY) as usize;
-        let records = (0..=HELD).flat_map(|record| {
-            let header = at(HEAD + record * WORDS);
-            [header - 1, header, header + 1, header + 5]
-        });
-        let mut words: Vec<usize> = (0..14).chain(records).chain([CAPACITY as usize - 1]).collect();
-        words.sort();
-        words.dedup();
-        words
-    }
-
-    fn hot_data_words(&self) -> Vec<usize> {
-        (0..=HELD).map(|record| ((HEAD + record * WORDS - 1) % CAPACITY) as usize).collect()
-    }
-
-    fn positions(&self, _: &Raw) -> Vec<u64> {
-        let near = [HEAD, HEAD + WORDS, HEAD + HELD * WORDS];
-        near.iter().flat_map(|pos| [*pos, pos - CAPACITY, pos + CAPACITY]).collect()
     }
 }

@@ -73,6 +73,29 @@ impl<const N: usize> Scene for Slots<N> {
     }
 
     fn operations() -> Vec<Operation<Self>> {
+        [Self::sending(), Self::receiving(), Self::seats()].into_iter().flatten().collect()
+    }
+
+    fn data_words(&self) -> Vec<usize> {
+        let stride = Self::STRIDE;
+        let all = CAPACITY as usize * stride;
+        (0..all).filter(|word| word % stride < 2 || word % stride + 2 >= stride || *word < 2 * stride).collect()
+    }
+
+    fn hot_data_words(&self) -> Vec<usize> {
+        let stamp = |pos: u64| ((pos - 1) % CAPACITY) as usize * Self::STRIDE + Self::STRIDE - 1;
+        (HEAD..=HEAD + HELD).map(stamp).collect()
+    }
+
+    fn positions(&self, _: &Raw) -> Vec<u64> {
+        let near = [HEAD, HEAD + 1, HEAD + HELD, HEAD + HELD + 1];
+        near.iter().flat_map(|pos| [*pos, pos - CAPACITY, pos + CAPACITY]).collect()
+    }
+}
+
+impl<const N: usize> Slots<N> {
+    /// The operations of a sender.
+    fn sending() -> Vec<Operation<Self>> {
         let (operation, blocking) = (Operation::<Self>::new, Operation::<Self>::blocking);
         vec![
             operation("try_send", Sends, |_, ends| ends.tx().try_send(&[7; N]).says()),
@@ -95,6 +118,13 @@ impl<const N: usize> Scene for Slots<N> {
             operation("sender's is_empty", LooksAtReceiver, |_, ends| done(ends.tx().is_empty())),
             operation("has_receiver", LooksAtReceiver, |_, ends| peer(ends.tx().has_receiver())),
             operation("sender's is_closed", LooksAtReceiver, |_, ends| closed(ends.tx().is_closed())),
+        ]
+    }
+
+    /// The operations of a receiver.
+    fn receiving() -> Vec<Operation<Self>> {
+        let (operation, blocking) = (Operation::<Self>::new, Operation::<Self>::blocking);
+        vec![
             operation("try_recv", Receives, |_, ends| ends.rx().try_recv().says()),
             operation("recv_timeout", Receives, |_, ends| ends.rx().recv_timeout(MOMENT).says()),
             operation("try_recv_slice", Receives, |_, ends| into_guarded(|values| ends.rx().try_recv_slice(values))),
@@ -118,6 +148,13 @@ impl<const N: usize> Scene for Slots<N> {
             operation("is_redelivery", LooksAtSender, |_, ends| done(ends.rx().is_redelivery())),
             operation("has_sender", LooksAtSender, |_, ends| peer(ends.rx().has_sender())),
             operation("receiver's is_closed", LooksAtSender, |_, ends| closed(ends.rx().is_closed())),
+        ]
+    }
+
+    /// Operations on the seats, and on the whole channel.
+    fn seats() -> Vec<Operation<Self>> {
+        let operation = Operation::<Self>::new;
+        vec![
             operation("sender again", SeatsSender, |scene, _| scene.0.sender().says()),
             operation("receiver again", SeatsReceiver, |scene, _| scene.0.receiver().says()),
             operation("sender leaves", SeatsSender, |_, ends| done(ends.tx.take())),
@@ -137,21 +174,5 @@ impl<const N: usize> Scene for Slots<N> {
                 Said::Done
             }),
         ]
-    }
-
-    fn data_words(&self) -> Vec<usize> {
-        let stride = Self::STRIDE;
-        let all = CAPACITY as usize * stride;
-        (0..all).filter(|word| word % stride < 2 || word % stride + 2 >= stride || *word < 2 * stride).collect()
-    }
-
-    fn hot_data_words(&self) -> Vec<usize> {
-        let stamp = |pos: u64| ((pos - 1) % CAPACITY) as usize * Self::STRIDE + Self::STRIDE - 1;
-        (HEAD..=HEAD + HELD).map(stamp).collect()
-    }
-
-    fn positions(&self, _: &Raw) -> Vec<u64> {
-        let near = [HEAD, HEAD + 1, HEAD + HELD, HEAD + HELD + 1];
-        near.iter().flat_map(|pos| [*pos, pos - CAPACITY, pos + CAPACITY]).collect()
     }
 }
