@@ -38,7 +38,7 @@ fn records_of_every_length_cross_whole_from_every_offset() {
             let found = rx.try_recv_ref().unwrap();
             assert_eq!((found.len(), found.is_empty()), (len, len == 0));
             assert_eq!(found.as_ptr().addr() % 8, 0);
-            // SAFETY: the only sender is idle and uses this crate alone; nobody forks.
+            // SAFETY: the only sender is idle and uses this crate alone, and nobody forks.
             assert!(unsafe { found.as_slice() } == bytes, "length {len} at word {word}");
             assert!(found.to_vec() == bytes);
             drop(found);

@@ -49,7 +49,7 @@ fn parts_of_a_slot_can_be_written_and_read() {
     message.read_at(7, &mut part);
     assert_eq!(&part, b"78z");
     message.read_at(10, &mut []);
-    // SAFETY: the only sender is idle and uses this crate alone; nobody forks.
+    // SAFETY: the only sender is idle and uses this crate alone, and nobody forks.
     assert_eq!(unsafe { message.as_ref() }, b"01ab45678z");
 }
 

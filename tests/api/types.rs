@@ -76,15 +76,15 @@ fn addresses_are_aligned<T: spsc::Message + Copy + PartialEq + std::fmt::Debug>(
         let mut slot = tx.send_ref().unwrap();
         let address = slot.as_mut_ptr();
         assert!(address.is_aligned(), "{address:?} for {} of {}", size_of::<T>(), align_of::<T>());
-        // SAFETY: aligned, inside the slot that is held, which nobody else touches.
+        // SAFETY: the place is aligned and lies inside the slot that is held. Nobody else touches it.
         unsafe { address.write_volatile(make(i)) };
         slot.send().unwrap();
         let message = rx.recv_ref().unwrap();
         assert!(message.as_ptr().is_aligned());
         assert_eq!(message.as_ptr().addr(), address.addr());
-        // SAFETY: aligned, inside the message that is held, which nobody writes.
+        // SAFETY: the place is aligned and lies inside the message that is held. Nobody writes it.
         assert_eq!(unsafe { message.as_ptr().read_volatile() }, make(i));
-        // SAFETY: the only sender is idle and uses this crate alone; nobody forks.
+        // SAFETY: the only sender is idle and uses this crate alone, and nobody forks.
         assert_eq!(unsafe { message.as_ref() }, &make(i));
         assert_eq!(message.read(), make(i));
     }

@@ -54,7 +54,7 @@ impl Deref for Board {
     type Target = [AtomicU64; 512];
 
     fn deref(&self) -> &Self::Target {
-        // SAFETY: mapped until drop; zeroes are atomics.
+        // SAFETY: the page is mapped until drop, and zeroes are valid atomics.
         unsafe { self.words.as_ref() }
     }
 }

@@ -55,7 +55,7 @@ fn report_panics_of_children() {
             if fd < 0 {
                 return usual(info);
             }
-            // SAFETY: the child's log, which is open for as long as the child lives.
+            // SAFETY: this is the log of the child, which stays open for as long as the child lives.
             let log = unsafe { BorrowedFd::borrow_raw(fd) };
             let _ = nix::unistd::write(log, format!("{info}\n").as_bytes());
         }));
@@ -68,8 +68,8 @@ pub fn fork(name: &str, work: impl FnOnce()) -> Child {
         report_panics_of_children();
         tempfile::tempfile().unwrap()
     });
-    // SAFETY: the child runs on with a copy of this thread alone. It uses the C allocator, which survives a
-    // fork, no lock of another test's, and leaves by `_exit`.
+    // SAFETY: the child runs on with a copy of this thread alone. It uses the C allocator, which survives a fork. It
+    // takes no lock of another test, and leaves by `_exit`.
     match unsafe { nix::unistd::fork() }.unwrap() {
         ForkResult::Parent { child } => Child::with_log(child, name, log),
         ForkResult::Child => {
@@ -102,7 +102,7 @@ pub fn end(body: impl FnOnce()) -> ! {
 
 fn finish(work: impl FnOnce()) -> ! {
     let code = if catch_unwind(AssertUnwindSafe(work)).is_ok() { 0 } else { 101 };
-    // SAFETY: ends this process without the destructors and exit handlers that are its parent's.
+    // SAFETY: the call ends this process without the destructors and exit handlers of its parent.
     unsafe { libc::_exit(code) }
 }
 

@@ -8,7 +8,7 @@ use super::child::{Child, end};
 /// Makes a process by the bare system call, with the namespaces in `flags`. `None` in the child.
 pub fn cloned(flags: libc::c_int) -> Option<Pid> {
     let (flags, none) = (libc::c_long::from(flags | libc::SIGCHLD), 0_usize);
-    // SAFETY: as `fork`, which the arguments make of it; the other threads of the process only wait.
+    // SAFETY: with these arguments the call is a fork. The other threads of the process only wait.
     match unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) } {
         -1 => panic!("clone: {}", std::io::Error::last_os_error()),
         0 => None,

@@ -35,7 +35,7 @@ pub fn tracing_allowed() -> Result<(), Errno> {
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 pub fn mark() {
-    // SAFETY: a trap, which changes nothing.
+    // SAFETY: a trap changes nothing.
     unsafe { std::arch::asm!("int3") }
 }
 
@@ -43,10 +43,10 @@ pub fn mark() {
 pub fn registers(pid: Pid) -> libc::user_regs_struct {
     let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
     let nothing = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: the kernel writes one such struct there.
+    // SAFETY: the kernel writes one such struct to this place.
     let result = unsafe { libc::ptrace(libc::PTRACE_GETREGS, pid.as_raw(), nothing, registers.as_mut_ptr()) };
     Errno::result(result).unwrap();
-    // SAFETY: plain numbers, and zeroed at least.
+    // SAFETY: the struct holds plain numbers, which are zeroed at least.
     unsafe { registers.assume_init() }
 }
 
@@ -60,7 +60,7 @@ pub fn set_register(pid: Pid, offset: usize, value: u64) {
 pub fn peek(pid: Pid, address: u64) -> Result<u64, Errno> {
     let address = std::ptr::without_provenance_mut::<libc::c_void>(address as usize);
     Errno::clear();
-    // SAFETY: reads the traced process's memory.
+    // SAFETY: the call reads the memory of the traced process, and none of this one.
     let word = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, pid.as_raw(), address, 0) };
     if word == -1 && Errno::last_raw() != 0 { Err(Errno::last()) } else { Ok(word as u64) }
 }

@@ -51,12 +51,12 @@ impl Raw {
 
     /// The word at `byte` of the region.
     pub fn word(&self, byte: usize) -> &AtomicU64 {
-        // SAFETY: inside the mapping, aligned, and only ever accessed as an atomic.
+        // SAFETY: the word lies inside the mapping, is aligned, and is only ever accessed as an atomic.
         unsafe { AtomicU64::from_ptr(self.address(byte).cast()) }
     }
 
     fn half(&self, byte: usize) -> &AtomicU32 {
-        // SAFETY: as in `word`.
+        // SAFETY: the same holds as in `word`.
         unsafe { AtomicU32::from_ptr(self.address(byte).cast()) }
     }
 
@@ -137,7 +137,7 @@ impl Raw {
     /// All words, including the header. Call it only while nobody writes.
     pub fn image(&self) -> Vec<u64> {
         let mut words = vec![0; self.len / 8];
-        // SAFETY: the whole mapping, to as many bytes.
+        // SAFETY: this reads the whole mapping, into as many bytes.
         unsafe { self.base.as_ptr().cast::<u64>().copy_to_nonoverlapping(words.as_mut_ptr(), words.len()) };
         words
     }
@@ -145,7 +145,7 @@ impl Raw {
     /// Makes all words what they were. Call it only while nobody else writes.
     pub fn put_back(&self, image: &[u64]) {
         assert_eq!(8 * image.len(), self.len);
-        // SAFETY: the whole mapping, from as many bytes.
+        // SAFETY: this writes the whole mapping, from as many bytes.
         unsafe { self.base.as_ptr().cast::<u64>().copy_from_nonoverlapping(image.as_ptr(), image.len()) };
     }
 
@@ -161,7 +161,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new`; nothing refers to it any more.
+        // SAFETY: `new` mapped it, and nothing refers to it any more.
         let unmapped = unsafe { munmap(self.base, self.len) };
         unmapped.unwrap();
     }

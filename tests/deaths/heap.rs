@@ -19,14 +19,14 @@ const ORDINARY: usize = usize::MAX;
 #[global_allocator]
 static HEAP: Heap = Heap { arena: UnsafeCell::new([0; SIZE]), taken: AtomicUsize::new(ORDINARY) };
 
-// SAFETY: bytes of the arena are only given away, each once.
+// SAFETY: the bytes of the arena are only given away, each of them once.
 unsafe impl Sync for Heap {}
 
-// SAFETY: a block is the system's, or a part of the arena that nobody else was given.
+// SAFETY: a block belongs to the system, or is a part of the arena that nobody else was given.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.taken.load(Relaxed) == ORDINARY {
-            // SAFETY: as the caller says.
+            // SAFETY: the caller promises what the system's allocator demands.
             return unsafe { System.alloc(layout) };
         }
         let room = layout.size() + layout.align();
@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let arena = self.arena.get().addr();
         if !(arena..arena + SIZE).contains(&block.addr()) {
-            // SAFETY: as the caller says; it is none of the arena's.
+            // SAFETY: the block is not of the arena, and the caller promises the rest.
             unsafe { System.dealloc(block, layout) }
         }
     }

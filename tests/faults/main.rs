@@ -114,7 +114,7 @@ fn child_entry() {
 
 /// Gives the allocator enough, so that it asks the kernel for nothing in an operation, and no mapping of its own grows.
 fn let_the_allocator_have_enough() {
-    // SAFETY: sets a number.
+    // SAFETY: the call sets a number.
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX) };
     drop((0..2000).map(|_| Vec::with_capacity(1000)).collect::<Vec<Vec<u8>>>());
 }

@@ -99,7 +99,7 @@ fn fork_with_equal_ids(work: impl FnOnce()) -> Result<Child, Errno> {
         match Errno::result(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) }) {
             Ok(0) => {
                 let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-                // SAFETY: ends this process without its parent's exit handlers.
+                // SAFETY: the call ends this process without the exit handlers of its parent.
                 unsafe { libc::_exit(i32::from(done.is_err())) }
             }
             Ok(child) => return Ok(Child::new(Pid::from_raw(child as i32))),

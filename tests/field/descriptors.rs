@@ -21,7 +21,7 @@ fn close_all() {
 
 /// The numbers of open descriptors from 3 on.
 fn open_numbers() -> Vec<RawFd> {
-    // SAFETY: asks for flags; takes no memory.
+    // SAFETY: the call asks for flags, and is given no memory.
     (3..100).filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect()
 }
 

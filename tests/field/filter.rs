@@ -19,7 +19,7 @@ pub fn refuse(calls: &[libc::c_long], errno: Errno) {
     program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32));
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     nix::sys::prctl::set_no_new_privs().unwrap();
-    // SAFETY: the kernel copies the program, which is alive.
+    // SAFETY: the kernel copies the program, which lives until then.
     let set = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
     Errno::result(set).unwrap();
 }

@@ -29,7 +29,7 @@ const STACK: usize = 32 << 10;
 fn sleep_on(word: &AtomicU32) {
     loop {
         let nothing = std::ptr::null::<libc::timespec>();
-        // SAFETY: a word of a mapping that stays, as long as this process.
+        // SAFETY: the word lies in a mapping that stays for as long as this process.
         let slept =
             unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, word.load(Relaxed), nothing) };
         if slept == 0 {
@@ -41,7 +41,7 @@ fn sleep_on(word: &AtomicU32) {
 /// Moves all sleepers of one word to another. Returns how many they are.
 fn move_sleepers(from: &AtomicU32, to: &AtomicU32) -> usize {
     let (none, all) = (0, i32::MAX as usize);
-    // SAFETY: two words of a mapping that stays.
+    // SAFETY: both words lie in a mapping that stays.
     let moved = unsafe {
         libc::syscall(
             libc::SYS_futex,

@@ -48,7 +48,7 @@ fn parts<T>(make: impl FnOnce() -> T, size: impl FnOnce(&T) -> u64) -> (T, Vec<M
 fn poke(address: usize, write: bool) {
     let byte = std::ptr::with_exposed_provenance_mut::<u8>(address);
     if write {
-        // SAFETY: not sound: done in a child that is to be killed for it.
+        // SAFETY: this is not sound. A child does it, and must be killed for it.
         unsafe { byte.write_volatile(1) };
     } else {
         // SAFETY: as above.

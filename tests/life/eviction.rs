@@ -176,7 +176,7 @@ fn be_interrupted() {
     unsafe { nix::sys::signal::signal(Signal::SIGALRM, handler) }.unwrap();
     let time = libc::timeval { tv_sec: 0, tv_usec: 50 };
     let timer = libc::itimerval { it_interval: time, it_value: time };
-    // SAFETY: reads the timer, and writes none back.
+    // SAFETY: the call reads the timer, and writes nothing back.
     assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);
 }
 

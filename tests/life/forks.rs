@@ -24,7 +24,7 @@ fn fill_hole(address: usize, len: u64) -> *mut u8 {
     // SAFETY: the flags let the kernel refuse an address at which there is something.
     let page = unsafe { libc::mmap(address as *mut libc::c_void, len as usize, protection, flags, -1, 0) };
     assert_eq!(page as usize, address, "nothing of the parent's is there");
-    // SAFETY: mapped above.
+    // SAFETY: it was mapped above.
     unsafe { page.cast::<u8>().write_bytes(0x5A, len as usize) };
     page.cast()
 }
@@ -50,7 +50,7 @@ fn a_childs_drop_of_its_parents_endpoints_unmaps_nothing_of_its_own() {
                     let (wiped, after) = (3, crate::common::proc::maps().len());
                     assert!(after <= before && after + wiped >= before);
                     for (page, len) in pages {
-                        // SAFETY: mapped by `fill_hole`, and still there unless the test fails.
+                        // SAFETY: `fill_hole` mapped it, and it is still there unless the test fails.
                         let bytes = unsafe { std::slice::from_raw_parts(page, len as usize) };
                         assert!(bytes.iter().all(|byte| *byte == 0x5A));
                     }

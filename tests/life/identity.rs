@@ -179,7 +179,7 @@ fn a_holder_is_its_process_and_not_its_thread() {
                     let _tx = sit(&channel);
                     rest()
                 });
-                // SAFETY: takes no memory, and ends this thread alone.
+                // SAFETY: the call is given no memory, and ends this thread alone.
                 unsafe { libc::syscall(libc::SYS_exit, 0) };
             });
             lane.meet(pid);

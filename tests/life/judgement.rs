@@ -19,7 +19,7 @@ use crate::words::{ROUNDS, board, hear, say};
 fn nothing() {}
 
 pub fn close_all() {
-    // SAFETY: takes no memory; who owned the descriptors must do without them, which is the point.
+    // SAFETY: the call is given no memory. The owners of the descriptors must do without them, which is the point.
     assert_eq!(unsafe { libc::close_range(3, u32::MAX, 0) }, 0);
 }
 

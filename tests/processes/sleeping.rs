@@ -15,7 +15,7 @@ use crate::common::role::exec;
 /// What this process has registered for, says `membarrier(2)`. `None` before Linux 6.3.
 fn registrations() -> Option<libc::c_long> {
     const GET_REGISTRATIONS: libc::c_int = 1 << 9;
-    // SAFETY: takes no memory.
+    // SAFETY: the call is given no memory.
     let mask = unsafe { libc::syscall(libc::SYS_membarrier, GET_REGISTRATIONS, 0, 0) };
     (mask >= 0).then_some(mask)
 }

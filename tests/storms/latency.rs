@@ -17,7 +17,7 @@ use crate::turn::take_turn;
 
 /// A descriptor of a process that can be polled for its end.
 fn pidfd(child: &Child) -> OwnedFd {
-    // SAFETY: takes no memory.
+    // SAFETY: the call is given no memory.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.pid.as_raw(), 0) };
     assert!(fd >= 0, "pidfd_open: {}", std::io::Error::last_os_error());
     // SAFETY: the kernel just made it, and nobody else knows it.
