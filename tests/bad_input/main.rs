@@ -1,5 +1,5 @@
-//! Every bad input gives a typed error that says what was found, never a panic or a signal, and leaves no file, descriptor or
-//! mapping behind.
+//! Every bad input gives a typed error that says what was found, never a panic or a signal, and leaves no file,
+//! descriptor or mapping behind.
 //!
 //! | | |
 //! |---|---|

@@ -1,6 +1,6 @@
-//! Death, and arrest, at every instruction. `ptrace(2)` holds a victim after k instructions of an operation and kills it
-//! there, for every k. Those who are left, and a successor, must find everything as promised. The same is done with a
-//! `SIGSTOP`: nothing may be taken from a process that only stands still.
+//! Death, and arrest, at every instruction. `ptrace(2)` holds a victim after k instructions of an operation and kills
+//! it there, for every k. Those who are left, and a successor, must find everything as promised. The same is done with
+//! a `SIGSTOP`: nothing may be taken from a process that only stands still.
 //!
 //! | | |
 //! |---|---|
@@ -13,8 +13,8 @@
 //! | [`operations`] | what rings and values share: operations, claims |
 //! | [`ring_cases`], [`values`], [`regions`] | the operations, and what holds after each |
 //!
-//! By default a victim is killed at every n-th instruction. `RINGWAY_ALL_POINTS=1` asks for every one. A debug build has
-//! four times as many instructions, and there a victim is stopped at every 16th only.
+//! By default a victim is killed at every n-th instruction. `RINGWAY_ALL_POINTS=1` asks for every one. A debug build
+//! has four times as many instructions, and there a victim is stopped at every 16th only.
 #![cfg(all(not(loom), target_arch = "x86_64"))]
 
 #[path = "../common/mod.rs"]

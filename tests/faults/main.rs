@@ -1,6 +1,6 @@
-//! The n-th system call of every operation fails, for every n, with each of nine errors. The same is tried once with all
-//! later calls failing, too. The operation must give a typed error or succeed, and must end after a bounded number of
-//! system calls. It leaves nothing behind and destroys nothing.
+//! The n-th system call of every operation fails, for every n, with each of nine errors. The same is tried once with
+//! all later calls failing, too. The operation must give a typed error or succeed, and must end after a bounded number
+//! of system calls. It leaves nothing behind and destroys nothing.
 //!
 //! | | |
 //! |---|---|

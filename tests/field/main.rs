@@ -1,5 +1,5 @@
-//! What breaks in the field. Each test is a situation from the bug trackers of other software, from hostile programs, or
-//! from the first hours of a new user, and has its name.
+//! What breaks in the field. Each test is a situation from the bug trackers of other software, from hostile programs,
+//! or from the first hours of a new user, and has its name.
 //!
 //! | | |
 //! |---|---|

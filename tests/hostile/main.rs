@@ -1,5 +1,5 @@
-//! Peers that write whatever they like into the region. They cause no crash, no panic and no hang. No living peer is called
-//! dead, and not a byte is written where nothing may be written.
+//! Peers that write whatever they like into the region. They cause no crash, no panic and no hang. No living peer is
+//! called dead, and not a byte is written where nothing may be written.
 //!
 //! | | |
 //! |---|---|

@@ -1,8 +1,8 @@
 //! A process overwrites everything at full speed while another uses the region: header, control page and data.
 //!
-//! Each kind is under fire for `RINGWAY_HOSTILE_SECONDS`, by default 2. The seed is `RINGWAY_HOSTILE_SEED`, and is printed.
-//! What two processes do at once cannot be repeated exactly, but the strokes can. Twenty minutes of each kind, optimised,
-//! with the checks of a debug build:
+//! Each kind is under fire for `RINGWAY_HOSTILE_SECONDS`, by default 2. The seed is `RINGWAY_HOSTILE_SEED`, and is
+//! printed. What two processes do at once cannot be repeated exactly, but the strokes can. Twenty minutes of each kind,
+//! optimised, with the checks of a debug build:
 //!
 //! ```text
 //! RUSTFLAGS="-C overflow-checks -C debug-assertions" RINGWAY_HOSTILE_SECONDS=1200 \

@@ -2,8 +2,8 @@
 //! page, and in the words of the data area that matter.
 //!
 //! In each case four things must hold. The operation ends, in as much processor time as a child has; a system call that
-//! sleeps for ever does not count. It answers by a value. It calls nobody gone whose seat was left alone. It writes where
-//! its kind may write and nowhere else, in the region and beside the buffers of the caller.
+//! sleeps for ever does not count. It answers by a value. It calls nobody gone whose seat was left alone. It writes
+//! where its kind may write and nowhere else, in the region and beside the buffers of the caller.
 //!
 //! There are tens of thousands of words and numbers, and some thirty operations: millions of cases. Every
 //! `RINGWAY_HOSTILE_STRIDE`-th is tried, by default few. With 1 all are, which takes an hour:
