@@ -12,6 +12,7 @@ use ringway::{Content, Holder, OpenError, Reason, Report, bytes, seqlock, spsc};
 
 use crate::common::alone::alone;
 use crate::common::child::{Child, fork};
+use crate::common::header;
 
 /// A child that does its work, and then stays until it is killed.
 fn stays(work: impl FnOnce()) -> Child {
@@ -65,7 +66,7 @@ fn a_region_left_by_two_dead_processes_explains_itself() {
         assert_eq!((report.kind, report.capacity, report.in_use), ("spsc", 8, Some(false)));
         assert_eq!((report.carries.size, report.carries.name.as_str()), (24, "[u64; 3]"));
         assert!(report.seats.iter().all(|seat| matches!(seat.holder, Holder::Dead { .. }) && seat.generation == 1));
-        assert_eq!(report.content, Content::Messages { head: 2, end: 6, count: 4, told: 0, lent: true });
+        assert_eq!(report.content, Content::Messages { head: 2, end: 6, count: 4, reported: 0, lent: true });
         let text = report.to_string();
         for part in
             ["spsc channel of [u64; 3]", "nobody is attached", "died in it", "4 messages wait, positions 2 up to 6"]
@@ -87,7 +88,7 @@ fn every_kind_explains_itself() {
         let records = bytes::Channel::create(path("records"), 4096).unwrap();
         let mut tx = records.sender().unwrap();
         let fresh = Report::open(path("records")).unwrap();
-        assert_eq!(fresh.content, Content::Messages { head: 1, end: 1, count: 0, told: 0, lent: false });
+        assert_eq!(fresh.content, Content::Messages { head: 1, end: 1, count: 0, reported: 0, lent: false });
         assert_eq!(fresh.seats[0].holder, Holder::Alive { pid: std::process::id() });
         assert_eq!((fresh.seats[1].holder, fresh.seats[1].generation), (Holder::Nobody, 0));
         assert!(fresh.to_string().contains("receiver's seat was never taken"), "{fresh}");
@@ -95,7 +96,7 @@ fn every_kind_explains_itself() {
         tx.send(&[]).unwrap();
         drop(tx);
         let report = Report::open(path("records")).unwrap();
-        assert_eq!(report.content, Content::Messages { head: 1, end: 6, count: 2, told: 0, lent: false });
+        assert_eq!(report.content, Content::Messages { head: 1, end: 6, count: 2, reported: 0, lent: false });
         assert_eq!((report.kind, report.capacity), ("bytes", 4096));
         assert_eq!((report.seats[0].holder, report.seats[0].generation), (Holder::Nobody, 1));
         assert!(report.to_string().contains("generation 1 left"), "{report}");
@@ -130,10 +131,10 @@ fn what_is_no_region_is_refused_and_garbage_is_called_so() {
         }
         let mut forged = good.clone();
         forged[20..24].copy_from_slice(&9u32.to_ne_bytes());
-        crate::common::raw::seal_header(&mut forged[..256]);
+        header::seal(&mut forged[..header::LEN]);
         fs::write(&path, &forged).unwrap();
         assert!(matches!(refused(Report::open(&path)).reason(), Reason::Field { field: "kind", found: 9, .. }));
-        let head = 4096 + 8 * crate::common::raw::line(&good);
+        let head = (header::number(&good, header::LANES_OFFSET) + header::number(&good, header::PADDING)) as usize;
         let mut garbage = good.clone();
         garbage[head..head + 8].copy_from_slice(&u64::MAX.to_ne_bytes());
         fs::write(&path, &garbage).unwrap();

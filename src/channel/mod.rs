@@ -1,11 +1,22 @@
 //! What every kind of channel has in common.
-#![forbid(unsafe_code)]
+
+mod awaited;
+pub mod bytes;
+mod endpoint;
+mod options;
+pub mod seqlock;
+pub mod spsc;
+// Elsewhere a message is copied word by word, and each of them is a look.
+#[cfg(all(test, target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
+mod steps;
 
 use core::fmt;
 
-use crate::open_error::OpenError;
-use crate::options::Options;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::error::{OpenError, Reason, TypeFingerprint};
 use crate::region::Region;
+pub use options::Options;
 
 /// A kind of channel: [`spsc::Channel`](crate::spsc::Channel), [`bytes::Channel`](crate::bytes::Channel) or
 /// [`seqlock::Channel`](crate::seqlock::Channel). For code that makes, opens or looks at channels of any kind.
@@ -47,15 +58,33 @@ pub trait Channel: sealed::Channel + Clone + fmt::Debug + Send + Sync + 'static 
     }
 }
 
+/// What may cross as it is: plain data of at least one byte, for which any bits are a value. Implemented for every type
+/// that derives zerocopy's three traits.
+pub trait Message: FromBytes + IntoBytes + Immutable + Send + 'static {}
+impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
+
+/// The fingerprint of a type that can cross: of some bytes, and aligned to at most a page.
+fn fingerprint_of(size: usize, align: usize, name: String) -> Result<TypeFingerprint, Reason> {
+    let found = TypeFingerprint { size: size as u64, align: align as u64, name };
+    let expected = match () {
+        () if size == 0 => "one of at least one byte",
+        () if align > 4096 => "one aligned to at most 4096 bytes",
+        () if !align.is_power_of_two() => "one aligned to a power of two",
+        () => return Ok(found),
+    };
+    Err(Reason::UnsupportedType { found, expected })
+}
+
 pub(crate) mod sealed {
-    use crate::open_error::{OpenError, Reason};
+    use super::options::Wanted;
+    use crate::error::{OpenError, Reason};
     use crate::region::Region;
     use crate::region::header::Spec;
 
     /// What [`Options`](crate::Options) needs of a kind.
     pub trait Channel: Sized {
         #[allow(private_interfaces, reason = "the trait is sealed")]
-        fn spec(capacity: Option<u64>, type_name: Option<&str>) -> Result<Spec, Reason>;
+        fn spec(wanted: &Wanted) -> Result<Spec, Reason>;
         #[allow(private_interfaces, reason = "the trait is sealed")]
         fn from_region(region: Region, spec: Spec) -> Self;
         /// A private copy of a channel in use, with the messages that lay in it all the while.

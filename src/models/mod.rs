@@ -11,7 +11,7 @@
 mod cell;
 mod deaths;
 mod records;
-mod seat;
+mod seats;
 mod sleeper;
 mod slots;
 
@@ -19,16 +19,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::layout::Process;
+use crate::memory::{CellOf, Of};
 use crate::protocol::cell::Cells;
+use crate::protocol::ends::{after_consume, after_publish};
 use crate::protocol::records::RecordRing;
+use crate::protocol::seat::{self, Claim};
 use crate::protocol::slots::SlotRing;
-use crate::protocol::{State, Stop, after_consume, after_publish};
+use crate::protocol::{Side, State, Stop};
+use crate::wait::{Blocked, ParkOn, Wait, block};
 
 /// Stands in the seat of every endpoint that is modelled without one.
 const HOLDER: u64 = 1;
 
 fn process(pid: u32) -> Process {
-    Process { pid, identity: pid * 10, at_home: true, locked: false }
+    Process { pid, identity: pid * 10, same_origin: true, locked: false }
 }
 
 /// Tries an operation until it is no longer blocked, and lets others run in between.
@@ -41,7 +45,10 @@ fn insist<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
     }
 }
 
-impl SlotRing<[u64; 2]> {
+/// The slot ring of the models.
+type Slots = SlotRing<Of<[u64; 2]>>;
+
+impl Slots {
     fn model_sender(&self) -> State {
         self.sender_state(HOLDER).unwrap()
     }
@@ -53,14 +60,21 @@ impl SlotRing<[u64; 2]> {
     /// Sends two words, or says that the ring is full.
     fn model_send(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
         self.model_commit(s, value)?;
-        after_publish(&self.control, s, false);
+        after_publish(&self.ends.lane, s, false);
         Ok(())
     }
 
     fn model_commit(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
-        self.reserve(s)?;
+        if !self.has_space(s) {
+            self.look_for_space(s)?;
+        }
         self.put(s, &value);
         Ok(())
+    }
+
+    /// Makes sure that the next message is there.
+    fn find(&self, s: &mut State) -> Result<(), Stop> {
+        if self.has_message(s) { Ok(()) } else { self.look_for_message(s) }
     }
 
     /// Receives two words, or says that the ring is empty.
@@ -68,11 +82,11 @@ impl SlotRing<[u64; 2]> {
         let value = match self.try_take(s) {
             Some(value) => value,
             None => {
-                self.peek(s)?;
+                self.look_for_message(s)?;
                 self.take(s)
             }
         };
-        after_consume(&self.control, false);
+        after_consume(&self.ends.lane, false);
         Ok(value)
     }
 }
@@ -88,27 +102,37 @@ impl RecordRing {
 
     fn model_send(&self, s: &mut State, record: &[u8]) -> Result<(), Stop> {
         self.model_commit(s, record)?;
-        after_publish(&self.control, s, false);
+        after_publish(&self.ends.lane, s, false);
         Ok(())
     }
 
     fn model_commit(&self, s: &mut State, record: &[u8]) -> Result<(), Stop> {
-        self.reserve(s, record.len())?;
+        if !self.has_space(s, record.len()) {
+            self.look_for_space(s, record.len())?;
+        }
         self.write(s, record);
         self.publish(s, record.len());
         Ok(())
     }
 
+    /// Makes sure that the next record is there, and says how long it is.
+    fn find(&self, s: &mut State) -> Result<usize, Stop> {
+        self.message(s).map_or_else(|| self.look_for_message(s), Ok)
+    }
+
     fn model_recv(&self, s: &mut State) -> Result<Vec<u8>, Stop> {
-        let len = self.peek(s)?;
-        let record = self.data.read_vec(self.payload(s), len);
+        let len = self.find(s)?;
+        let record = self.area.read_vec(self.payload(s), len);
         self.consume(s, len);
-        after_consume(&self.control, false);
+        after_consume(&self.ends.lane, false);
         Ok(record)
     }
 }
 
-impl Cells<[u64; 2]> {
+/// The cells of the models.
+type Values = Cells<CellOf<[u64; 2]>>;
+
+impl Values {
     fn model_writer(&self) -> State {
         self.writer_state(HOLDER).unwrap()
     }
@@ -116,6 +140,38 @@ impl Cells<[u64; 2]> {
     fn model_write(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
         self.write(s, &value, false)
     }
+}
+
+/// Takes a seat, for a process to which the kernel says that everyone lives.
+fn claim(side: &Side, pid: u32) -> Claim {
+    seat::claim(&side.seat, process(pid), |_| false, |_| Ok::<_, ()>(())).unwrap()
+}
+
+/// A call that sleeps at once until `poll` finds something. `inquire` is the kernel's part, when time passes.
+struct Sleeper<P, I> {
+    poll: P,
+    inquire: I,
+}
+
+impl<R, P: FnMut() -> Option<R>, I: FnMut()> Blocked for Sleeper<P, I> {
+    type Found = R;
+
+    fn poll(&mut self, _: u32) -> Option<R> {
+        (self.poll)()
+    }
+
+    fn inquire(&mut self) {
+        (self.inquire)();
+    }
+}
+
+fn sleep_until<R>(park_on: ParkOn<'_>, poll: impl FnMut() -> Option<R>, inquire: impl FnMut()) -> R {
+    block(Wait::Sleep, None, park_on, &mut Sleeper { poll, inquire }).expect("no deadline")
+}
+
+/// `None` while an operation is blocked.
+fn or_blocked<R>(result: Result<R, Stop>) -> Option<Result<R, Stop>> {
+    if let Err(Stop::Blocked) = result { None } else { Some(result) }
 }
 
 /// Runs a participant that may be ended before one of its atomic operations, and says whether it was.
@@ -129,18 +185,15 @@ fn mortal(participant: impl FnOnce()) -> bool {
 
 #[cfg(loom)]
 mod world {
-    use std::sync::Arc;
-    use std::time::Duration;
-
     use crossbeam_utils::CachePadded;
 
-    use super::{Cells, RecordRing, SlotRing};
-    use crate::layout::{Checkpoint, Control, FIRST, HeadLine, Seat, SentLine, cell_words, slot_words};
-    use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
-    use crate::words::{View, Words};
+    use super::{CellOf, Of, RecordRing, Slots, Values};
+    use crate::layout::{Checkpoint, FIRST, Lane, ReceiverLine, Seat, SenderLine, cell_words};
+    use crate::memory::{View, WordArea};
+    use crate::protocol::Ends;
+    use crate::sync::{AtomicU32, AtomicU64};
 
-    pub(crate) use crate::sync::model::{Died, alive, live_for};
-    pub(crate) use futex::time_passes;
+    pub(crate) use crate::sync::{Died, alive, live_for, time_passes};
     pub(crate) use loom::sync::atomic::AtomicBool;
 
     /// What a closure needs to run in another thread: loom has but one.
@@ -155,112 +208,60 @@ mod world {
         builder.check(model);
     }
 
-    pub(crate) fn control() -> View<Control> {
-        let seat = || Seat {
-            holder: AtomicU64::new(0),
-            generation: AtomicU64::new(0),
-            barrier: AtomicU64::new(0),
-            died: AtomicU64::new(0),
-        };
-        View::on_heap(Control {
-            seats: std::array::from_fn(|_| CachePadded::new(seat())),
-            consumed: CachePadded::new(HeadLine {
+    fn seat() -> Seat {
+        let word = || AtomicU64::new(0);
+        Seat {
+            holder: word(),
+            generation: word(),
+            barrier: word(),
+            died: word(),
+            ended: word(),
+            swept: word(),
+            name: std::array::from_fn(|_| word()),
+        }
+    }
+
+    pub(crate) fn ends() -> Ends {
+        let word = || AtomicU64::new(0);
+        let lane = View::on_heap(Lane {
+            sender: CachePadded::new(seat()),
+            receiver_line: CachePadded::new(ReceiverLine {
                 head: AtomicU64::new(FIRST),
-                told: AtomicU64::new(0),
-                handed: AtomicU64::new(0),
-                tally: AtomicU64::new(0),
+                reported: word(),
+                lent: word(),
+                tally: word(),
             }),
-            sent: CachePadded::new(SentLine {
-                latest: AtomicU64::new(0),
-                batch: AtomicU64::new(0),
-                turn: AtomicU64::new(0),
-                checkpoints: std::array::from_fn(|_| Checkpoint {
-                    position: AtomicU64::new(0),
-                    records: AtomicU64::new(0),
-                }),
+            sender_line: CachePadded::new(SenderLine {
+                latest: word(),
+                batch: word(),
+                turn: word(),
+                checkpoints: std::array::from_fn(|_| Checkpoint { position: word(), records: word() }),
             }),
             data_wait: CachePadded::new(AtomicU32::new(0)),
             space_wait: CachePadded::new(AtomicU32::new(0)),
-            flags: CachePadded::new(AtomicU64::new(0)),
-        })
+        });
+        Ends { lane, receiver: View::on_heap(seat()) }
     }
 
-    pub(crate) fn slot_ring(capacity: u64) -> SlotRing<[u64; 2]> {
-        let stride = slot_words(16, 8).unwrap();
-        let data = Words::on_heap(capacity as usize * stride, false);
-        SlotRing::new(control(), data, capacity)
+    pub(crate) fn slot_ring(capacity: u64) -> Slots {
+        let words = capacity as usize * Of::<[u64; 2]>::WORDS;
+        Slots::new(ends(), WordArea::on_heap(words, false), capacity, Of::STRIDE)
     }
 
     pub(crate) fn record_ring(words: u64) -> RecordRing {
-        RecordRing::new(control(), Words::on_heap(words as usize, true), words)
+        RecordRing::new(ends(), WordArea::on_heap(words as usize, true), words)
     }
 
-    pub(crate) fn cells(cells: u64) -> Cells<[u64; 2]> {
+    pub(crate) fn cells(cells: u64) -> Values {
         let words = cells as usize * cell_words(16, 8).unwrap();
-        Cells::new(control(), Words::on_heap(words, false), cells)
-    }
-
-    /// What `membarrier` and the compiler's fence on the other side amount to together.
-    pub(crate) fn heavy_barrier() -> bool {
-        fence(Ordering::SeqCst);
-        true
-    }
-
-    /// The futex, as a queue for each word.
-    pub(crate) mod futex {
-        use super::*;
-        use loom::sync::{Condvar, Mutex};
-
-        #[derive(Default)]
-        struct Queues {
-            of: Vec<(usize, Arc<Condvar>)>,
-            time_passes: bool,
-        }
-
-        loom::lazy_static! {
-            static ref QUEUES: Mutex<Queues> = Mutex::new(Queues::default());
-        }
-
-        fn queue_of(queues: &mut Queues, word: &AtomicU32) -> Arc<Condvar> {
-            let key = std::ptr::from_ref(word).addr();
-            if let Some((_, queue)) = queues.of.iter().find(|(other, _)| *other == key) {
-                return queue.clone();
-            }
-            let queue = Arc::new(Condvar::new());
-            queues.of.push((key, queue.clone()));
-            queue
-        }
-
-        /// True if it slept for all of the time, of which none passes until [`time_passes`].
-        pub(crate) fn wait(word: &AtomicU32, expected: u32, _: Duration) -> bool {
-            let mut queues = QUEUES.lock().unwrap();
-            let queue = queue_of(&mut queues, word);
-            if !queues.time_passes && word.load(Ordering::Relaxed) == expected {
-                queues = queue.wait(queues).unwrap();
-            }
-            queues.time_passes
-        }
-
-        /// From now on, nobody sleeps for longer than they said.
-        pub(crate) fn time_passes() {
-            let mut queues = QUEUES.lock().unwrap();
-            queues.time_passes = true;
-            queues.of.iter().for_each(|(_, queue)| queue.notify_all());
-        }
-
-        /// All of them: no model has more than are woken at once.
-        pub(crate) fn wake(word: &AtomicU32, _: u32) {
-            let mut queues = QUEUES.lock().unwrap();
-            queue_of(&mut queues, word).notify_all();
-        }
+        Values::new(ends().lane, WordArea::on_heap(words, false), cells, CellOf::SHAPE)
     }
 }
 
 #[cfg(not(loom))]
 mod world {
-    use super::{Cells, RecordRing, SlotRing};
-    use crate::layout::Control;
-    use crate::words::View;
+    use super::{RecordRing, Slots, Values};
+    use crate::protocol::Ends;
     use crate::{bytes, seqlock, spsc};
 
     pub(crate) use std::thread;
@@ -283,11 +284,11 @@ mod world {
         (0..50).for_each(|_| model());
     }
 
-    pub(crate) fn control() -> View<Control> {
-        slot_ring(1).control.clone()
+    pub(crate) fn ends() -> Ends {
+        slot_ring(1).ends
     }
 
-    pub(crate) fn slot_ring(capacity: u64) -> SlotRing<[u64; 2]> {
+    pub(crate) fn slot_ring(capacity: u64) -> Slots {
         spsc::Channel::<[u64; 2]>::options().capacity(capacity).anonymous().unwrap().writable().unwrap()
     }
 
@@ -296,9 +297,9 @@ mod world {
         bytes::Channel::options().capacity_bytes(words * 8).anonymous().unwrap().writable().unwrap()
     }
 
-    pub(crate) fn cells(cells: u64) -> Cells<[u64; 2]> {
+    pub(crate) fn cells(cells: u64) -> Values {
         let made = seqlock::Channel::<[u64; 2]>::options().anonymous().unwrap().writable().unwrap();
-        Cells { data: made.data.fewer(cells), ..made }
+        Values { cells: made.cells.fewer(cells), ..made }
     }
 }
 

@@ -3,35 +3,13 @@
 //! A lost wake-up shows as a deadlock: loom reports it, and the plain run hangs.
 
 use super::*;
-use std::time::Duration;
-
-use crate::protocol::wait_word::{self, ASLEEP, Watch};
+use crate::protocol::wait_word::ASLEEP;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
 
-/// A sleeper that asks nobody: no peer dies here.
-struct Looks<F>(F);
-
-impl<R, F: FnMut() -> Option<R>> Watch for Looks<F> {
-    type Found = R;
-
-    fn look(&mut self) -> Option<R> {
-        (self.0)()
-    }
-
-    fn inquire(&mut self) {}
-
-    fn until_inquiry(&self) -> Duration {
-        Duration::MAX
-    }
-}
-
-fn sleep_until<R>(word: &AtomicU32, owned: bool, look: impl FnMut() -> Option<R>) -> Option<R> {
-    wait_word::sleep_until(word, owned, None, &mut Looks(look))
-}
-
-fn or_blocked<R: PartialEq>(result: Result<R, Stop>) -> Option<Result<R, Stop>> {
-    (result != Err(Stop::Blocked)).then_some(result)
+/// Sleeps on a word of its own. It asks nobody: no peer dies here.
+fn sleep_on<R>(word: &AtomicU32, poll: impl FnMut() -> Option<R>) -> R {
+    sleep_until(ParkOn::Own(word), poll, || ())
 }
 
 /// A receiver that sleeps for a message, then for another.
@@ -46,11 +24,11 @@ fn sleeper_receives() {
         });
         let mut r = ring.model_receiver();
         for n in 1..=2 {
-            let got = sleep_until(&ring.control.data_wait, true, || or_blocked(ring.model_recv(&mut r)));
-            assert_eq!(got, Some(Ok([n, n])));
+            let got = sleep_on(&ring.ends.lane.data_wait, || or_blocked(ring.model_recv(&mut r)));
+            assert_eq!(got, Ok([n, n]));
         }
         sender.join().unwrap();
-        assert_eq!(ring.control.data_wait.load(Relaxed) & ASLEEP, 0);
+        assert_eq!(ring.ends.lane.data_wait.load(Relaxed) & ASLEEP, 0);
     });
 }
 
@@ -63,15 +41,15 @@ fn sleeper_sends() {
         let sending = ring.clone();
         let sender = thread::spawn(move || {
             for n in 1..=2 {
-                let space = &sending.control.space_wait;
-                let sent = sleep_until(space, true, || or_blocked(sending.model_send(&mut s, [n, n])));
-                assert_eq!(sent, Some(Ok(())));
+                let space = &sending.ends.lane.space_wait;
+                let sent = sleep_on(space, || or_blocked(sending.model_send(&mut s, [n, n])));
+                assert_eq!(sent, Ok(()));
             }
         });
         let mut r = ring.model_receiver();
         for n in 1..=2 {
-            let got = sleep_until(&ring.control.data_wait, true, || or_blocked(ring.model_recv(&mut r)));
-            assert_eq!(got, Some(Ok([n, n])));
+            let got = sleep_on(&ring.ends.lane.data_wait, || or_blocked(ring.model_recv(&mut r)));
+            assert_eq!(got, Ok([n, n]));
         }
         sender.join().unwrap();
     });
@@ -88,8 +66,8 @@ fn sleeper_receives_record() {
             sending.model_send(&mut s, b"8 bytes!").unwrap();
         });
         let mut r = ring.model_receiver();
-        let got = sleep_until(&ring.control.data_wait, true, || or_blocked(ring.model_recv(&mut r)));
-        assert_eq!(got, Some(Ok(b"8 bytes!".to_vec())));
+        let got = sleep_on(&ring.ends.lane.data_wait, || or_blocked(ring.model_recv(&mut r)));
+        assert_eq!(got, Ok(b"8 bytes!".to_vec()));
         sender.join().unwrap();
     });
 }
@@ -103,8 +81,9 @@ fn sleeper_sees_change() {
             .map(|_| {
                 let cells = cells.clone();
                 thread::spawn(move || {
-                    let changed = || (cells.control.sent.latest.load(Relaxed) != 0).then_some(());
-                    sleep_until(&cells.control.data_wait, false, changed).unwrap();
+                    let poll = || or_blocked(cells.look_for_change(0, 0, 0));
+                    let changed = sleep_until(ParkOn::Shared(&cells.lane.data_wait), poll, || ());
+                    assert_eq!(changed, Ok(1));
                 })
             })
             .collect();

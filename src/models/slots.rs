@@ -1,8 +1,8 @@
 //! The slot ring: publication (A1), reuse (A2), wrap-around, full and empty, close.
 
 use super::*;
-use crate::layout::{FIRST, SENDER};
-use crate::protocol::seat::{self, End};
+use crate::layout::FIRST;
+use crate::protocol::seat::End;
 
 fn message(n: u64) -> [u64; 2] {
     [n, n ^ u64::MAX]
@@ -67,7 +67,7 @@ fn slots_end_in_batches() {
         let mut s = ring.model_sender();
         let sending = ring.clone();
         let sender = thread::spawn(move || {
-            sending.reserve(&mut s).unwrap();
+            sending.look_for_space(&mut s).unwrap();
             assert_eq!(sending.put_some(&mut s, &[message(1), message(2)]), 2);
         });
         let counted = (ring.end(FIRST) - FIRST) as usize;
@@ -84,6 +84,37 @@ fn slots_end_in_batches() {
     });
 }
 
+/// A1: messages that are read where they lie are whole, and a batch that was filled in place is seen at once.
+#[test]
+fn slots_in_place() {
+    for batch in [true, false] {
+        explore(move || {
+            let ring = slot_ring(3);
+            let mut s = ring.model_sender();
+            let sending = ring.clone();
+            let sender = thread::spawn(move || {
+                if batch {
+                    sending.look_for_space(&mut s).unwrap();
+                    (0..2).for_each(|index| sending.slot_ahead(&s, index).write(&message(index as u64 + 1)));
+                    sending.publish_some(&mut s, 2);
+                } else {
+                    // Without the wake-up check, whose fence would order what the stamps must.
+                    (1..=2).for_each(|n| sending.model_commit(&mut s, message(n)).unwrap());
+                }
+            });
+            let mut r = ring.model_receiver();
+            let found = ring.messages(&r, 3);
+            assert!(!batch || found == 0 || found == 2, "{found} messages of a batch of two");
+            for index in 0..found {
+                assert_eq!(ring.slot_ahead(&r, index).read::<[u64; 2]>(), message(index as u64 + 1));
+            }
+            ring.consume_some(&mut r, found);
+            sender.join().unwrap();
+            assert_eq!(ring.messages(&r, 3), 2 - found);
+        });
+    }
+}
+
 /// A3: who counts between two batches counts none that is behind one it has not seen.
 #[test]
 fn slots_end_between_batches() {
@@ -92,7 +123,7 @@ fn slots_end_between_batches() {
         let mut s = ring.model_sender();
         let sending = ring.clone();
         let sender = thread::spawn(move || {
-            sending.reserve(&mut s).unwrap();
+            sending.look_for_space(&mut s).unwrap();
             assert_eq!(sending.put_some(&mut s, &[message(1), message(2), message(3)]), 3);
             assert_eq!(sending.put_some(&mut s, &[message(4), message(5)]), 2);
         });
@@ -132,14 +163,14 @@ fn slots_close() {
     explore(|| {
         let ring = slot_ring(2);
         let sending = ring.clone();
-        let claim = seat::claim(&ring.control.seats[SENDER], process(7), |_| false, |_| Ok::<_, ()>(())).unwrap();
+        let claim = claim(&ring.ends.sender_side(), 7);
         let mut s = ring.model_sender();
         let sender = thread::spawn(move || {
             // Without the wake-up check, whose fence would order what the seat must.
-            sending.reserve(&mut s).unwrap();
+            sending.look_for_space(&mut s).unwrap();
             sending.slot(&s).write(&message(1));
             sending.publish(&mut s);
-            seat::release(&sending.control.seats[SENDER], claim.word);
+            seat::release(&sending.ends.lane.sender, claim.word);
         });
         let mut r = ring.model_receiver();
         let first = ring.model_recv(&mut r);
@@ -161,9 +192,9 @@ fn a_copy_holds_no_message_behind_a_gap() {
         let ring = slot_ring(4);
         let mut s = ring.model_sender();
         (1..=3).for_each(|n| ring.model_send(&mut s, message(n)).unwrap());
-        let second = 2 * ring.stride - 1;
-        ring.data.word(second).store(0, crate::sync::Ordering::Relaxed);
-        ring.hold_only(FIRST, FIRST + 3);
+        let second = 2 * ring.slots.stride() - 1;
+        ring.slots.area().word(second).store(0, crate::sync::Ordering::Relaxed);
+        ring.retain(FIRST, FIRST + 3);
         assert_eq!(ring.end(FIRST), FIRST + 1);
         let mut r = ring.model_receiver();
         assert_eq!(ring.model_recv(&mut r), Ok(message(1)));

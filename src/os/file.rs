@@ -1,161 +1,25 @@
-//! Files that are whole or not there, and opened only as what they should be.
+//! What the kernel can do with a file, one call each.
 
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, SealFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{HUGETLBFS_MAGIC, PROC_SUPER_MAGIC, fstatfs};
-use nix::unistd::linkat;
-use tempfile::TempPath;
 
-use super::filesystem;
-use super::lock::{Lock, refuse_stranger, try_lock_if_any};
-use super::nap::nap;
 use super::owned::{Owned, id_of};
 use super::retry::{retry, retry_io};
 use super::usage::limit;
-use crate::error::OsError;
-use crate::layout::UNLINKING;
-use crate::open_error::{OpenError, Reason};
+use crate::error::{OsError, Reason};
 
 /// The seals a region's memfd has: nobody can change its size under its users.
 pub(crate) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
-
-/// How long one waits for who is removing a file: a few system calls, if it is not stopped.
-pub(crate) const PATIENCE: u32 = 1000;
-pub(crate) const PAUSE: Duration = Duration::from_millis(1);
-
-/// A file that has no name yet, but for those who guess. It is gone when the process is, unless [`Unnamed::link`]
-/// names it.
-pub(crate) struct Unnamed {
-    file: Owned,
-    /// For file systems without `O_TMPFILE`: a random name beside the final one, which a kill at the wrong moment
-    /// leaves behind.
-    temporary: Option<TempPath>,
-}
-
-impl Unnamed {
-    /// An empty file in the directory that `path` is in, for this user only.
-    pub fn beside(path: &Path) -> Result<Self, Reason> {
-        let dir = match path.parent() {
-            Some(dir) if dir != Path::new("") => dir,
-            _ => Path::new("."),
-        };
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let unnamed = match retry(|| open(dir, flags, Mode::S_IRUSR | Mode::S_IWUSR)) {
-            Ok(fd) => Self { file: Owned::opened(fd.into())?, temporary: None },
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
-                // The error of the crate hides the kernel's behind the path.
-                let mut refusal = Errno::UnknownErrno;
-                let mut new = |path: &Path| {
-                    let made = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
-                    made.inspect_err(|error| refusal = Errno::from_raw(error.raw_os_error().unwrap_or(0)))
-                };
-                let named = retry_io(|| tempfile::Builder::new().prefix(".ringway-").make_in(dir, &mut new));
-                let named = named.map_err(|_| why_no_file(dir, "open(O_CREAT)", refusal))?;
-                let (file, temporary) = named.into_parts();
-                Self { file: Owned::opened(file)?, temporary: Some(temporary) }
-            }
-            Err(errno) => return Err(why_no_file(dir, "open(O_TMPFILE)", errno)),
-        };
-        filesystem::prepare(unnamed.file()?)?;
-        Ok(unnamed)
-    }
-
-    pub fn file(&self) -> Result<&File, OsError> {
-        self.file.get()
-    }
-
-    /// Gives it its permissions and its name. If that name is taken, [`Reason::Exists`] and the file, to be tried again.
-    pub fn link(self, path: &Path, mode: u32) -> Result<Owned, Box<(Self, Reason)>> {
-        match self.link_to(path, mode) {
-            Ok(()) => {
-                if let Some(temporary) = &self.temporary {
-                    // If it cannot be removed, its `TempPath` tries once more.
-                    let _ = retry_io(|| fs::remove_file(temporary));
-                }
-                Ok(self.file)
-            }
-            Err(reason) => Err(Box::new((self, reason))),
-        }
-    }
-
-    fn link_to(&self, path: &Path, mode: u32) -> Result<(), Reason> {
-        let file = self.file()?;
-        set_mode(file, mode)?;
-        let (linked, call) = match &self.temporary {
-            Some(name) => (retry(|| linkat(AT_FDCWD, name.as_os_str(), AT_FDCWD, path, AtFlags::empty())), "linkat"),
-            None => {
-                let mut own = [0; 40];
-                let own = own_path(file.as_raw_fd(), &mut own);
-                let named = match retry(|| linkat(AT_FDCWD, own, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)) {
-                    // There is no `/proc`. Not everybody may do it without; before Linux 6.10 only root.
-                    Err(Errno::ENOENT) => retry(|| linkat(file, c"", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH)),
-                    named => named,
-                };
-                (named, "linkat(/proc/thread-self/fd)")
-            }
-        };
-        match linked {
-            Ok(()) => Ok(()),
-            Err(Errno::EEXIST) => Err(Reason::Exists),
-            Err(Errno::ENOENT) if path.parent().is_some_and(|dir| !dir.exists()) => Err(Reason::NoDirectory),
-            Err(errno) => Err(OsError::new(call, errno).into()),
-        }
-    }
-
-    /// Gives it its permissions and the name of another file, whose name is gone then, in one step. Only one process may
-    /// do that at a time. A kill in between leaves the file [`between`] behind, which the next one removes.
-    pub fn replace(self, path: &Path, mode: u32) -> Result<Owned, Reason> {
-        remove_between(path)?;
-        let between = between(path);
-        self.link_to(&between, mode)?;
-        match retry_io(|| fs::rename(&between, path)) {
-            Ok(()) => Ok(self.file),
-            Err(source) => {
-                let _ = remove_between(path);
-                Err(OsError { call: "rename", source }.into())
-            }
-        }
-    }
-}
-
-/// Why no file could be made in a directory.
-fn why_no_file(dir: &Path, call: &'static str, errno: Errno) -> Reason {
-    match errno {
-        Errno::ENOENT if !dir.exists() => Reason::NoDirectory,
-        // What is no place for files at all, like `/proc`, may say anything.
-        Errno::ENOENT | Errno::EACCES | Errno::EPERM if let Some(reason) = filesystem::unsupported(dir) => reason,
-        Errno::EACCES => Reason::DirectoryPermission { found: permissions(dir) },
-        _ => reason_of(call, errno),
-    }
-}
-
-/// The name of a file that is about to get the name `path`.
-fn between(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    let sum = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    path.with_file_name(format!(".ringway-{:016x}", name.iter().fold(0xcbf2_9ce4_8422_2325, sum)))
-}
-
-/// Removes what a process that was killed left behind when it was about to replace `path`. Only for whom nobody replaces
-/// it now.
-pub(crate) fn remove_between(path: &Path) -> Result<(), OsError> {
-    match retry_io(|| fs::remove_file(between(path))) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(OsError { call: "unlink", source }),
-        _ => Ok(()),
-    }
-}
 
 /// Gives the file its permissions, whatever the umask.
 pub(crate) fn set_mode(file: &File, mode: u32) -> Result<(), OsError> {
@@ -163,85 +27,11 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> Result<(), OsError> {
     retry_io(set).map_err(|source| OsError { call: "fchmod", source })
 }
 
-/// Whose file may be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// Whatever the kernel lets this process open: for who only reads, and maps nothing.
-    Anyone,
-    /// This process's user's.
-    Own,
-    /// This process's user's, or this one's.
-    OwnOr(u32),
-}
-
-impl Owner {
-    pub fn accepts(self, uid: u32) -> bool {
-        match self {
-            Owner::Anyone => true,
-            Owner::Own => uid == own_user(),
-            Owner::OwnOr(other) => uid == other || uid == own_user(),
-        }
-    }
-
-    /// The user that an error names as expected.
-    fn expected(self) -> u32 {
-        if let Owner::OwnOr(other) = self { other } else { own_user() }
-    }
-}
-
-fn own_user() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
 /// Whether `path` is one of `/proc`'s links to an open file, which lead where no symbolic link can.
 pub(crate) fn is_link_to_open_file(path: &Path) -> bool {
     let Some(dir) = path.parent() else { return false };
     let is_link = retry_io(|| fs::symlink_metadata(path)).is_ok_and(|there| there.is_symlink());
     is_link && retry(|| nix::sys::statfs::statfs(dir)).is_ok_and(|system| system.filesystem_type() == PROC_SUPER_MAGIC)
-}
-
-/// Opens `path` if it is a regular file of an accepted owner. Follows no symbolic link, but for those of `/proc` to
-/// open files if it is only to be read; waits for no fifo.
-pub(crate) fn open_checked(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
-    let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-    let mut flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    if !writable && is_link_to_open_file(path) {
-        flags.remove(OFlag::O_NOFOLLOW);
-    }
-    let file = match retry(|| open(path, flags, Mode::empty())) {
-        Ok(fd) => Owned::opened(fd.into())?,
-        Err(Errno::EACCES) => return Err(permission(path, writable)),
-        Err(Errno::ELOOP) => return Err(Reason::NotAFile { found: "a symbolic link" }),
-        Err(Errno::EISDIR) => return Err(Reason::NotAFile { found: "a directory" }),
-        Err(Errno::ENXIO) => return Err(Reason::NotAFile { found: "a socket, or a fifo nobody reads" }),
-        Err(errno) => return Err(reason_of("open", errno)),
-    };
-    let metadata = metadata(file.get()?)?;
-    let kind = metadata.file_type();
-    if !kind.is_file() {
-        let found = match () {
-            () if kind.is_dir() => "a directory",
-            () if kind.is_fifo() => "a fifo",
-            () if kind.is_socket() => "a socket",
-            () => "a device",
-        };
-        return Err(Reason::NotAFile { found });
-    }
-    match metadata.uid() {
-        found if owner.accepts(found) => Ok(file),
-        found => Err(Reason::Owner { found, expected: owner.expected() }),
-    }
-}
-
-/// Why the kernel did not let this process open a file, as far as it lets this process look.
-fn permission(path: &Path, writing: bool) -> Reason {
-    Reason::Permission { found: permissions(path), writing }
-}
-
-/// The permissions and the owner of what is there, as far as this process may look.
-fn permissions(path: &Path) -> Option<(u32, u32)> {
-    let there = retry_io(|| fs::symlink_metadata(path)).ok()?;
-    Some((there.mode() & 0o7777, there.uid()))
 }
 
 /// Gives a new file to a user and group, if it is not theirs.
@@ -260,7 +50,7 @@ pub(crate) fn metadata(file: &File) -> Result<fs::Metadata, OsError> {
 }
 
 /// What a descriptor of this thread's is called, without an allocation: who waits asks after its peer with it.
-fn own_path(fd: i32, path: &mut [u8; 40]) -> &[u8] {
+pub(crate) fn own_path(fd: i32, path: &mut [u8; 40]) -> &[u8] {
     let mut rest = &mut path[..];
     // It is long enough for any number.
     let _ = write!(rest, "/proc/thread-self/fd/{fd}");
@@ -334,42 +124,6 @@ pub(crate) fn base_page() -> Result<usize, OsError> {
     size.map_err(|e| OsError::new("sysconf", e)).map(|size| size.map_or(4096, |size| size as usize))
 }
 
-/// Removes `path` if it still names `file`. `meant` is told right before, and told no if it fails.
-pub(crate) fn unlink(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Result<()> {
-    // Two who look at the name and then remove it could remove a third one's file. Where the file system has
-    // no locks, or this process may only read or has no `/proc`, that stays so.
-    let own = match reopen(file, true) {
-        Ok(own) => own,
-        Err(error) if matches!(error.errno(), Errno::EACCES | Errno::EROFS | Errno::ENOENT | Errno::EBADF) => {
-            return unlink_named(path, file, meant);
-        }
-        Err(error) => return Err(error.source),
-    };
-    for _ in 0..PATIENCE {
-        let locked = try_lock_if_any(own.get().map_err(|e| e.source)?, Lock::Exclusive, UNLINKING);
-        if locked.map_err(|error| error.source)? {
-            return unlink_named(path, file, meant);
-        }
-        let own = own.get().map_err(|error| error.source)?;
-        refuse_stranger(own, Lock::Exclusive, UNLINKING).map_err(|reason| match reason {
-            Reason::Os(error) => error.source,
-            other => io::Error::new(io::ErrorKind::WouldBlock, other.to_string()),
-        })?;
-        nap(PAUSE);
-    }
-    Err(io::Error::new(io::ErrorKind::WouldBlock, "another process is removing it, and does not finish"))
-}
-
-fn unlink_named(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Result<()> {
-    if !names(path, file)? {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file by now"));
-    }
-    let name = CString::new(path.as_os_str().as_bytes())?;
-    meant(true);
-    retry(|| nix::unistd::unlink(name.as_c_str())).inspect_err(|_| meant(false))?;
-    Ok(())
-}
-
 /// Whether `path` names this very file.
 pub(crate) fn names(path: &Path, file: &Owned) -> io::Result<bool> {
     match retry_io(|| fs::symlink_metadata(path)) {
@@ -379,31 +133,11 @@ pub(crate) fn names(path: &Path, file: &Owned) -> io::Result<bool> {
     }
 }
 
-fn reason_of(call: &'static str, errno: Errno) -> Reason {
+/// What an error means that any call on a file may have.
+pub(crate) fn reason_of(call: &'static str, errno: Errno) -> Reason {
     match errno {
         Errno::ENOENT => Reason::Missing,
         Errno::EMFILE => Reason::DescriptorLimit { limit: limit(Resource::RLIMIT_NOFILE) },
         _ => OsError::new(call, errno).into(),
     }
-}
-
-/// Where a path leads now, so that it leads there too when this process has changed its directory. No path that can name
-/// no file.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
-    let bytes = path.as_os_str().as_bytes();
-    let found = match () {
-        () if bytes.is_empty() => "an empty path",
-        () if bytes.contains(&0) => "a path with a NUL in it",
-        () if bytes.ends_with(b"/") => "a directory: the path ends in a slash",
-        () => {
-            let made = std::path::absolute(path).map_err(|source| OsError { call: "getcwd", source }.into());
-            return at(&path.display().to_string(), made);
-        }
-    };
-    Err(OpenError::new(format!("{path:?}"), Reason::NotAFile { found }))
-}
-
-/// Names the place in an error.
-pub(crate) fn at<T>(place: &str, result: Result<T, Reason>) -> Result<T, OpenError> {
-    result.map_err(|reason| OpenError::new(place, reason))
 }

@@ -17,7 +17,7 @@ use nix::sys::statfs::{
 
 use super::retry::retry;
 use crate::error::OsError;
-use crate::open_error::Reason;
+use crate::error::Reason;
 
 /// What a file lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::nap::nap;
-use crate::sync::AtomicU32;
+use std::sync::atomic::AtomicU32;
 
 /// How long one sleeps whom nobody can wake.
 const UNHEARD: Duration = Duration::from_millis(1);

@@ -11,7 +11,6 @@ use nix::libc;
 
 use super::retry::retry;
 use crate::error::OsError;
-use crate::open_error::Reason;
 
 /// Whether others may hold the same lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ pub(crate) fn try_lock_if_any(file: &File, lock: Lock, byte: u64) -> Result<bool
 }
 
 /// A lock of another open file that is in the way of this one.
-fn bar(file: &File, lock: Lock, byte: u64) -> Result<Option<libc::flock>, OsError> {
+pub(crate) fn bar(file: &File, lock: Lock, byte: u64) -> Result<Option<libc::flock>, OsError> {
     let mut found = record(kind(lock), byte);
     retry(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))).map_err(|e| OsError::new("fcntl(F_OFD_GETLK)", e))?;
     Ok((found.l_type != libc::F_UNLCK as libc::c_short).then_some(found))
@@ -71,18 +70,6 @@ fn bar(file: &File, lock: Lock, byte: u64) -> Result<Option<libc::flock>, OsErro
 /// Whether another open file's lock is in the way of this one.
 pub(crate) fn is_barred(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
     Ok(bar(file, lock, byte)?.is_some())
-}
-
-/// Refuses a file if a program that does not use this crate is in the way of this lock: it has locked more than one
-/// byte, as nobody here does. The kernel joins locks of one open file on neighbouring bytes, and nobody here has such.
-pub(crate) fn refuse_stranger(file: &File, lock: Lock, byte: u64) -> Result<(), Reason> {
-    match bar(file, lock, byte)? {
-        // A lock of an open file has no process: -1. Nor has one whose process this PID namespace does not see: 0.
-        Some(found) if found.l_len != 1 => {
-            Err(Reason::Locked { pid: u32::try_from(found.l_pid).ok().filter(|pid| *pid != 0) })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether another open file has locked a byte, in either way.

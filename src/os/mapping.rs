@@ -1,8 +1,8 @@
 //! One mapping of a region, with guard pages, and what the kernel can do with it.
 //!
 //! ```text
-//!   │ guard │ header page │ control page │ data │ data again (mirror) │ guard │
-//!   └ none ─┴ read-only ──┴ read-write ─────────┴─────────────────────┴ none ─┘
+//!   │ guard │ header page │ control pages │ data │ data again (mirror) │ guard │
+//!   └ none ─┴ read-only ──┴ read-write ──────────┴─────────────────────┴ none ─┘
 //! ```
 //!
 //! The whole range is reserved first, so no other mapping can come to lie inside it, and is unmapped
@@ -43,8 +43,10 @@ pub(crate) enum Source<'a> {
 pub(crate) struct Shape {
     /// The page size, which also is the length of the header's part.
     pub page: usize,
-    /// Header, control and data.
+    /// All of it, the mirror not counted.
     pub len: usize,
+    /// Where the data begins.
+    pub data: usize,
     /// How much of the end is mapped once more behind it.
     pub mirror: usize,
 }
@@ -121,7 +123,7 @@ impl Mapping {
     }
 
     /// The address `offset` bytes into the region.
-    fn at(&self, offset: usize) -> NonNull<u8> {
+    pub fn at(&self, offset: usize) -> NonNull<u8> {
         assert!(offset <= self.shape.len + self.shape.mirror);
         // SAFETY: M1: the reserved range reaches that far behind `base`.
         unsafe { self.base.add(offset) }
@@ -157,16 +159,6 @@ impl Mapping {
             retry(|| unsafe { mremap(self.at(len - mirror).cast(), 0, mirror, flags, Some(self.at(len).cast())) });
         mapped.map_err(|e| OsError::new("mremap", e))?;
         Ok(())
-    }
-
-    /// The first byte of the control page.
-    pub fn control(&self) -> NonNull<u8> {
-        self.at(self.shape.page)
-    }
-
-    /// The first byte of the data area.
-    pub fn data(&self) -> NonNull<u8> {
-        self.at(2 * self.shape.page)
     }
 
     pub fn shape(&self) -> Shape {
@@ -243,9 +235,9 @@ impl Mapping {
 
     /// Tells the kernel how the data area will be used.
     pub fn advise(&self, advice: MmapAdvise) -> Result<(), OsError> {
-        let Shape { page, len, mirror } = self.shape;
+        let Shape { len, data, mirror, .. } = self.shape;
         // SAFETY: M1; callers pass only advice that changes no byte.
-        retry(|| unsafe { madvise(self.data().cast(), len - 2 * page + mirror, advice) })
+        retry(|| unsafe { madvise(self.at(data).cast(), len - data + mirror, advice) })
             .map_err(|e| OsError::new("madvise", e))
     }
 

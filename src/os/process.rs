@@ -54,7 +54,7 @@ pub(crate) fn this() -> (u32, Option<u32>) {
 /// # Errors
 ///
 /// What `/proc` does not say.
-pub(crate) fn home() -> Result<u64, OsError> {
+pub(crate) fn origin() -> Result<u64, OsError> {
     let pids = namespace("stat /proc/thread-self/ns/pid", "/proc/thread-self/ns/pid")?;
     // Missing before Linux 5.6.
     let time = match namespace("stat /proc/thread-self/ns/time", "/proc/thread-self/ns/time") {
@@ -289,6 +289,6 @@ mod tests {
 
     #[test]
     fn a_home_is_the_same_twice() {
-        assert_eq!(home().unwrap(), home().unwrap());
+        assert_eq!(origin().unwrap(), origin().unwrap());
     }
 }

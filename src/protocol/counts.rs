@@ -7,14 +7,14 @@
 //!   tally = (position - FIRST) + records << 28        wrapping; a record has fewer than 2^28 words
 //! ```
 //!
-//! It is stored before the head. Whoever knows a head takes that from the tally, and finds in the low bits how many words
-//! of it the head does not count yet: none, or those of one record, if the receiver ended between the two.
+//! It is stored before the head. Whoever knows a head subtracts it from the tally. The low bits then say how many words
+//! the tally counts and the head does not: none, or those of one record, if the receiver ended between the two stores.
 //!
-//! The sender tells its count seldom, when it looks for space: a *checkpoint*, a position and how many records lie
-//! before it. From there on the records are counted one by one. They are all there: until its next look, the sender
-//! writes only below the head it saw, a lap on, and that head is not behind the checkpoint. Nor are they many: it looks
-//! again after [`WALK`] words. There are two checkpoints, so that a good one is there wherever the sender ends; `turn`
-//! says which, and who sees it unchanged after its walk has seen nothing of a later one.
+//! The sender writes its count seldom, when it looks for space. It then makes a *checkpoint*: a position, and how many
+//! records lie before it. From there on, records are counted one by one. They are all there: until its next look, the
+//! sender writes only below the head it saw, a lap on, and that head is not behind the checkpoint. They are not many: the
+//! sender looks again after [`WALK`] words. There are two checkpoints, so one of them is good wherever the sender ends.
+//! `turn` says which. If `turn` is unchanged after a walk, the walk saw nothing of a later checkpoint.
 //!
 //! # Ordering
 //!
@@ -25,13 +25,13 @@
 //! | B4 | fence behind `turn` in `note` | [`RecordRing::walk`] loads headers, before the second look at `turn`: who saw a word of a later checkpoint, or of what was written after it, sees its turn | `records_checkpoint` |
 
 use super::records::{RecordRing, Walk, tag_of, words_of};
-use super::{State, Stop, head_of, mark, receiver_baseline, receiver_begins};
+use super::{State, Stop, death_notice};
 use crate::error::Fault;
 use crate::layout::{FIRST, POSITION_LIMIT};
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::sync::fence;
 
-/// Words, at most, that a sender goes on from a checkpoint before it makes the next, but for one long record.
+/// A sender makes its next checkpoint after so many words at most, unless one record is longer.
 #[cfg(not(loom))]
 pub(crate) const WALK: u64 = 1 << 16;
 #[cfg(loom)]
@@ -43,7 +43,7 @@ const WORDS: u64 = (1 << SHIFT) - 1;
 /// A tally counts records modulo a power of two, of which this has all bits: more than a ring can hold.
 const RECORDS: u64 = u64::MAX >> SHIFT;
 
-/// How often it is looked again, at most, where a peer went on meanwhile.
+/// How often a caller looks again, at most, because a peer went on meanwhile.
 const LOOKS: u32 = 4;
 
 /// A position and how many records lie before it.
@@ -108,18 +108,18 @@ impl<M: Copy> RecordRing<M> {
     /// newest checkpoint on, or from `known` if that is further. While a sender makes checkpoint after checkpoint, it is
     /// what was true during the call.
     pub fn published(&self, known: Count) -> Result<Published, Stop> {
-        let sent = &self.control.sent;
+        let line = &self.ends.lane.sender_line;
         let mut looks = 1;
         loop {
-            let turn = sent.turn.acquire(); // B3
-            let checkpoint = &sent.checkpoints[(turn & 1) as usize];
+            let turn = line.turn.acquire(); // B3 acquire
+            let checkpoint = &line.checkpoints[(turn & 1) as usize]; // one of two checkpoints kept
             let (position, records) = (checkpoint.position.relaxed(), checkpoint.records.relaxed());
             // A new region says 0, and a record has at least one word.
             let can_be = position < POSITION_LIMIT && records <= position;
             let checkpoint = if can_be { Count { position: FIRST + position, records } } else { FIRST_OF_ALL };
             let from = if known.position > checkpoint.position { known.in_full(checkpoint) } else { checkpoint };
             let Walk { end, records: walked, stopped_by } = self.walk(from.position, WALK);
-            let is_newest = sent.turn.relaxed() == turn;
+            let is_newest = line.turn.relaxed() == turn;
             if is_newest && !can_be {
                 return Err(Stop::corrupt(Fault::Count, records, position));
             }
@@ -146,8 +146,8 @@ impl<M: Copy> RecordRing<M> {
 
     /// What was consumed. While the receiver goes on, what was true during the call.
     pub fn consumed(&self) -> Result<Count, Stop> {
-        let head = head_of(&self.control)?; // B2
-        let tally = self.control.consumed.tally.relaxed();
+        let head = self.ends.head()?; // B2
+        let tally = self.ends.lane.receiver_line.tally.relaxed();
         Ok(self.at_head(tally, head).unwrap_or_else(|| Count::of_tally(tally, head)))
     }
 
@@ -180,6 +180,16 @@ impl<M: Copy> RecordRing<M> {
         self.consumed().map_or(0, |consumed| Count::sent(s).since(consumed).min(self.capacity - 1))
     }
 
+    /// Records consumed so far, counted in full; 0 if the region says what cannot be.
+    pub fn records_received(&self, s: &State) -> u64 {
+        if s.pos < FIRST {
+            return 0;
+        }
+        let received = Count::received(s);
+        self.published(received)
+            .map_or(0, |published| published.end.records.saturating_sub(published.end.since(received)))
+    }
+
     /// Records published and not consumed, as the receiver sees it.
     pub fn len_for_receiver(&self, s: &State) -> u64 {
         if s.pos < FIRST {
@@ -195,8 +205,8 @@ pub(crate) const FIRST_OF_ALL: Count = Count { position: FIRST, records: 0 };
 impl RecordRing {
     /// The state of a sender that just took its seat: it goes on where the last committed record ends.
     pub fn sender_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = State::new(holder, 0, 0, receiver_baseline(&self.control));
-        let head = head_of(&self.control)?;
+        let mut s = self.ends.sender_begins(holder);
+        let head = self.ends.head()?;
         let Published { end, checkpoint, turn, stopped_by } = self.published(FIRST_OF_ALL)?;
         if let Some(found) = stopped_by {
             return Err(Stop::corrupt(Fault::RecordHeader, found, end.position));
@@ -205,18 +215,18 @@ impl RecordRing {
             return Err(Stop::corrupt(Fault::Head, head, end.position));
         }
         (s.count, s.noted, s.turn) = (end.records, checkpoint, turn);
-        let s = s.go_on(end.position, self.offset_of(end.position));
-        Ok(s.bring_news(&self.control, tag_of(end.position)))
+        let s = s.resume_at(end.position, self.offset_of(end.position));
+        Ok(self.ends.bring_news(s, tag_of(end.position)))
     }
 
     /// The state of a receiver that just took its seat: it goes on at the first unconsumed record.
     pub fn receiver_state(&self, holder: u64) -> Result<State, Stop> {
-        let mut s = receiver_begins(&self.control, holder);
-        let head = head_of(&self.control)?;
-        let tally = self.control.consumed.tally.load(Relaxed);
+        let mut s = self.ends.receiver_begins(holder);
+        let head = self.ends.head()?;
+        let tally = self.ends.lane.receiver_line.tally.load(Relaxed);
         let consumed = self.at_head(tally, head).ok_or_else(|| Stop::corrupt(Fault::Count, tally, head))?;
         s.count = consumed.tally();
-        Ok(s.go_on(head, self.offset_of(head)))
+        Ok(s.resume_at(head, self.offset_of(head)))
     }
 
     /// Makes a checkpoint of where the sender is.
@@ -225,24 +235,24 @@ impl RecordRing {
             return;
         }
         (s.noted, s.turn) = (s.pos, s.turn.wrapping_add(1));
-        let sent = &self.control.sent;
-        let checkpoint = &sent.checkpoints[(s.turn & 1) as usize];
+        let line = &self.ends.lane.sender_line;
+        let checkpoint = &line.checkpoints[(s.turn & 1) as usize]; // one of two checkpoints kept
         checkpoint.position.store(s.pos - FIRST, Relaxed);
         checkpoint.records.store(s.count, Relaxed);
-        sent.turn.store(s.turn, Release); // B3
-        fence(Release); // B4
+        line.turn.store(s.turn, Release); // B3 release
+        fence(Release); // B4 release
     }
 
     /// Makes a copy of a ring, taken while it was in use, one that holds what lies between: it lay there all the while.
-    pub fn hold_only(&self, head: Count, end: Count) {
+    pub fn retain(&self, head: Count, end: Count) {
         let end = if head.position > end.position { head.in_full(end) } else { end };
-        self.data.word(self.offset_of(end.position) as usize).store(0, Relaxed);
-        self.control.consumed.head.store(head.position, Relaxed);
-        self.control.consumed.tally.store(head.tally(), Relaxed);
-        let checkpoint = &self.control.sent.checkpoints[0];
+        self.area.word(self.offset_of(end.position) as usize).store(0, Relaxed);
+        self.ends.lane.receiver_line.head.store(head.position, Relaxed);
+        self.ends.lane.receiver_line.tally.store(head.tally(), Relaxed);
+        let checkpoint = &self.ends.lane.sender_line.checkpoints[0];
         checkpoint.position.store(end.position - FIRST, Relaxed);
         checkpoint.records.store(end.records, Relaxed);
-        self.control.sent.turn.store(0, Relaxed);
+        self.ends.lane.sender_line.turn.store(0, Relaxed);
     }
 
     /// Makes a ring that was read from a file hold what is whole in it: the records up to the first that was not
@@ -250,14 +260,14 @@ impl RecordRing {
     /// may be part another one, and is left out too. Where the tally was read at another time than the head, records are
     /// counted anew.
     pub fn salvage(&self) -> Result<(), Stop> {
-        let head = head_of(&self.control)?;
-        let counted = self.at_head(self.control.consumed.tally.load(Relaxed), head);
+        let head = self.ends.head()?;
+        let counted = self.at_head(self.ends.lane.receiver_line.tally.load(Relaxed), head);
         let counted = counted.filter(|count| count.records <= head - FIRST);
         let head = counted.unwrap_or(Count { position: head, records: 0 });
         let (mut end, mut last) = (head, head);
         loop {
-            let header = self.data.word(self.offset_of(end.position) as usize).load(Relaxed);
-            match self.decode(mark::unmarked(header, tag_of(end.position)), end.position) {
+            let header = self.area.word(self.offset_of(end.position) as usize).load(Relaxed);
+            match self.decode(death_notice::without(header, tag_of(end.position)), end.position) {
                 Ok(None) => break,
                 // A sender leaves a word free.
                 Ok(Some(len)) if self.can_hold(head.position, end.position + words_of(len)) => {
@@ -270,7 +280,7 @@ impl RecordRing {
                 }
             }
         }
-        self.hold_only(head, end);
+        self.retain(head, end);
         Ok(())
     }
 }

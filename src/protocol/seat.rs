@@ -5,15 +5,15 @@
 //!
 //! ```text
 //!   63      56 55     54       53       22 21          0
-//!   │ generat. │ home │ locked │ identity │ process id │      process id 0: free
+//!   │ generat. │origin│ locked │ identity │ process id │      process id 0: free
 //!   └─ low 8 ──┴──────┴────────┴─ 32 bits ┴─ 22 bits ──┘
 //! ```
 //!
-//! The identity tells a process from a later one with the same id (see [`crate::os::process`]). `home` and
-//! `locked` say what the kernel can be asked about it (see [`crate::life`]). The generation counts how
-//! often the seat was taken. Its full value stands in a word of its own that may lag by one, since it is
-//! raised after the claim: whoever claims next raises it first, so eight bits suffice to tell. A seat that is
-//! freed keeps its generation; one whose holder died keeps its holder, and `died` says so:
+//! The identity tells a process from a later one with the same id (see [`crate::os::process`]). `origin` and `locked` say
+//! what the kernel can be asked about the process (see [`crate::liveness`]). The generation counts how often the seat was
+//! taken. Its full value stands in a word of its own. That word may lag by one, since it is raised after the claim; whoever
+//! claims next raises it first, so the eight bits here suffice. A seat that is freed keeps its generation. A seat whose
+//! holder died keeps its holder, and `died` says that it did:
 //!
 //! | state | `holder` | `died` | next |
 //! |---|---|---|---|
@@ -21,7 +21,7 @@
 //! | held | names a process | below the generation | left, or its holder dies |
 //! | held by the dead | names a process that is gone | perhaps raised to the generation | claimed by whoever has the kernel's word |
 //!
-//! `died` is news, not proof: who wants the seat of another asks the kernel, whatever `died` says.
+//! `died` is news, not proof: a claimant asks the kernel about the holder, whatever `died` says.
 //!
 //! # Ordering
 //!
@@ -30,15 +30,15 @@
 //! | P1 | [`release`] stores `holder` | [`claim`] and [`status`] load it: who sees the seat free sees all its holder did | `seat_succession`, `slots_close` |
 //! | P2 | [`claim`] swaps `holder` | the same loads: who sees a generation sees the count at most one behind | `seat_generation` |
 //! | P3 | [`claim`] raises the count | `full_generation` loads it: who sees the count sees the claim, and need not try again | `seat_race` |
-//! | P4 | [`bury`] raises `died` | [`ended_since`] loads it: who hears of a death sees all the dead did | `slots_death_is_told_last` |
+//! | P4 | [`record_death`] raises `died` | [`ended_since`] loads it: who hears of a death sees all the dead did | `slots_death_is_told_last` |
 
-use crate::layout::{POSITION_LIMIT, Process, Seat};
+use crate::layout::{POSITION_LIMIT, Process, Seat, locks};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 const PID_BITS: u32 = 22;
 const IDENTITY_BITS: u32 = 32;
 const LOCKED: u64 = 1 << (PID_BITS + IDENTITY_BITS);
-const AT_HOME: u64 = LOCKED << 1;
+const SAME_ORIGIN: u64 = LOCKED << 1;
 const GENERATION_BITS: u32 = 8;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 const GENERATION_SHIFT: u32 = PID_BITS + IDENTITY_BITS + 2;
@@ -73,7 +73,7 @@ pub(crate) enum Refused<E> {
     /// The seat changed at every try, or says what cannot be: its `holder` word.
     Garbage(u64),
     /// The claimant could not give the sign of life that its word promises.
-    Mute(E),
+    NoLivenessLock(E),
 }
 
 /// How a holder's turn ended, and its generation.
@@ -88,39 +88,27 @@ fn pack(process: Process, generation: u64) -> u64 {
     u64::from(process.pid)
         | u64::from(process.identity) << PID_BITS
         | if process.locked { LOCKED } else { 0 }
-        | if process.at_home { AT_HOME } else { 0 }
+        | if process.same_origin { SAME_ORIGIN } else { 0 }
         | (generation & GENERATION_MASK) << GENERATION_SHIFT
 }
 
 /// The process that a `holder` word names.
 pub(crate) fn holder_of(word: u64) -> Option<Process> {
     let pid = (word & ((1 << PID_BITS) - 1)) as u32;
-    let (at_home, locked) = (word & AT_HOME != 0, word & LOCKED != 0);
-    (pid != 0).then_some(Process { pid, identity: (word >> PID_BITS) as u32, at_home, locked })
+    let (same_origin, locked) = (word & SAME_ORIGIN != 0, word & LOCKED != 0);
+    (pid != 0).then_some(Process { pid, identity: (word >> PID_BITS) as u32, same_origin, locked })
 }
 
-/// The byte of the region's file that the holder with this word has locked, if it says that it has. Never one
-/// of [`crate::layout`]'s, whose low bits name no process.
-pub(crate) fn lock_byte(seat: usize, word: u64) -> u64 {
-    let process = word & (LOCKED - 1);
-    let generation = (word >> GENERATION_SHIFT) & 0x3F;
-    process | (seat as u64 & 7) << 54 | generation << 57
-}
-
-const _: () = assert!(crate::layout::SENDER < 7 && crate::layout::RECEIVER < 7);
-
-/// How many bytes a thread has to try locks on.
-pub(crate) const TRIALS: u64 = 64;
-
-/// A byte on which a thread of a process with this identity may try locks, one of [`TRIALS`]: no claim's, as long as
-/// seat 7 is not used.
-pub(crate) fn trial_byte(thread: u32, identity: u32, trial: u64) -> u64 {
-    u64::from(thread) | u64::from(identity) << PID_BITS | 7 << 54 | (trial % TRIALS) << 57
+/// The byte of the region's file that the holder with this word has locked, if it says that it has: see
+/// [`crate::layout::locks`].
+pub(crate) fn lock_byte(number: usize, word: u64) -> u64 {
+    let (pid, identity) = ((word & ((1 << PID_BITS) - 1)) as u32, (word >> PID_BITS) as u32);
+    locks::of_holder(number, pid, identity, word >> GENERATION_SHIFT)
 }
 
 /// The full generation of a seat whose holder word is `word`; `None` if the two words contradict.
 fn full_generation<M>(seat: &Seat<M>, word: u64) -> Option<u64> {
-    let known = seat.generation.acquire(); // P3
+    let known = seat.generation.acquire(); // P3 acquire; P1 acquire; P1 acquire (close)
     if known >= POSITION_LIMIT {
         return None;
     }
@@ -131,20 +119,20 @@ fn full_generation<M>(seat: &Seat<M>, word: u64) -> Option<u64> {
     }
 }
 
-/// Takes the seat for `me`, unless someone sits there who is not `gone`, which is asked of the kernel.
-/// `vouch` gives the sign of life that goes with a word, before anyone can see that word.
+/// Takes the seat for `me`, unless a holder sits there who is not gone. `gone` asks the kernel about the holder with a
+/// word. `lock_liveness` takes the lock that goes with a word, before anyone can see that word.
 pub(crate) fn claim<E>(
     seat: &Seat,
     me: Process,
     gone: impl Fn(u64) -> bool,
-    vouch: impl Fn(u64) -> Result<(), E>,
+    lock_liveness: impl Fn(u64) -> Result<(), E>,
 ) -> Result<Claim, Refused<E>> {
     let mut word = 0;
     for _ in 0..TRIES {
-        word = seat.holder.load(Acquire); // P1, P2
+        word = seat.holder.load(Acquire); // P1 acquire; P2
         let Some(generation) = full_generation(seat, word) else { continue };
         let holder = holder_of(word);
-        if holder.is_some_and(|holder| !holder.at_home && !holder.locked) {
+        if holder.is_some_and(|holder| !holder.same_origin && !holder.locked) {
             // No claimant is one that nobody can ask after.
             return Err(Refused::Garbage(word));
         }
@@ -152,42 +140,42 @@ pub(crate) fn claim<E>(
             return Err(Refused::Taken(Status { holder, generation, word }));
         }
         // The predecessor may have left, or died, before it raised the count.
-        seat.generation.fetch_max(generation, Release);
+        seat.generation.fetch_max(generation, Release); // count raised for the dead
         if holder.is_some() && still_names(seat, word) {
-            bury(seat, generation);
+            record_death(seat, generation);
         }
         let mine = pack(me, generation + 1);
-        vouch(mine).map_err(Refused::Mute)?;
-        // P2
-        if seat.holder.compare_exchange(word, mine, Release, Relaxed).is_ok() {
-            seat.generation.fetch_max(generation + 1, Release); // P3
+        lock_liveness(mine).map_err(Refused::NoLivenessLock)?;
+        let claimed = seat.holder.compare_exchange(word, mine, Release, Relaxed); // P2 release
+        if claimed.is_ok() {
+            seat.generation.fetch_max(generation + 1, Release); // P3 release
             return Ok(Claim { word: mine, generation: generation + 1 });
         }
     }
     Err(Refused::Garbage(word))
 }
 
-/// Whether a holder that is gone died in the seat: it could have left it before it ended, but nothing changes the
-/// word of the dead except a claim.
+/// Whether a holder that is gone died in the seat. It may have left the seat before it ended; but nothing except a claim
+/// changes the word of a dead holder.
 fn still_names<M>(seat: &Seat<M>, word: u64) -> bool {
-    seat.holder.relaxed() == word
+    seat.holder.relaxed() == word // leaver not recorded as dead
 }
 
-/// The generation of a holder that died, which is asked of the kernel.
+/// The generation of the holder, if it died. `gone` asks the kernel.
 pub(crate) fn dead_holder<M>(seat: &Seat<M>, gone: impl FnOnce(u64) -> bool) -> Option<u64> {
     let Ok(Status { holder: Some(_), generation, word }) = status(seat) else { return None };
     (gone(word) && still_names(seat, word)).then_some(generation)
 }
 
-/// Tells everyone that a holder died in the seat.
-pub(crate) fn bury(seat: &Seat, generation: u64) {
-    seat.died.fetch_max(generation, Release); // P4
+/// Records for everyone that a holder died in the seat.
+pub(crate) fn record_death(seat: &Seat, generation: u64) {
+    seat.died.fetch_max(generation, Release); // P4 release
 }
 
 /// Frees the seat, if `word` still holds it.
 pub(crate) fn release(seat: &Seat, word: u64) {
     let free = word & (GENERATION_MASK << GENERATION_SHIFT);
-    let _ = seat.holder.compare_exchange(word, free, Release, Relaxed); // P1
+    let _ = seat.holder.compare_exchange(word, free, Release, Relaxed); // P1 release
 }
 
 /// Makes the seat of a private copy that of the original, with nobody on it.
@@ -203,7 +191,7 @@ pub(crate) fn copy_vacant<M>(from: &Seat<M>, to: &Seat) {
 pub(crate) fn status<M>(seat: &Seat<M>) -> Result<Status, u64> {
     let mut word = 0;
     for _ in 0..TRIES {
-        word = seat.holder.acquire(); // P1, P2
+        word = seat.holder.acquire(); // P1 acquire (close); P2
         if let Some(generation) = full_generation(seat, word) {
             return Ok(Status { holder: holder_of(word), generation, word });
         }
@@ -218,7 +206,7 @@ pub(crate) fn is_free<M>(seat: &Seat<M>) -> bool {
 
 /// The newest generation known to have died, 0 if none: not one that nobody can have had yet.
 pub(crate) fn died<M>(seat: &Seat<M>) -> u64 {
-    let died = seat.died.acquire(); // P4
+    let died = seat.died.acquire(); // P4 acquire; P1 acquire (close)
     if may_have_been(seat, died) { died } else { 0 }
 }
 
@@ -230,9 +218,10 @@ pub(crate) fn may_have_been<M>(seat: &Seat<M>, generation: u64) -> bool {
 /// How a holder after `baseline` ended: a death is told whoever sits there now, a leaving while nobody does.
 pub(crate) fn ended_since<M>(seat: &Seat<M>, baseline: u64) -> Option<End> {
     // The leaving first: who sees it sees each death before it, and tells that first.
-    let left = left_since(seat, baseline);
+    let left = left_since(seat, baseline); // death before leaving
     let died = died(seat);
-    if died > baseline { Some(End::Died(died)) } else { left.map(End::Left) }
+    let end = left.map(End::Left); // death before leaving
+    if died > baseline { Some(End::Died(died)) } else { end }
 }
 
 /// The generation of a holder that sat after `baseline` and left; `None` while one may still come
@@ -253,24 +242,12 @@ mod tests {
 
     #[test]
     fn the_word_keeps_every_field() {
-        for (at_home, locked) in [(false, false), (false, true), (true, false), (true, true)] {
-            let process = Process { pid: (1 << 22) - 1, identity: 0xDEAD_BEEF, at_home, locked };
+        for (same_origin, locked) in [(false, false), (false, true), (true, false), (true, true)] {
+            let process = Process { pid: (1 << 22) - 1, identity: 0xDEAD_BEEF, same_origin, locked };
             let word = pack(process, 255);
             assert_eq!(holder_of(word), Some(process));
             assert_eq!(word >> GENERATION_SHIFT, 255);
             assert_eq!(holder_of(word & (GENERATION_MASK << GENERATION_SHIFT)), None);
-        }
-    }
-
-    #[test]
-    fn no_two_claims_lock_one_byte() {
-        let process = Process { pid: 77, identity: u32::MAX, at_home: true, locked: true };
-        let mut bytes = std::collections::BTreeSet::from([crate::layout::ATTACHED, crate::layout::UNLINKING]);
-        for seat in 0..crate::layout::SEATS {
-            for generation in 1..=64 {
-                let byte = lock_byte(seat, pack(process, generation));
-                assert!(byte < i64::MAX as u64 && bytes.insert(byte), "seat {seat}, generation {generation}");
-            }
         }
     }
 }

@@ -15,20 +15,23 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use zerocopy::IntoBytes;
 
+use super::files::{self, Owner, PATIENCE, PAUSE, Unnamed};
 use super::header::Spec;
-use super::make::{Nameless, attach, copy_header, len_of, shape};
-use super::origin::copy_sign;
-use super::{Backing, Region, Settings, all_words, control, unused};
+use super::make::{Nameless, copy_header, len_of, map, shape};
+use super::provenance::copy_sign;
+use super::views::{Parts, all_words};
+use super::{Backing, Region, Settings, unused};
 use crate::error::OsError;
-use crate::layout::{ATTACHED, Control, Header, Kind, WORD};
-use crate::open_error::{CopySign, OpenError, Reason};
-use crate::os::file::{self, Owner, PATIENCE, PAUSE, Unnamed};
-use crate::os::lock::{Lock, refuse_stranger, try_lock_if_any, unlock};
+use crate::error::{CopySign, OpenError, Reason};
+use crate::layout::locks::ATTACHED;
+use crate::layout::{Header, Kind, Lane, ReceiverLine, WORD};
+use crate::os::file;
+use crate::os::lock::{Lock, try_lock_if_any, unlock};
 use crate::os::mapping::{Access, Mapping, Source, Unshared};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::retry_io;
-use crate::os::{filesystem, memory, process};
+use crate::os::{filesystem, process, reserve};
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
 
@@ -45,7 +48,7 @@ pub(crate) struct Reading {
 impl Region {
     /// Opens the file `path` for reading, whatever kind of channel it is, with its seats as they are.
     pub(crate) fn inspect(path: &Path, settings: &Settings) -> Result<Reading, OpenError> {
-        file::at(&path.display().to_string(), read(path, None, settings))
+        files::at(&path.display().to_string(), read(path, None, settings))
     }
 
     /// Opens the file `path` for reading, to be copied. Of an image the seats are free.
@@ -53,18 +56,16 @@ impl Region {
         let vacant = || {
             let mut reading = read(path, Some(spec), settings)?;
             if reading.is_image {
-                if let Some((control, _)) = reading.region.writable() {
-                    vacate(&control);
-                    if let Some(head) = reading.head_now()? {
-                        control.consumed.head.store(head, Relaxed);
-                    }
+                vacate(&reading.region);
+                if let (Some(Parts { lane, .. }), Some(head)) = (reading.region.writable(), reading.head_now()?) {
+                    lane.receiver_line.head.store(head, Relaxed);
                 }
                 reading.region.backing = Backing::Snapshot;
-                reading.region.header.home = process::home().unwrap_or(0);
+                reading.region.header.origin = process::origin().unwrap_or(0);
             }
             Ok(reading)
         };
-        file::at(&path.display().to_string(), vacant())
+        files::at(&path.display().to_string(), vacant())
     }
 
     /// Begins to make the copy in the file `path` a region of its own. `Ok(None)`: it is no copy.
@@ -75,28 +76,28 @@ impl Region {
         spec: &Spec,
         settings: &Settings,
     ) -> Result<Option<(Self, Adoption)>, OpenError> {
-        file::at(&path.display().to_string(), begin_adoption(path, spec, settings))
+        files::at(&path.display().to_string(), begin_adoption(path, spec, settings))
     }
 }
 
 fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading, Reason> {
     let owner = settings.owner_to_read();
-    let file = match unused::enter(path, false, owner) {
+    let file = match unused::attach(path, false, owner) {
         // Who looks needs not be attached: if the file is removed meanwhile, what is open of it stays.
-        Err(Reason::Locked { .. }) => file::open_checked(path, false, owner)?,
+        Err(Reason::Locked { .. }) => files::open_checked(path, false, owner)?,
         entered => entered?,
     };
     let own = file.get()?;
-    let header = copy_header(own)?;
-    let found;
+    let (header, schema) = copy_header(own)?;
+    let any;
     let spec = match spec {
         Some(spec) => spec,
         None => {
-            found = header.spec()?;
-            &found
+            any = Spec { kind: header.kind_of(&schema)?, carries: None, capacity: None };
+            &any
         }
     };
-    spec.check(&header, len_of(own)?, file::page_size(own)?)?;
+    spec.check(&header, &schema, len_of(own)?, file::page_size(own)?)?;
     let (kind, copied) = (spec.kind, copy_sign(&header, own)?);
     let is_image = copied.is_some() || !may_be_mapped(own, path, &header, settings)?;
     if is_image {
@@ -104,7 +105,7 @@ fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading
         let _ = unlock(file.get()?, ATTACHED);
     }
     let mapping =
-        if is_image { image(own, &header, spec)? } else { attach(own, &header, spec, settings, Access::ReadOnly)? };
+        if is_image { image(own, &header, spec)? } else { map(own, &header, spec, settings, Access::ReadOnly)? };
     let region = Region::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings);
     Ok(Reading { region, kind, copied, is_image })
 }
@@ -117,12 +118,12 @@ fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings)
         && (sealed() || !file::is_link_to_open_file(path))
         && header.page_size == file::base_page()? as u64
         && filesystem::check(file).is_ok()
-        && !memory::has_holes(file, header.region_len)?)
+        && !reserve::has_holes(file, header.region_len)?)
 }
 
 /// The region in private memory, as it is read through the file.
 fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
-    memory::check_memory(header.region_len)?;
+    reserve::check_memory(header.region_len)?;
     let mapping = Unshared::new(Source::Anonymous { huge: false }, shape(header, spec))?;
     let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
     load(file, header, &mapping)?;
@@ -153,19 +154,22 @@ fn load(file: &File, header: &Header, mapping: &Arc<Mapping>) -> Result<(), Reas
     Ok(())
 }
 
-/// Makes a copied control page one at which nobody sits or sleeps. Messages and their positions stay.
-fn vacate(control: &Control) {
-    for seat in &control.seats {
-        seat::copy_vacant(seat, seat);
-        seat.died.store(0, Relaxed);
-        seat.barrier.store(0, Relaxed);
+/// Makes a copied region one at which nobody sits or sleeps. Messages and their positions stay.
+fn vacate(region: &Region) {
+    let Some(Parts { control, lane, .. }) = region.writable() else { return };
+    for number in region.seats() {
+        if let Some(seat) = region.writable_seat(number) {
+            seat::copy_vacant(&seat, &seat);
+            seat.died.store(0, Relaxed);
+            seat.barrier.store(0, Relaxed);
+        }
     }
     // Whoever receives from it is to hear where it ends.
-    control.consumed.told.store(0, Relaxed);
-    control.sent.batch.store(0, Relaxed);
-    control.data_wait.store(0, Relaxed);
-    control.space_wait.store(0, Relaxed);
-    control.flags.store(0, Relaxed);
+    lane.receiver_line.reported.store(0, Relaxed);
+    lane.sender_line.batch.store(0, Relaxed);
+    lane.data_wait.store(0, Relaxed);
+    lane.space_wait.store(0, Relaxed);
+    control.region.flags.store(0, Relaxed);
 }
 
 /// A region that takes the place of the copy that it was read from.
@@ -177,16 +181,16 @@ pub(crate) struct Adoption {
 }
 
 fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Option<(Region, Adoption)>, Reason> {
-    let copy = file::open_checked(path, true, settings.owner())?;
+    let copy = files::open_checked(path, true, settings.owner())?;
     let old = copy.get()?;
-    let copied = copy_header(old)?;
-    spec.check(&copied, len_of(old)?, file::page_size(old)?)?;
+    let (copied, schema) = copy_header(old)?;
+    spec.check(&copied, &schema, len_of(old)?, file::page_size(old)?)?;
     if copy_sign(&copied, old)?.is_none() {
         return Ok(None);
     }
     let there = file::metadata(old)?;
     let mode = there.mode() & 0o7777;
-    let spec = Spec { capacity: Some(copied.capacity), ..spec.clone() };
+    let spec = Spec { carries: Some(copied.fingerprint()), capacity: Some(copied.capacity), ..*spec };
     let new = Nameless::beside(path, &spec, settings)?;
     let mode = match file::give_to(new.unnamed.file()?, there.uid(), there.gid()) {
         // One's own file, but of a group that one is not in: its permissions are not for one's own group.
@@ -197,20 +201,18 @@ fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Optio
         }
     };
     load(old, &copied, &new.mapping)?;
-    if let Some(control) = control(&new.mapping) {
-        vacate(&control);
-    }
     let unnamed = new.unnamed.file()?;
     let file = retry_io(|| unnamed.try_clone()).map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
     let backing = Backing::File { file: Owned::new(file)?, path: path.to_owned() };
     let region = Region::new(new.mapping, new.header, backing, settings);
+    vacate(&region);
     Ok(Some((region, Adoption { unnamed: new.unnamed, copy, path: path.to_owned(), mode })))
 }
 
 impl Adoption {
     /// Gives the region the name of the copy. False: the path names another file by now.
     pub fn finish(self) -> Result<bool, OpenError> {
-        file::at(&self.path.display().to_string(), self.replace())
+        files::at(&self.path.display().to_string(), self.replace())
     }
 
     fn replace(self) -> Result<bool, Reason> {
@@ -218,7 +220,7 @@ impl Adoption {
         for _ in 0..PATIENCE {
             // Others who adopt it, or remove it, hold the lock for a moment; where there are no locks, nobody does.
             if !try_lock_if_any(copy.get()?, Lock::Exclusive, ATTACHED)? {
-                refuse_stranger(copy.get()?, Lock::Exclusive, ATTACHED)?;
+                files::refuse_stranger(copy.get()?, Lock::Exclusive, ATTACHED)?;
                 nap(PAUSE);
                 continue;
             }
@@ -238,7 +240,8 @@ impl Reading {
     fn head_now(&self) -> Result<Option<u64>, OsError> {
         let (None, Backing::File { file, .. }) = (self.copied, &self.region.backing) else { return Ok(None) };
         let (file, mut head) = (file.get()?, [0; WORD]);
-        let at = self.region.header.page_size + offset_of!(Control, consumed) as u64;
+        let at =
+            self.region.header.lanes_offset + (offset_of!(Lane, receiver_line) + offset_of!(ReceiverLine, head)) as u64;
         retry_io(|| file.read_exact_at(&mut head, at)).map_err(|source| OsError { call: "pread", source })?;
         Ok(Some(u64::from_ne_bytes(head)))
     }

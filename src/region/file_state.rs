@@ -7,9 +7,10 @@
 use std::io;
 use std::path::Path;
 
-use super::origin::differ;
+use super::files;
+use super::provenance::differ;
 use super::{Backing, Region};
-use crate::layout::UNLINKED;
+use crate::layout::control::UNLINKED;
 use crate::os::owned::Owned;
 use crate::os::{file, identity};
 use crate::sync::Ordering::Relaxed;
@@ -54,7 +55,7 @@ impl Region {
         };
         match there {
             Some(there) if !differ(&there, &self.header.file) => FileState::Named,
-            _ if self.control().flags.relaxed() & UNLINKED != 0 => FileState::Unlinked,
+            _ if self.parts().control.region.flags.relaxed() & UNLINKED != 0 => FileState::Unlinked,
             // The link is an inode of its own, and leads to the file for as long as it is there.
             Some(_) if file::is_link_to_open_file(path) => FileState::Unknown,
             Some(_) => FileState::Replaced,
@@ -71,9 +72,9 @@ impl Region {
     pub(super) fn unlink_on_purpose(&self, path: &Path, file: &Owned) -> io::Result<()> {
         let writable = self.writable();
         // Said before the name is gone, so that nobody takes it for an accident, and only by who is about to do it.
-        file::unlink(path, file, |meant| match &writable {
-            Some((control, _)) if meant => _ = control.flags.fetch_or(UNLINKED, Relaxed),
-            Some((control, _)) => _ = control.flags.fetch_and(!UNLINKED, Relaxed),
+        files::unlink(path, file, |meant| match &writable {
+            Some(parts) if meant => _ = parts.control.region.flags.fetch_or(UNLINKED, Relaxed),
+            Some(parts) => _ = parts.control.region.flags.fetch_and(!UNLINKED, Relaxed),
             None => {}
         })
     }

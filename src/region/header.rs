@@ -6,34 +6,28 @@
 
 use zerocopy::IntoBytes;
 
-use super::origin::Origin;
-use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, NAME_LEN, VERSION, WORD, WORD_BITS, cell_words, slot_words};
-use crate::open_error::{Reason, TypeFingerprint};
+use super::provenance::Provenance;
+use crate::error::{Reason, TypeFingerprint};
+use crate::layout::fnv::{self, fnv};
+use crate::layout::header::{NAME_LEN, RESERVED};
+use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, Sections, VERSION, WORD, WORD_BITS};
 
 /// What a channel wants of its region.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     pub kind: Kind,
-    pub type_size: usize,
-    pub type_align: usize,
-    pub type_name: String,
+    /// The type; `None`: whatever the region carries.
+    pub carries: Option<TypeFingerprint>,
     /// Slots, words or cells; `None`: whatever the region has.
     pub capacity: Option<u64>,
-    /// Words from one slot or cell to the next.
-    pub stride: usize,
-    /// Whether the data is mapped twice in a row.
-    pub mirrored: bool,
 }
 
 const PADDING: u64 = size_of::<crossbeam_utils::CachePadded<u8>>() as u64;
 
-/// FNV-1a (Fowler, Noll, Vo): every step is a bijection of the state, so any one changed byte changes
-/// the sum. Against accidents; who forges a header can forge the sum.
-fn checksum(header: &Header) -> u64 {
+/// FNV-1a over the header and the text of the schema. Against accidents: whoever forges a header can forge the sum.
+fn checksum(header: &Header, schema: &[u8]) -> u64 {
     let bytes = header.as_bytes();
-    bytes[..bytes.len() - size_of::<u64>()]
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    fnv(fnv(fnv::START, &bytes[..bytes.len() - size_of::<u64>()]), schema)
 }
 
 fn expect(field: &'static str, found: u64, expected: u64) -> Result<(), Reason> {
@@ -52,7 +46,7 @@ impl Header {
     }
 
     /// Whether it is the header of a region of this layout, as it was written.
-    pub fn check_format(&self) -> Result<(), Reason> {
+    pub fn check_format(&self, schema: &[u8]) -> Result<(), Reason> {
         if self.magic != MAGIC {
             return Err(Reason::NotARegion { found: self.magic });
         }
@@ -63,56 +57,47 @@ impl Header {
         if self.version != VERSION {
             return Err(Reason::Version { found: self.version, expected: VERSION });
         }
-        let expected = checksum(self);
+        let expected = checksum(self, schema);
         if self.checksum != expected {
             return Err(Reason::Checksum { found: self.checksum, expected });
         }
         Ok(())
     }
 
-    /// The spec that this header fits, if it fits any: `check` it with that.
-    pub fn spec(&self) -> Result<Spec, Reason> {
-        self.check_format()?;
+    /// The kind that the header names: `check` it with a [`Spec`] of that.
+    pub fn kind_of(&self, schema: &[u8]) -> Result<Kind, Reason> {
+        self.check_format(schema)?;
         let kind = Reason::Field { field: "kind", found: self.kind.into(), expected: Kind::Spsc as u64 };
-        let unsupported = || Reason::UnsupportedType { found: self.fingerprint(), expected: "one that can cross" };
-        self.fit(Kind::from_u32(self.kind).ok_or(kind)?).ok_or_else(unsupported)
-    }
-
-    fn fit(&self, kind: Kind) -> Option<Spec> {
-        let fingerprint = self.fingerprint();
-        let (type_size, type_align) = (usize::try_from(self.type_size).ok()?, usize::try_from(self.type_align).ok()?);
-        if type_size == 0 || !type_align.is_power_of_two() || type_align > 4096 {
-            return None;
-        }
-        let stride = match kind {
-            Kind::Spsc => slot_words(type_size, type_align)?,
-            Kind::Seqlock => cell_words(type_size, type_align)?,
-            Kind::Bytes => 1,
-        };
-        let (type_name, mirrored) = (fingerprint.name, kind == Kind::Bytes);
-        Some(Spec { kind, type_size, type_align, type_name, capacity: None, stride, mirrored })
+        Kind::from_u32(self.kind).ok_or(kind)
     }
 }
 
 impl Spec {
-    pub fn fingerprint(&self) -> TypeFingerprint {
-        TypeFingerprint { size: self.type_size as u64, align: self.type_align as u64, name: self.type_name.clone() }
+    /// Words from one slot, record or cell to the next for values of a type; `None`: no region can carry it.
+    fn stride(&self, carries: &TypeFingerprint) -> Option<usize> {
+        let (size, align) = (usize::try_from(carries.size).ok()?, usize::try_from(carries.align).ok()?);
+        let can_cross = size > 0 && align.is_power_of_two() && align <= 4096;
+        can_cross.then(|| (self.kind.info().stride)(size, align))?
     }
 
     /// The header of a new region of `capacity` in pages of `page` bytes.
-    pub fn header(&self, capacity: u64, page: usize, origin: Origin) -> Result<Header, Reason> {
+    pub fn header(&self, capacity: u64, page: usize, provenance: Provenance) -> Result<Header, Reason> {
+        let carries = self.carries.as_ref().ok_or(Reason::NoType)?;
         let overflow = || {
-            let found = capacity.saturating_mul(self.unit());
+            let found = capacity.saturating_mul(self.kind.info().unit);
             Reason::Capacity { found, expected: "one whose size in bytes fits 63 bits" }
         };
-        let data_len = self.data_len(capacity, page).ok_or_else(overflow)?;
+        let stride = self.stride(carries).ok_or_else(overflow)?;
+        let data_len = bytes_for(capacity, stride, page).ok_or_else(overflow)?;
         let capacity = self.rounded(capacity, data_len);
-        let region_len = data_len.checked_add(2 * page as u64).ok_or_else(overflow)?;
+        let (lanes, rows) = (1, self.kind.info().rows);
+        let sections = Sections::of(lanes, rows, data_len, page as u64).ok_or_else(overflow)?;
+        let Sections { lanes_offset, rows_offset, data_offset, region_len } = sections;
         // Mapped with its mirror, guards and alignment, it must fit an address space.
         if region_len.checked_mul(2).is_none_or(|len| len > i64::MAX as u64 / 2) {
             return Err(overflow());
         }
-        let name = self.type_name.as_bytes();
+        let name = carries.name.as_bytes();
         if name.len() > NAME_LEN {
             return Err(Reason::TypeName { found: name.len(), expected: NAME_LEN });
         }
@@ -121,7 +106,7 @@ impl Spec {
         }
         let mut type_name = [0; NAME_LEN];
         type_name[..name.len()].copy_from_slice(name);
-        let Origin { home, boot, id, file } = origin;
+        let Provenance { origin, boot, id, file } = provenance;
         let mut header = Header {
             magic: MAGIC,
             endian: ENDIAN_MARK,
@@ -131,78 +116,103 @@ impl Spec {
             padding: PADDING,
             page_size: page as u64,
             region_len,
+            lanes,
+            rows,
+            lanes_offset,
+            rows_offset,
+            data_offset,
             data_len,
             capacity,
-            stride: self.stride as u64,
-            type_size: self.type_size as u64,
-            type_align: self.type_align as u64,
+            stride: stride as u64,
+            type_size: carries.size,
+            type_align: carries.align,
             type_name,
-            home,
+            schema_hash: 0,
+            schema_len: 0,
+            mode: 0,
+            deliveries: 0,
+            origin,
             boot,
             id,
             file,
-            reserved: [0; 5],
+            reserved: [0; RESERVED],
             checksum: 0,
         };
-        header.checksum = checksum(&header);
+        header.checksum = checksum(&header, &[]);
         Ok(header)
-    }
-
-    /// What the user counts as one, in units of the header's capacity: a record ring's is in bytes.
-    fn unit(&self) -> u64 {
-        if self.mirrored { WORD as u64 } else { 1 }
     }
 
     /// The capacity that fits `data_len` bytes: a mirrored area has no unused end.
     fn rounded(&self, capacity: u64, data_len: u64) -> u64 {
-        if self.mirrored { data_len / WORD as u64 } else { capacity }
+        if self.kind.info().mirrored { data_len / WORD as u64 } else { capacity }
     }
 
-    /// Bytes of data for `capacity`, in whole pages.
-    fn data_len(&self, capacity: u64, page: usize) -> Option<u64> {
-        capacity.checked_mul(self.stride as u64)?.checked_mul(WORD as u64)?.checked_next_multiple_of(page as u64)
-    }
-
-    /// Checks a header that was copied out of a region of `len` bytes in pages of `page`.
-    pub fn check(&self, header: &Header, len: u64, page: usize) -> Result<(), Reason> {
-        header.check_format()?;
+    /// Checks a header that was copied, with the text of its schema, out of a region of `len` bytes in pages of `page`.
+    pub fn check(&self, header: &Header, schema: &[u8], len: u64, page: usize) -> Result<(), Reason> {
+        header.check_format(schema)?;
         expect("word size", header.word_bits.into(), WORD_BITS.into())?;
         expect("cache line padding", header.padding, PADDING)?;
         expect("page size", header.page_size, page as u64)?;
-        if header.reserved != [0; 5] {
+        if header.reserved != [0; RESERVED] {
             return Err(Reason::Field { field: "reserved part", found: 1, expected: 0 });
         }
         match Kind::from_u32(header.kind) {
             Some(kind) if kind == self.kind => {}
-            Some(kind) => return Err(Reason::Kind { found: kind.name(), expected: self.kind.name() }),
+            Some(kind) => return Err(Reason::Kind { found: kind.info().name, expected: self.kind.info().name }),
             None => expect("kind", header.kind.into(), self.kind as u64)?,
         }
         let found = header.fingerprint();
-        if found != self.fingerprint() {
-            return Err(Reason::Type { found, expected: self.fingerprint() });
+        if let Some(expected) = self.carries.as_ref().filter(|expected| **expected != found) {
+            return Err(Reason::Type { found, expected: expected.clone() });
         }
-        expect("stride", header.stride, self.stride as u64)?;
+        let Some(stride) = self.stride(&found) else {
+            return Err(Reason::UnsupportedType { found, expected: "one that can cross" });
+        };
+        expect("stride", header.stride, stride as u64)?;
+        expect("number of lanes", header.lanes, 1)?;
+        if self.kind.info().rows == 0 {
+            expect("number of rows", header.rows, 0)?;
+        }
+        expect("length of the schema", header.schema_len, schema.len() as u64)?;
+        expect("mode", header.mode, 0)?;
+        expect("number of deliveries", header.deliveries, 0)?;
         if header.capacity == 0 {
             return Err(Reason::Field { field: "capacity", found: 0, expected: 1 });
         }
-        let Some(data_len) = self.data_len(header.capacity, page) else {
-            let expected = header.data_len / (self.stride * WORD) as u64;
+        let Some(data_len) = bytes_for(header.capacity, stride, page) else {
+            let expected = header.data_len / (stride * WORD) as u64;
             return Err(Reason::Field { field: "capacity", found: header.capacity, expected });
         };
         expect("data length", header.data_len, data_len)?;
-        expect("region length", header.region_len, header.data_len.saturating_add(2 * page as u64))?;
+        let Some(sections) = Sections::of(header.lanes, header.rows, data_len, page as u64) else {
+            return Err(Reason::Field { field: "number of rows", found: header.rows, expected: self.kind.info().rows });
+        };
+        expect("lanes' offset", header.lanes_offset, sections.lanes_offset)?;
+        expect("rows' offset", header.rows_offset, sections.rows_offset)?;
+        expect("data's offset", header.data_offset, sections.data_offset)?;
+        expect("region length", header.region_len, sections.region_len)?;
         expect("capacity", header.capacity, self.rounded(header.capacity, header.data_len))?;
+        if let Some(capacity) = self.kind.info().capacity {
+            expect("capacity", header.capacity, capacity(stride))?;
+        }
         if header.region_len != len {
             return Err(Reason::Length { found: len, expected: header.region_len });
         }
         let Some(expected) = self.capacity else { return Ok(()) };
-        let expected = self.data_len(expected, page).map_or(expected, |len| self.rounded(expected, len));
+        let expected = bytes_for(expected, stride, page).map_or(expected, |len| self.rounded(expected, len));
         if expected != header.capacity {
-            let [found, expected] = [header.capacity, expected].map(|count| count.saturating_mul(self.unit()));
+            let [found, expected] =
+                [header.capacity, expected].map(|count| count.saturating_mul(self.kind.info().unit));
             return Err(Reason::OtherCapacity { found, expected });
         }
         Ok(())
     }
+}
+
+/// Bytes of data for `capacity` slots, words or cells, in whole pages.
+fn bytes_for(capacity: u64, stride: usize, page: usize) -> Option<u64> {
+    let words = capacity.checked_mul(stride as u64)?;
+    words.checked_mul(WORD as u64)?.checked_next_multiple_of(page as u64)
 }
 
 #[cfg(test)]
@@ -212,44 +222,37 @@ mod tests {
     use super::*;
 
     fn spec() -> Spec {
-        Spec {
-            kind: Kind::Spsc,
-            type_size: 8,
-            type_align: 8,
-            type_name: "u64".into(),
-            capacity: None,
-            stride: 2,
-            mirrored: false,
-        }
+        Spec { kind: Kind::Spsc, type_size: 8, type_align: 8, type_name: "u64".into(), capacity: None }
     }
 
-    fn origin() -> Origin {
+    fn provenance() -> Provenance {
         let file = crate::layout::FileIdentity { inode: 1, born: 2, subvolume: 3 };
-        Origin { home: 7, boot: 8, id: [9, 10], file }
+        Provenance { origin: 7, boot: 8, id: [9, 10], file }
     }
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let header = spec().header(100, 4096, origin()).unwrap();
-        spec().check(&header, header.region_len, 4096).unwrap();
+        let header = spec().header(100, 4096, provenance()).unwrap();
+        spec().check(&header, &[], header.region_len, 4096).unwrap();
         for bit in 0..header.as_bytes().len() * 8 {
             let mut flipped = header;
             flipped.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
-            spec().check(&flipped, header.region_len, 4096).expect_err(&format!("bit {bit}"));
+            spec().check(&flipped, &[], header.region_len, 4096).expect_err(&format!("bit {bit}"));
         }
     }
 
     /// Also with a checksum that fits: a forger can compute one.
     #[test]
     fn every_flipped_bit_that_geometry_depends_on_is_found_without_the_checksum() {
-        let header = spec().header(100, 4096, origin()).unwrap();
+        let header = spec().header(100, 4096, provenance()).unwrap();
         for bit in 0..(header.as_bytes().len() - 8) * 8 {
             let mut flipped = header;
             flipped.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
-            flipped.checksum = checksum(&flipped);
-            let accepted = spec().check(&flipped, header.region_len, 4096).is_ok();
+            flipped.checksum = checksum(&flipped, &[]);
+            let accepted = spec().check(&flipped, &[], header.region_len, 4096).is_ok();
             // The capacity may be any that needs the same pages. Where a region was made says nothing of its geometry.
-            let says_where = (offset_of!(Header, home)..offset_of!(Header, reserved)).contains(&(bit / 8));
+            let says_where = (offset_of!(Header, origin)..offset_of!(Header, reserved)).contains(&(bit / 8))
+                || (offset_of!(Header, schema_hash)..offset_of!(Header, schema_len)).contains(&(bit / 8));
             assert!(!accepted || says_where || (flipped.capacity <= 256 && flipped.capacity > 0), "bit {bit}");
         }
     }
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn sizes_that_overflow_are_refused() {
         for capacity in [u64::MAX, u64::MAX / 16, 1 << 60, (i64::MAX as u64) / 16] {
-            let refused = spec().header(capacity, 4096, origin());
+            let refused = spec().header(capacity, 4096, provenance());
             assert!(matches!(refused, Err(Reason::Capacity { found, .. }) if found == capacity), "{refused:?}");
         }
     }

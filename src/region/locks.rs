@@ -7,9 +7,10 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
+use super::files::{self, Owner};
 use super::{Backing, Region};
 use crate::error::{ClaimError, OsError};
-use crate::os::file::{self, Owner};
+use crate::os::file;
 use crate::os::filesystem::{self, Kind};
 use crate::os::lock;
 use crate::os::owned::Owned;
@@ -35,7 +36,7 @@ impl Region {
             Err(_) => {}
         }
         let path = self.path().ok_or_else(gone)?;
-        let file = file::open_checked(path, false, Owner::Anyone).map_err(|_| gone())?;
+        let file = files::open_checked(path, false, Owner::Anyone).map_err(|_| gone())?;
         if file.id() == own.id() { Ok(file) } else { Err(gone()) }
     }
 

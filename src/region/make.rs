@@ -11,26 +11,31 @@ use nix::errno::Errno;
 use nix::sys::resource::Resource;
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::files::{self, PAUSE, Unnamed};
 use super::header::Spec;
-use super::origin::{Origin, copy_sign};
-use super::{ANONYMOUS, Backing, MEMFD, Region, Settings, control, unused};
+use super::provenance::{Provenance, copy_sign};
+use super::views::{Parts, writable};
+use super::{ANONYMOUS, Backing, MEMFD, Region, Settings, unused};
 use crate::error::OsError;
-use crate::layout::{ATTACHED, FIRST, Header, WORD};
-use crate::open_error::{OpenError, Reason};
-use crate::os::file::{self, PAUSE, Unnamed};
+use crate::error::{OpenError, Reason};
+use crate::layout::header::SCHEMA_LEN;
+use crate::layout::locks::ATTACHED;
+use crate::layout::{FIRST, Header, WORD};
+use crate::os::file;
 use crate::os::lock::{Lock, try_lock_if_any};
 use crate::os::mapping::{Access, Mapping, Shape, Source, Unshared};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
+use crate::os::retry::retry_io;
 use crate::os::usage::limit;
-use crate::os::{filesystem, memory, process};
+use crate::os::{filesystem, process, reserve};
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
 
 impl Region {
     /// Makes the file `path`, whole or not at all.
     pub(crate) fn create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
-        file::at(&path.display().to_string(), Self::create_inner(path, spec, settings))
+        files::at(&path.display().to_string(), Self::create_inner(path, spec, settings))
     }
 
     fn create_inner(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
@@ -42,13 +47,13 @@ impl Region {
 
     /// Opens the file `path` if everything about it is as it should be.
     pub(crate) fn open(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
-        file::at(&path.display().to_string(), Self::open_inner(path, spec, settings, access))
+        files::at(&path.display().to_string(), Self::open_inner(path, spec, settings, access))
     }
 
     fn open_inner(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, Reason> {
-        let file = unused::enter(path, access == Access::Shared, settings.owner())?;
+        let file = unused::attach(path, access == Access::Shared, settings.owner())?;
         let header = read_header(file.get()?, spec)?;
-        let mapping = attach(file.get()?, &header, spec, settings, access)?;
+        let mapping = map(file.get()?, &header, spec, settings, access)?;
         Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
     }
 
@@ -93,38 +98,38 @@ impl Region {
             }
             new.link(path, settings).map_err(|refused| refused.1)
         };
-        file::at(&path.display().to_string(), recreate())
+        files::at(&path.display().to_string(), recreate())
     }
 
     /// A region for this process and the children it forks.
     pub(crate) fn anonymous(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let make = || {
-            if settings.huge_pages && spec.mirrored {
+            if settings.huge_pages && spec.kind.info().mirrored {
                 // The kernel mirrors no huge pages without a file, so they get one that nobody can have.
                 let (mapping, header, file) = make_memfd(spec, settings)?;
                 return Ok(Self::new(mapping, header, Backing::Anonymous(Some(file)), settings));
             }
             let huge = settings.huge_pages;
-            let page = if huge { memory::huge_page()? } else { file::base_page()? };
+            let page = if huge { reserve::huge_page()? } else { file::base_page()? };
             let header = new_header(spec, page, None)?;
             if !huge {
-                memory::check_memory(header.region_len)?;
+                reserve::check_memory(header.region_len)?;
             }
-            let mapping = fill_in(Source::Anonymous { huge }, &header, spec, settings)?;
+            let mapping = initialise(Source::Anonymous { huge }, &header, spec, settings)?;
             Ok(Self::new(mapping, header, Backing::Anonymous(file::for_locks()), settings))
         };
-        file::at(ANONYMOUS, make())
+        files::at(ANONYMOUS, make())
     }
 
     /// A region behind a descriptor that can be inherited or sent, and never truncated.
     pub(crate) fn memfd(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
-        let (mapping, header, file) = file::at(MEMFD, make_memfd(spec, settings))?;
+        let (mapping, header, file) = files::at(MEMFD, make_memfd(spec, settings))?;
         Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
     /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
     pub(crate) fn from_fd(fd: OwnedFd, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
-        let file = file::at(MEMFD, Owned::new(File::from(fd)).map_err(Reason::from))?;
+        let file = files::at(MEMFD, Owned::new(File::from(fd)).map_err(Reason::from))?;
         let open = || {
             if !file::metadata(file.get()?)?.is_file() {
                 return Err(Reason::NotAFile { found: "a descriptor of something else" });
@@ -139,12 +144,12 @@ impl Region {
                 return Err(Reason::HugePagesUnasked);
             }
             let header = read_header(file.get()?, spec)?;
-            let mapping = attach(file.get()?, &header, spec, settings, access)?;
+            let mapping = map(file.get()?, &header, spec, settings, access)?;
             // For whoever looks at it through `/proc`; a peer may hold any lock on it.
             try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)?;
             Ok((mapping, header))
         };
-        let (mapping, header) = file::at(MEMFD, open())?;
+        let (mapping, header) = files::at(MEMFD, open())?;
         Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
@@ -156,21 +161,22 @@ impl Region {
     pub(crate) fn copy(&self, spec: &Spec) -> Result<Self, OpenError> {
         let make = || {
             let shape = shape(&self.header, spec);
-            memory::check_memory(shape.len as u64)?;
+            reserve::check_memory(shape.len as u64)?;
             let mapping = Unshared::new(Source::Anonymous { huge: false }, shape)?;
             let mapping = mapping.with_header(self.header.as_bytes())?;
             // Made here, whatever the header says of the original.
-            let header = Header { home: process::home().unwrap_or(0), ..self.header };
+            let header = Header { origin: process::origin().unwrap_or(0), ..self.header };
             Ok(Self::new(Arc::new(mapping), header, Backing::Snapshot, &Settings::default()))
         };
-        let copy = file::at(&self.place(), make())?;
-        let (from, (to, data)) = (self.control(), copy.writable().expect("a private copy is writable"));
-        for (from, to) in from.seats.iter().zip(&to.seats) {
-            seat::copy_vacant(from, to);
+        let copy = files::at(&self.place(), make())?;
+        for number in self.seats() {
+            let vacant = copy.writable_seat(number).expect("a private copy is writable");
+            seat::copy_vacant(&self.seat(number), &vacant);
         }
-        // `told` stays 0: whoever receives from the copy is to hear where it ends.
-        to.sent.latest.store(from.sent.latest.relaxed(), Relaxed);
-        data.copy_from(&self.data(), self.header.data_len as usize / WORD);
+        let (from, to) = (self.parts(), copy.writable().expect("a private copy is writable"));
+        // `reported` stays 0: whoever receives from the copy is to hear where it ends.
+        to.lane.sender_line.latest.store(from.lane.sender_line.latest.relaxed(), Relaxed);
+        to.area.copy_from(&from.area, self.header.data_len as usize / WORD);
         Ok(copy)
     }
 }
@@ -199,7 +205,7 @@ fn wanted(spec: &Spec) -> Result<u64, Reason> {
 
 /// The header of a region made here and now, in `file` if it has one.
 fn new_header(spec: &Spec, page: usize, file: Option<&File>) -> Result<Header, Reason> {
-    spec.header(wanted(spec)?, page, Origin::here(file)?)
+    spec.header(wanted(spec)?, page, Provenance::here(file)?)
 }
 
 /// A region in a file, whole but for its name.
@@ -220,8 +226,8 @@ impl Nameless {
         let unnamed = Unnamed::beside(path)?;
         let page = file::page_size(unnamed.file()?)?;
         let header = new_header(spec, page, Some(unnamed.file()?))?;
-        memory::reserve(unnamed.file()?, header.region_len)?;
-        let mapping = fill_in(Source::File(unnamed.file()?), &header, spec, settings)?;
+        reserve::reserve(unnamed.file()?, header.region_len)?;
+        let mapping = initialise(Source::File(unnamed.file()?), &header, spec, settings)?;
         // A file system without locks has regions that nobody can tell to be unused.
         if !try_lock_if_any(unnamed.file()?, Lock::Shared, ATTACHED)? {
             return Err(Reason::BeingRemoved);
@@ -258,11 +264,11 @@ fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header,
     })?;
     let page = file::page_size(file.get()?)?;
     let header = new_header(spec, page, Some(file.get()?))?;
-    memory::reserve(file.get()?, header.region_len).map_err(|reason| match reason {
+    reserve::reserve(file.get()?, header.region_len).map_err(|reason| match reason {
         Reason::NoSpace { needed } if huge => Reason::NoHugePages { needed },
         other => other,
     })?;
-    let mapping = fill_in(Source::File(file.get()?), &header, spec, settings)?;
+    let mapping = initialise(Source::File(file.get()?), &header, spec, settings)?;
     file::seal(file.get()?)?;
     file::set_mode(file.get()?, settings.mode)?;
     // For whoever looks at it through `/proc`.
@@ -274,12 +280,13 @@ pub(super) fn shape(header: &Header, spec: &Spec) -> Shape {
     Shape {
         page: header.page_size as usize,
         len: header.region_len as usize,
-        mirror: if spec.mirrored { header.data_len as usize } else { 0 },
+        data: header.data_offset as usize,
+        mirror: if spec.kind.info().mirrored { header.data_len as usize } else { 0 },
     }
 }
 
 /// Maps a new region and writes its header and its first position.
-fn fill_in(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
+fn initialise(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
     let shape = shape(header, spec);
     let mapping = Unshared::new(source, shape).map_err(|error| match error.errno() {
         Errno::ENOMEM if settings.huge_pages => Reason::NoHugePages { needed: header.region_len },
@@ -290,15 +297,15 @@ fn fill_in(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings
         mapping.prefault()?;
     }
     let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
-    if let Some(control) = control(&mapping) {
-        control.consumed.head.store(FIRST, Relaxed);
+    if let Some(Parts { lane, .. }) = writable(&mapping, header) {
+        lane.receiver_line.head.store(FIRST, Relaxed);
     }
-    settle(&mapping, settings)?;
+    apply_settings(&mapping, settings)?;
     Ok(mapping)
 }
 
 /// Maps a region whose header was checked.
-pub(super) fn attach(
+pub(super) fn map(
     file: &File,
     header: &Header,
     spec: &Spec,
@@ -306,20 +313,20 @@ pub(super) fn attach(
     access: Access,
 ) -> Result<Arc<Mapping>, Reason> {
     filesystem::check(file)?;
-    memory::check_room(file, header.region_len)?;
-    if access == Access::ReadOnly && memory::has_holes(file, header.region_len)? {
+    reserve::check_room(file, header.region_len)?;
+    if access == Access::ReadOnly && reserve::has_holes(file, header.region_len)? {
         return Err(Reason::Holes);
     }
     let mapping = Mapping::new(Source::File(file), shape(header, spec), access)?;
     if access == Access::Shared {
-        memory::fill_holes(file, header.region_len)?;
+        reserve::fill_holes(file, header.region_len)?;
     }
-    settle(&mapping, settings)?;
+    apply_settings(&mapping, settings)?;
     Ok(Arc::new(mapping))
 }
 
 /// What is done to every mapping, new or attached.
-fn settle(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
+fn apply_settings(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
     mapping.protect_header()?;
     if settings.prefault {
         mapping.prefault()?;
@@ -338,8 +345,8 @@ fn settle(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
 
 /// Copies the header out of a file, and checks it, the file's length, and that it was made there.
 fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
-    let header = copy_header(file)?;
-    spec.check(&header, len_of(file)?, file::page_size(file)?)?;
+    let (header, schema) = copy_header(file)?;
+    spec.check(&header, &schema, len_of(file)?, file::page_size(file)?)?;
     match copy_sign(&header, file)? {
         Some(sign) => Err(Reason::Copy { sign }),
         None => Ok(header),
@@ -350,12 +357,18 @@ pub(super) fn len_of(file: &File) -> Result<u64, OsError> {
     file::metadata(file).map(|metadata| metadata.len())
 }
 
-pub(super) fn copy_header(file: &File) -> Result<Header, Reason> {
+/// The header, and the text of the schema behind it.
+pub(super) fn copy_header(file: &File) -> Result<(Header, Vec<u8>), Reason> {
     let (len, least) = (len_of(file)?, (2 * file::page_size(file)?) as u64 + 1);
     if len < size_of::<Header>() as u64 {
         return Err(Reason::Short { found: len, expected: least });
     }
     let mut header = Header::new_zeroed();
     file.read_exact_at(header.as_mut_bytes(), 0).map_err(|source| OsError { call: "pread", source })?;
-    Ok(header)
+    // What is longer is no schema, and the checksum will say so.
+    let mut schema = vec![0; header.schema_len.min(SCHEMA_LEN as u64) as usize];
+    let read = retry_io(|| file.read_at(&mut schema, size_of::<Header>() as u64));
+    let read = read.map_err(|source| OsError { call: "pread", source })?;
+    schema.truncate(read);
+    Ok((header, schema))
 }

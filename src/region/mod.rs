@@ -6,11 +6,13 @@
 
 mod copies;
 mod file_state;
+pub(crate) mod files;
 pub(crate) mod header;
 mod locks;
 mod make;
-mod origin;
+mod provenance;
 pub(crate) mod unused;
+mod views;
 
 use core::fmt;
 use std::io::{self, ErrorKind};
@@ -22,17 +24,17 @@ use std::sync::atomic::AtomicBool;
 use nix::sys::mman::MmapAdvise;
 
 use crate::error::OsError;
-use crate::layout::{Control, Header, WORD};
-use crate::open_error::{OpenError, Reason};
-use crate::os::file::{self, Owner};
-use crate::os::mapping::{Access, Mapping, Shape};
+use crate::error::{OpenError, Reason};
+use crate::layout::{Header, Kind};
+use crate::os::file;
+use crate::os::mapping::{Access, Mapping};
 use crate::os::owned::Owned;
-use crate::sync::ReadOnly;
-use crate::words::{View, Words};
 pub(crate) use copies::Reading;
 pub use file_state::FileState;
+use files::Owner;
 pub(crate) use make::Full;
 pub use unused::{in_use, remove_unused};
+pub(crate) use views::Parts;
 
 /// What the user may choose about a region besides its geometry.
 #[derive(Clone, Debug)]
@@ -138,33 +140,6 @@ impl Region {
         if self.prefault { self.mapping.prefault() } else { Ok(()) }
     }
 
-    /// The control page, to be looked at.
-    pub(crate) fn control(&self) -> View<Control<ReadOnly>> {
-        // SAFETY: W1: `Control` is nothing but atomics and fits the page, which `mapping` maps aligned.
-        // W2: the view keeps `mapping`. W3: its words are read-only.
-        unsafe { View::new(self.mapping.control().cast(), self.mapping.clone()) }
-    }
-
-    /// The data area, and its mirror if it has one, to be looked at.
-    pub(crate) fn data(&self) -> Words<ReadOnly> {
-        // SAFETY: W1, W2, W4: as in `writable`. W3: its words are read-only.
-        unsafe { Words::new(self.mapping.data().cast(), self.data_words(), self.mapping.clone()) }
-    }
-
-    /// The control page and the data area, unless nothing may be stored.
-    pub(crate) fn writable(&self) -> Option<(View<Control>, Words)> {
-        let control = control(&self.mapping)?;
-        // SAFETY: W1: the data begins two pages in, aligned, and reaches to the end of the mapping. W2: the
-        // view keeps the mapping. W3: `control` found it writable. W4: nothing hands out references to payload.
-        let data = unsafe { Words::new(self.mapping.data().cast(), self.data_words(), self.mapping.clone()) };
-        Some((control, data))
-    }
-
-    fn data_words(&self) -> usize {
-        let Shape { page, len, mirror } = self.mapping.shape();
-        (len - 2 * page + mirror) / WORD
-    }
-
     /// Slots, words or cells.
     pub(crate) fn capacity(&self) -> u64 {
         self.header.capacity
@@ -210,9 +185,13 @@ impl Region {
         matches!(self.backing, Backing::Snapshot)
     }
 
-    /// Boot and PID namespace in which the region was made; 0: not known.
-    pub(crate) fn home(&self) -> u64 {
-        self.header.home
+    /// Boot, PID and time namespace in which the region was made, as one number; 0: not known.
+    pub(crate) fn origin(&self) -> u64 {
+        self.header.origin
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        Kind::from_u32(self.header.kind).expect("a header that was checked")
     }
 
     /// What was checked when the region was made or opened.
@@ -237,7 +216,7 @@ impl Region {
     /// ([`Reason::DescriptorClosed`]).
     pub fn inheritable_fd(&self) -> Result<OwnedFd, OpenError> {
         let copy = || file::inheritable(self.file().ok_or(Reason::Anonymous)?);
-        file::at(&self.place(), copy())
+        files::at(&self.place(), copy())
     }
 
     /// Removes the file's name, if it still names this region. Those attached go on; nobody new can open
@@ -301,24 +280,4 @@ impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Region").field("place", &self.place()).field("size", &self.size()).finish_non_exhaustive()
     }
-}
-
-/// The control page of a mapping, unless nothing may be stored there.
-fn control(mapping: &Arc<Mapping>) -> Option<View<Control>> {
-    const { assert!(align_of::<Control>() <= 4096) };
-    if mapping.access() == Access::ReadOnly {
-        return None;
-    }
-    // SAFETY: W1: `Control` is nothing but atomics and fits the page, which `mapping` maps aligned.
-    // W2: the view keeps `mapping`. W3: just asked.
-    Some(unsafe { View::new(mapping.control().cast(), mapping.clone()) })
-}
-
-/// Everything behind the header, as words.
-fn all_words(mapping: &Arc<Mapping>) -> Words {
-    let Shape { page, len, .. } = mapping.shape();
-    assert!(mapping.access() == Access::Shared);
-    // SAFETY: W1: the control page follows the header, aligned, and the data reaches to the end of the mapping. W2: the
-    // view keeps `mapping`. W3: just asked. W4: nothing hands out references but to atomics.
-    unsafe { Words::new(mapping.control().cast(), (len - page) / WORD, mapping.clone()) }
 }

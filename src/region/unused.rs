@@ -10,10 +10,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::error::OsError;
-use crate::layout::{ATTACHED, MAGIC};
-use crate::open_error::{OpenError, Reason};
-use crate::os::file::{self, Owner, PATIENCE, PAUSE};
+use super::files::{self, Owner, PATIENCE, PAUSE};
+use crate::error::{OpenError, OsError, Reason};
+use crate::layout::MAGIC;
+use crate::layout::locks::ATTACHED;
+use crate::os::file;
 use crate::os::lock::{self, Lock, try_lock, try_lock_if_any};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
@@ -24,12 +25,12 @@ use crate::os::retry::retry_io;
 const LINGERING: u32 = 5;
 
 /// Opens a file and attaches to it; not to one that is being removed.
-pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
+pub(super) fn attach(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
     for _ in 0..PATIENCE {
-        let file = file::open_checked(path, writable, owner)?;
+        let file = files::open_checked(path, writable, owner)?;
         // A file system without locks has regions that nobody can remove as unused.
         if !try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)? {
-            lock::refuse_stranger(file.get()?, Lock::Shared, ATTACHED)?;
+            files::refuse_stranger(file.get()?, Lock::Shared, ATTACHED)?;
             nap(PAUSE);
         } else if file::is_link_to_open_file(path)
             || file::names(path, &file).map_err(|source| OsError { call: "lstat", source })?
@@ -41,7 +42,7 @@ pub(super) fn enter(path: &Path, writable: bool, owner: Owner) -> Result<Owned, 
 }
 
 fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
-    let file = file::open_checked(path, writable, owner)?;
+    let file = files::open_checked(path, writable, owner)?;
     let (own, mut magic) = (file.get()?, [0; 8]);
     let read = retry_io(|| own.read_at(&mut magic, 0)).map_err(|source| OsError { call: "pread", source })?;
     if read < magic.len() {
@@ -61,12 +62,12 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
 ///
 /// The path is missing, may not be read, or is no region; its file system has no locks.
 pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
-    ask(&file::absolute(path.as_ref())?, Owner::Anyone)
+    ask(&files::absolute(path.as_ref())?, Owner::Anyone)
 }
 
 pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
     let ask = || Ok(lock::is_locked(open_region(path, false, owner)?.get()?, ATTACHED)?);
-    file::at(&path.display().to_string(), ask())
+    files::at(&path.display().to_string(), ask())
 }
 
 /// Removes the region in the file `path` if nobody is attached to it. Whoever opens the path at the same
@@ -78,7 +79,7 @@ pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
 /// another user (see [`Options::remove_unused`](crate::Options::remove_unused)); another program has locked it
 /// ([`Reason::Locked`]); its file system has no locks; its directory may not be written.
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
-    remove(&file::absolute(path.as_ref())?, Owner::Own)
+    remove(&files::absolute(path.as_ref())?, Owner::Own)
 }
 
 pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
@@ -88,13 +89,13 @@ pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
         if !file::names(path, &file).map_err(|source| OsError { call: "lstat", source })? {
             return Err(Reason::Missing);
         }
-        file::remove_between(path)?;
-        file::unlink(path, &file, |_| ()).map_err(|source| match source.kind() {
+        files::remove_between(path)?;
+        files::unlink(path, &file, |_| ()).map_err(|source| match source.kind() {
             ErrorKind::NotFound => Reason::Missing,
             _ => OsError { call: "unlink", source }.into(),
         })
     };
-    file::at(&path.display().to_string(), remove())
+    files::at(&path.display().to_string(), remove())
 }
 
 /// The file of a region that nobody is attached to. As long as it is open, nobody attaches.
@@ -113,7 +114,7 @@ pub(super) fn lock_out(path: &Path, owner: Owner) -> Result<Owned, Reason> {
 
 /// Why a file that is locked by somebody else cannot be removed; `None` if that may change in a moment.
 fn why_not(path: &Path, file: &Owned, tries: u32) -> Result<Option<Reason>, Reason> {
-    lock::refuse_stranger(file.get()?, Lock::Exclusive, ATTACHED)?;
+    files::refuse_stranger(file.get()?, Lock::Exclusive, ATTACHED)?;
     // Another remover is no user: it will be done in a moment.
     if lock::is_barred(file.get()?, Lock::Shared, ATTACHED)? || !lock::is_locked(file.get()?, ATTACHED)? {
         return Ok((tries == PATIENCE).then_some(Reason::BeingRemoved));

@@ -6,13 +6,17 @@
 //! | [`types`], [`sizes`] | what the types promise, and values of every size |
 //! | [`slots`], [`slots_in_place`] | rings of slots |
 //! | [`records`] | rings of records |
+//! | [`many`] | many messages where they lie, and positions |
 //! | [`values`] | seqlocks, and threads that sleep |
 //! | [`snapshots`] | snapshots |
 //! | [`slots_model`], [`records_model`] | both rings against a queue, at random |
 //! | [`ends`] | what these share |
 #![cfg(not(loom))]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod ends;
+mod many;
 mod records;
 mod records_model;
 mod sizes;

@@ -144,7 +144,7 @@ fn files_of_a_wrong_length() {
             assert_reason!(error, Reason::Short { found, .. } if *found == len, len);
         }
         // The file was truncated, was extended, or is no whole number of pages long.
-        for len in [256, 4095, 4096, 4097, 8192, whole - 4096, whole - 1, whole + 1, whole + 4096, 1 << 40] {
+        for len in [512, 4095, 4096, 4097, 8192, whole - 4096, whole - 1, whole + 1, whole + 4096, 1 << 40] {
             fs::write(&path, &contents).unwrap();
             file(&path).set_len(len).unwrap();
             let is_length = |error: OpenError| {

@@ -8,21 +8,25 @@ use ringway::{OpenError, Reason, bytes, seqlock, spsc};
 
 use crate::common::alone::alone;
 use crate::common::footprint::Footprint;
-use crate::common::raw::{checksum, seal_header};
+use crate::common::header::{self, MODE, SCHEMA_LEN, checksum};
 use crate::refusal::{Spsc, assert_reason, file, good, refused};
 
 /// The header of the region in a file. It can be overwritten.
 struct Header {
     file: File,
-    good: [u8; 256],
+    good: [u8; header::LEN],
 }
 
 impl Header {
     fn of(path: &Path) -> Self {
         let file = file(path);
-        let mut good = [0; 256];
+        let mut good = [0; header::LEN];
         file.read_exact_at(&mut good, 0).unwrap();
-        assert_eq!(u64::from_ne_bytes(good[248..].try_into().unwrap()), checksum(&good), "where the checksum lies");
+        assert_eq!(
+            u64::from_ne_bytes(good[header::CHECKSUM..].try_into().unwrap()),
+            checksum(&good),
+            "where the checksum lies"
+        );
         Self { file, good }
     }
 
@@ -36,27 +40,35 @@ impl Header {
         for (at, value) in changes {
             header[*at..*at + value.len()].copy_from_slice(value);
         }
-        seal_header(&mut header);
+        header::seal(&mut header);
         self.write(&header);
     }
 }
 
 /// Where the numbers of a header lie: name, byte, bytes.
-const FIELDS: [(&str, usize, usize); 14] = [
+const FIELDS: [(&str, usize, usize); 22] = [
     ("endian", 8, 4),
     ("version", 12, 4),
     ("word size", 16, 4),
-    ("kind", 20, 4),
-    ("cache line padding", 24, 8),
-    ("page size", 32, 8),
-    ("region length", 40, 8),
-    ("data length", 48, 8),
-    ("capacity", 56, 8),
-    ("stride", 64, 8),
-    ("type size", 72, 8),
-    ("type align", 80, 8),
-    ("reserved part", 152, 8),
-    ("reserved part", 240, 8),
+    ("kind", header::KIND, 4),
+    ("cache line padding", header::PADDING, 8),
+    ("page size", header::PAGE_SIZE, 8),
+    ("region length", header::REGION_LEN, 8),
+    ("number of lanes", header::LANES, 8),
+    ("number of rows", header::ROWS, 8),
+    ("lanes' offset", header::LANES_OFFSET, 8),
+    ("rows' offset", header::ROWS_OFFSET, 8),
+    ("data's offset", header::DATA_OFFSET, 8),
+    ("data length", header::DATA_LEN, 8),
+    ("capacity", header::CAPACITY, 8),
+    ("stride", header::STRIDE, 8),
+    ("type size", header::TYPE_SIZE, 8),
+    ("type align", header::TYPE_ALIGN, 8),
+    ("length of the schema", header::SCHEMA_LEN, 8),
+    ("mode", header::MODE, 8),
+    ("number of deliveries", header::DELIVERIES, 8),
+    ("reserved part", header::RESERVED, 8),
+    ("reserved part", header::CHECKSUM - 8, 8),
 ];
 
 /// Headers whose byte order, version or checksum is another.
@@ -74,7 +86,7 @@ fn refuse_foreign_starts(header: &Header, open: &dyn Fn() -> OpenError) {
     assert_reason!(open(), Reason::Version { found, expected } if (*found, *expected) == (version + 1, version),
         format!("version {}", version + 1), format!("expected {version}"));
 
-    header.write(&[&header.good[..248], &[7; 8]].concat());
+    header.write(&[&header.good[..header::CHECKSUM], &[7; 8]].concat());
     let sum = checksum(&header.good);
     assert_reason!(open(), Reason::Checksum { found: 0x0707_0707_0707_0707, expected } if *expected == sum,
         "0x707070707070707", format!("{sum:#x}"));
@@ -87,33 +99,46 @@ fn refuse_forged_fields(header: &Header, open: &dyn Fn() -> OpenError) {
         assert_reason!(open(), Reason::Field { field, expected: wanted, .. } if (*field, *wanted) == (name, expected),
             name, expected);
     }
-    header.forge(&[(240, &[1])]);
+    header.forge(&[(header::RESERVED, &[1])]);
     assert_reason!(open(), Reason::Field { field: "reserved part", .. }, "reserved");
-    header.forge(&[(20, &2u32.to_ne_bytes())]);
+    header.forge(&[(header::KIND, &2u32.to_ne_bytes())]);
     assert_reason!(open(), Reason::Kind { found: "bytes", expected: "spsc" }, "bytes", "spsc");
-    header.forge(&[(20, &9u32.to_ne_bytes())]);
+    header.forge(&[(header::KIND, &9u32.to_ne_bytes())]);
     assert_reason!(open(), Reason::Field { field: "kind", found: 9, expected: 1 }, "kind", 9);
-    header.forge(&[(72, &[4])]);
+    header.forge(&[(header::TYPE_SIZE, &[4])]);
     assert_reason!(open(), Reason::Type { found, expected } if (found.size, expected.size) == (4, 8),
         "u64 (4 bytes, aligned to 8)", "u64 (8 bytes, aligned to 8)");
-    header.forge(&[(80, &[4])]);
+    header.forge(&[(header::TYPE_ALIGN, &[4])]);
     assert_reason!(open(), Reason::Type { found, expected } if (found.align, expected.align) == (4, 8),
         "u64 (8 bytes, aligned to 4)");
-    header.forge(&[(88, b"i64")]);
+    header.forge(&[(header::TYPE_NAME, b"i64")]);
     assert_reason!(open(), Reason::Type { found, expected } if found.name == "i64" && expected.name == "u64",
         "i64 (8", "u64 (8");
-    header.forge(&[(88, &[0xFF; 64])]);
+    header.forge(&[(header::TYPE_NAME, &[0xFF; 64])]);
     assert_reason!(open(), Reason::Type { .. }, "u64 (8");
-    header.forge(&[(64, &[4])]);
+    header.forge(&[(header::STRIDE, &[4])]);
     assert_reason!(open(), Reason::Field { field: "stride", found: 4, expected: 2 }, "stride");
-    header.forge(&[(56, &[0])]);
+    header.forge(&[(header::CAPACITY, &[0])]);
     assert_reason!(open(), Reason::Field { field: "capacity", found: 0, .. }, "capacity");
-    header.forge(&[(56, &1000u64.to_ne_bytes())]);
+    header.forge(&[(header::CAPACITY, &1000u64.to_ne_bytes())]);
     assert_reason!(open(), Reason::Field { field: "data length", found: 4096, expected: 16384 }, 4096, 16384);
-    header.forge(&[(48, &8192u64.to_ne_bytes())]);
+    header.forge(&[(header::DATA_LEN, &8192u64.to_ne_bytes())]);
     assert_reason!(open(), Reason::Field { field: "data length", found: 8192, expected: 4096 }, 8192);
-    header.forge(&[(40, &8192u64.to_ne_bytes())]);
+    header.forge(&[(header::REGION_LEN, &8192u64.to_ne_bytes())]);
     assert_reason!(open(), Reason::Field { field: "region length", found: 8192, expected: 12288 }, 12288);
+    for (name, at) in [
+        ("number of lanes", header::LANES),
+        ("number of rows", header::ROWS),
+        ("lanes' offset", header::LANES_OFFSET),
+        ("rows' offset", header::ROWS_OFFSET),
+        ("data's offset", header::DATA_OFFSET),
+        ("mode", header::MODE),
+        ("number of deliveries", header::DELIVERIES),
+    ] {
+        let forged = header::number(&header.good, at) + 1;
+        header.forge(&[(at, &forged.to_ne_bytes())]);
+        assert_reason!(open(), Reason::Field { field, found, .. } if (*field, *found) == (name, forged), name, forged);
+    }
 }
 
 /// Headers that other programs wrote. Nobody forged them.
@@ -168,7 +193,7 @@ fn every_flipped_bit_of_the_header_is_refused() {
         let header = Header::of(&path);
         drop(Spsc::open(&path));
         let before = Footprint::now(Some(dir.path()));
-        for bit in 0..256 * 8 {
+        for bit in 0..header::LEN * 8 {
             let mut flipped = header.good;
             flipped[bit / 8] ^= 1 << (bit % 8);
             header.write(&flipped);
@@ -176,7 +201,9 @@ fn every_flipped_bit_of_the_header_is_refused() {
             let right = match (bit / 8, error.reason()) {
                 (0..8, Reason::NotARegion { found }) => found == &flipped[..8],
                 (8..12, Reason::Field { field: "byte order mark", expected: 0x0102_0304, .. }) => true,
-                (12..16, Reason::Version { expected: 4, .. }) => true,
+                (12..16, Reason::Version { expected: 5, .. }) => true,
+                // The text of the schema counts, as long as the header says it is.
+                (SCHEMA_LEN..MODE, Reason::Checksum { .. }) => true,
                 (16.., Reason::Checksum { expected, .. }) => *expected == checksum(&flipped),
                 _ => false,
             };
@@ -197,13 +224,14 @@ fn random_headers_are_refused() {
         let before = Footprint::now(Some(dir.path()));
         let mut random = fastrand::Rng::with_seed(20_251_120);
         for round in 0..10_000 {
-            let mut bytes = [0; 256];
+            let mut bytes = [0; header::LEN];
             random.fill(&mut bytes);
             // The more of the header is right, the further the checks get.
             let right = [0, 16, 24, 40][round % 4];
             bytes[..right].copy_from_slice(&header.good[..right]);
             if right > 0 {
-                seal_header(&mut bytes);
+                bytes[SCHEMA_LEN..MODE].fill(0);
+                header::seal(&mut bytes);
             }
             header.write(&bytes);
             let error = Spsc::open(&path).expect_err("garbage");
@@ -273,7 +301,11 @@ fn a_forged_capacity_whose_size_overflows_is_refused() {
         header.file.set_len(8192).unwrap();
         for capacity in [u64::MAX, 1 << 60, u64::MAX / 16 + 1, 1 << 63] {
             let capacity: u64 = capacity;
-            header.forge(&[(56, &capacity.to_ne_bytes()), (48, &0u64.to_ne_bytes()), (40, &8192u64.to_ne_bytes())]);
+            header.forge(&[
+                (header::CAPACITY, &capacity.to_ne_bytes()),
+                (header::DATA_LEN, &0u64.to_ne_bytes()),
+                (header::REGION_LEN, &8192u64.to_ne_bytes()),
+            ]);
             let error = refused(Some(dir.path()), || Spsc::open(&path));
             assert_reason!(error, Reason::Field { field: "capacity" | "data length", .. }, "forged");
         }

@@ -60,6 +60,9 @@ pub trait Sends<M> {
     fn try_send_slice(&mut self, messages: &[M]) -> Result<usize, TrySendError>;
     fn send_in_place(&mut self, message: &M, how: InPlace) -> Result<(), SendError>;
     fn try_send_in_place(&mut self, message: &M, how: InPlace) -> Result<(), TrySendError>;
+    /// Sends as many of `messages` as there is room for. Slots are filled in where they lie, and published at once.
+    fn try_send_many(&mut self, messages: &[M]) -> Result<usize, TrySendError>;
+    fn position(&self) -> u64;
 }
 
 /// The receiving end of a [`Lane`].
@@ -80,6 +83,10 @@ pub trait Receives<M> {
     /// Calls `hold` while the message is lent. `hold` is told whether the message was lent before.
     fn recv_in_place<R>(&mut self, hold: impl FnOnce(&Read<'_, M>, bool) -> R) -> Result<R, RecvError>;
     fn try_recv_in_place<R>(&mut self, hold: impl FnOnce(&Read<'_, M>, bool) -> R) -> Result<R, TryRecvError>;
+    /// Looks at `most` messages at most, where they lie, and consumes the first `count` of them, or all if there are fewer.
+    /// Calls `hold` in between. `hold` is told whether the first was lent before.
+    fn try_peek_many(&mut self, most: usize, count: usize, hold: impl FnOnce(bool)) -> Result<Vec<M>, TryRecvError>;
+    fn position(&self) -> u64;
 }
 
 /// Reads a message that is lent.

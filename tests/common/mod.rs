@@ -24,6 +24,7 @@ pub mod child;
 pub mod descriptor;
 pub mod dirs;
 pub mod footprint;
+pub mod header;
 pub mod huge_pages;
 pub mod lane;
 pub mod messages;

@@ -1,5 +1,4 @@
-//! A second mapping of a region, and its header. Through it a test writes what a hostile peer or a broken file may
-//! hold.
+//! A second mapping of a region. Through it a test writes what a hostile peer or a broken file may hold.
 
 use std::fs::File;
 use std::ops::Range;
@@ -11,11 +10,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
+use super::header;
+
 /// A second mapping of a region. Anything can be written through it.
 pub struct Raw {
     base: NonNull<libc::c_void>,
     len: usize,
     line: usize,
+    /// Where the lane begins.
+    lane: usize,
 }
 
 // SAFETY: the mapping stays where it is until drop, and is accessed as atomics only.
@@ -28,8 +31,9 @@ impl Raw {
     pub fn new(fd: impl AsFd) -> Self {
         let file = File::from(fd.as_fd().try_clone_to_owned().unwrap());
         let len = file.metadata().unwrap().len() as usize;
-        let mut padding = [0; 8];
-        file.read_exact_at(&mut padding, 24).unwrap();
+        let mut start = [0; header::LEN];
+        file.read_exact_at(&mut start, 0).unwrap();
+        let [line, lane] = [header::PADDING, header::LANES_OFFSET].map(|at| header::number(&start, at) as usize);
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
         let base = unsafe {
             mmap(
@@ -41,7 +45,7 @@ impl Raw {
                 0,
             )
         };
-        Self { base: base.unwrap(), len, line: u64::from_ne_bytes(padding) as usize }
+        Self { base: base.unwrap(), len, line, lane }
     }
 
     fn address(&self, byte: usize) -> *mut u8 {
@@ -60,53 +64,58 @@ impl Raw {
         unsafe { AtomicU32::from_ptr(self.address(byte).cast()) }
     }
 
+    /// Where a seat begins: 0 is the sender's or writer's, 1 the receiver's.
+    fn seat(&self, seat: usize) -> usize {
+        [self.lane, PAGE][seat]
+    }
+
     pub fn holder(&self, seat: usize) -> &AtomicU64 {
-        self.word(PAGE + seat * self.line)
+        self.word(self.seat(seat))
     }
 
     pub fn generation(&self, seat: usize) -> &AtomicU64 {
-        self.word(PAGE + seat * self.line + 8)
+        self.word(self.seat(seat) + 8)
     }
 
     pub fn died(&self, seat: usize) -> &AtomicU64 {
-        self.word(PAGE + seat * self.line + 24)
-    }
-
-    pub fn handed(&self) -> &AtomicU64 {
-        self.word(PAGE + 8 * self.line + 16)
+        self.word(self.seat(seat) + 24)
     }
 
     pub fn head(&self) -> &AtomicU64 {
-        self.word(PAGE + 8 * self.line)
+        self.word(self.lane + self.line)
     }
 
-    pub fn told(&self) -> &AtomicU64 {
-        self.word(PAGE + 8 * self.line + 8)
+    pub fn reported(&self) -> &AtomicU64 {
+        self.word(self.lane + self.line + 8)
+    }
+
+    pub fn lent(&self) -> &AtomicU64 {
+        self.word(self.lane + self.line + 16)
     }
 
     pub fn tally(&self) -> &AtomicU64 {
-        self.word(PAGE + 8 * self.line + 24)
+        self.word(self.lane + self.line + 24)
     }
 
     pub fn latest(&self) -> &AtomicU64 {
-        self.word(PAGE + 9 * self.line)
+        self.word(self.lane + 2 * self.line)
     }
 
     pub fn turn(&self) -> &AtomicU64 {
-        self.word(PAGE + 9 * self.line + 16)
+        self.word(self.lane + 2 * self.line + 16)
     }
 
     /// The position of a checkpoint. Its count stands behind it.
     pub fn checkpoint(&self, index: usize) -> &AtomicU64 {
-        self.word(PAGE + 9 * self.line + 24 + 16 * index)
+        self.word(self.lane + 2 * self.line + 24 + 16 * index)
     }
 
     pub fn data_wait(&self) -> &AtomicU32 {
-        self.half(PAGE + 10 * self.line)
+        self.half(self.lane + 3 * self.line)
     }
 
     pub fn space_wait(&self) -> &AtomicU32 {
-        self.half(PAGE + 11 * self.line)
+        self.half(self.lane + 4 * self.line)
     }
 
     /// The last word of the control page. Nothing uses it.
@@ -165,21 +174,4 @@ impl Drop for Raw {
         let unmapped = unsafe { munmap(self.base, self.len) };
         unmapped.unwrap();
     }
-}
-
-/// The header says how many bytes lie between words that share no cache line.
-pub fn line(region: &[u8]) -> usize {
-    u64::from_ne_bytes(region[24..32].try_into().unwrap()) as usize
-}
-
-/// FNV-1a of all but the last eight bytes of a header.
-pub fn checksum(header: &[u8]) -> u64 {
-    let sum = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    header[..248].iter().fold(0xcbf2_9ce4_8422_2325, sum)
-}
-
-/// Puts the checksum that fits into a header.
-pub fn seal_header(header: &mut [u8]) {
-    let sum = checksum(header);
-    header[248..256].copy_from_slice(&sum.to_ne_bytes());
 }

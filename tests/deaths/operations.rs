@@ -30,6 +30,12 @@ impl<E, M> Operation<E, M> {
         if self.closes {
             return vec![outcome(0, 0, lent, died), outcome(1, 0, lent, Some(Event::Closed))];
         }
+        if self.name == "peek_many" {
+            // What it looked at is noted at once, and records are consumed one by one.
+            let looked = self.most.min(state.held);
+            let after = (0..=looked).map(|moved| outcome((2 * moved).max(1), moved, moved < looked, died));
+            return std::iter::once(outcome(0, 0, lent, died)).chain(after).collect();
+        }
         let moved = (0..=self.most).map(|moved| outcome(2 * moved, moved, lent && moved == 0, died));
         moved.chain((self.name == "recv_ref").then(|| outcome(1, 0, true, died))).collect()
     }

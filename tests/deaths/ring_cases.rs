@@ -19,6 +19,16 @@ fn send_operations<K: Small>() -> Vec<Operation<K::Sender, K::Message>> {
         op("send_slice", &[NEW, FILLED, EDGE, EMPTY_HEIR], 3, |tx, messages, _| {
             tx.as_mut().unwrap().try_send_slice(messages).unwrap_or(0)
         }),
+        op("reserve_many", &[NEW, FILLED, EDGE, EMPTY_HEIR], 3, |tx, messages, _| {
+            let (tx, mut sent) = (tx.as_mut().unwrap(), 0);
+            // A message that brings news goes alone.
+            while sent < messages.len()
+                && let Ok(more) = tx.try_send_many(&messages[sent..])
+            {
+                sent += more;
+            }
+            sent
+        }),
         op("send_ref", all, 1, |tx, messages, _| {
             usize::from(tx.as_mut().unwrap().try_send_in_place(&messages[0], InPlace::default()).is_ok())
         }),
@@ -54,6 +64,15 @@ fn recv_operations<K: Small>() -> Vec<Operation<K::Receiver, K::Message>> {
                 message
             };
             messages.extend(rx.as_mut().unwrap().try_recv_in_place(held));
+            messages.len()
+        }),
+        op("peek_many", &[NEW, FILLED, ACROSS, HEIR], 3, |rx, messages, words| {
+            let rx = rx.as_mut().unwrap();
+            let found = rx.try_peek_many(3, 3, |_| {
+                words.say_lent(true);
+                words.say_lent(false);
+            });
+            messages.extend(found.into_iter().flatten());
             messages.len()
         }),
         op("recv, blocked", &[NEW], 0, |rx, messages, _| {

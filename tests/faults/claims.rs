@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use ringway::{ClaimError, EvictError};
+use ringway::{ClaimError, KillError};
 
 use crate::asking::{after_its_death, attached, living_sender, sitting, stay};
 use crate::case::{Operation, Place, Tally};
@@ -193,23 +193,23 @@ fn bystander(place: &Place) -> Option<Child> {
 }
 
 fn evicting(tally: &mut Tally) {
-    Operation::new("evict_sender", attached, |channel, _| channel.evict_sender(LONG))
+    Operation::new("kill_and_take_sender", attached, |channel, _| channel.kill_and_take_sender(LONG))
         .stage(living_sender)
         .beside(sender_is_taken)
         .done(|mut tx, _, _| tx.try_send(&8).unwrap())
         // What could not be done can be tried again.
-        .failed(|channel, _| drop(channel.evict_sender(LONG).unwrap()))
+        .failed(|channel, _| drop(channel.kill_and_take_sender(LONG).unwrap()))
         .afterwards(seats_can_be_had)
         .try_all(tally);
     Operation::new(
-        "evict_sender, after a death",
+        "kill_and_take_sender, after a death",
         |place| after_its_death(place, attached),
-        |channel, _| channel.evict_sender(LONG),
+        |channel, _| channel.kill_and_take_sender(LONG),
     )
     .stage(living_sender)
     .beside(sender_is_taken)
     .done(|mut tx, _, _| tx.try_send(&8).unwrap())
-    .failed(|channel, _| drop(channel.evict_sender(LONG).unwrap()))
+    .failed(|channel, _| drop(channel.kill_and_take_sender(LONG).unwrap()))
     .afterwards(seats_can_be_had)
     .try_all(tally);
     let receiver_sits = |place: &Place| {
@@ -219,17 +219,17 @@ fn evicting(tally: &mut Tally) {
             stay(place)
         })
     };
-    Operation::new("evict_receiver", attached, |channel, _| channel.evict_receiver(LONG))
+    Operation::new("kill_and_take_receiver", attached, |channel, _| channel.kill_and_take_receiver(LONG))
         .stage(receiver_sits)
         .beside(receiver_is_taken)
         .done(|rx, _, _| assert_eq!(rx.len(), 1))
-        .failed(|channel, _| drop(channel.evict_receiver(LONG).unwrap()))
+        .failed(|channel, _| drop(channel.kill_and_take_receiver(LONG).unwrap()))
         .afterwards(seats_can_be_had)
         .try_all(tally);
-    Operation::new("evict_sender, nobody there", attached, |channel, _| channel.evict_sender(LONG))
+    Operation::new("kill_and_take_sender, nobody there", attached, |channel, _| channel.kill_and_take_sender(LONG))
         .stage(bystander)
         .done(|mut tx, _, _| tx.try_send(&8).unwrap())
-        .failed(|channel, _| drop(channel.evict_sender(LONG).unwrap()))
+        .failed(|channel, _| drop(channel.kill_and_take_sender(LONG).unwrap()))
         .afterwards(seats_can_be_had)
         .try_all(tally);
     let own = |place: &Place| {
@@ -237,14 +237,16 @@ fn evicting(tally: &mut Tally) {
         let tx = channel.sender().unwrap();
         (channel, tx)
     };
-    Operation::new("evict_sender, oneself", own, |(channel, _), _| Ok::<_, Infallible>(channel.evict_sender(LONG)))
-        .done(|evicted, (_, tx), _| {
-            match evicted {
-                Ok(_) => panic!("one's own seat was taken"),
-                Err(EvictError::NotGone { .. }) => panic!("one was to end oneself"),
-                Err(error) => assert!(!error.to_string().is_empty()),
-            }
-            tx.try_send(&8).unwrap();
-        })
-        .try_all(tally);
+    Operation::new("kill_and_take_sender, oneself", own, |(channel, _), _| {
+        Ok::<_, Infallible>(channel.kill_and_take_sender(LONG))
+    })
+    .done(|evicted, (_, tx), _| {
+        match evicted {
+            Ok(_) => panic!("one's own seat was taken"),
+            Err(KillError::NotGone { .. }) => panic!("one was to end oneself"),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+        tx.try_send(&8).unwrap();
+    })
+    .try_all(tally);
 }

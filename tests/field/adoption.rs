@@ -7,6 +7,7 @@ use ringway::{FileState, OpenError, Reason, TryRecvError, bytes};
 
 use crate::common::alone::alone;
 use crate::common::child::fork;
+use crate::common::header;
 use crate::common::mounts::mounted;
 use crate::common::say::skip;
 use crate::common::users::by_descriptor;
@@ -123,8 +124,9 @@ fn a_copy_that_cannot_be_adopted_is_left_alone() {
     cp(&live, &copy);
     let file = OpenOptions::new().write(true).open(&copy).unwrap();
     // The head is at a position that cannot be.
-    let line = 128;
-    file.write_all_at(&u64::MAX.to_ne_bytes(), 4096 + 8 * line).unwrap();
+    let start = fs::read(&copy).unwrap();
+    let [line, lane] = [header::PADDING, header::LANES_OFFSET].map(|at| header::number(&start, at));
+    file.write_all_at(&u64::MAX.to_ne_bytes(), lane + line).unwrap();
     let before = fs::read(&copy).unwrap();
     assert!(matches!(Spsc::options().adopt(&copy).unwrap_err().reason(), Reason::Corrupt(_)));
     assert!(matches!(Spsc::options().capacity(9).adopt(&copy).unwrap_err().reason(), Reason::OtherCapacity { .. }));

@@ -239,7 +239,7 @@ fn an_eviction_that_is_refused_says_what_was_refused() {
             for errno in ERRORS {
                 let child = fork("child", || {
                     refuse(calls, errno);
-                    let error = scene.living.evict_sender(Duration::ZERO).err().unwrap();
+                    let error = scene.living.kill_and_take_sender(Duration::ZERO).err().unwrap();
                     let text = error.to_string();
                     assert!(text.contains(name) && !text.contains("namespace"), "{errno} for {name}: {text}");
                 });

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::libc::{self};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::Pid;
-use ringway::{ClaimError, EvictError, Reason, RecvError, RecvTimeoutError, bytes};
+use ringway::{ClaimError, KillError, Reason, RecvError, RecvTimeoutError, bytes};
 
 use crate::answers::{Spsc, TWO_INQUIRIES};
 use crate::common::alone::{alone, in_memory};
@@ -61,8 +61,8 @@ fn where_proc_shows_only_processes_the_living_live_and_memory_is_known() {
         }
         assert!(matches!(rx.recv_timeout(TWO_INQUIRIES), Err(RecvTimeoutError::Timeout)));
         assert!(matches!(channel.sender(), Err(ClaimError::Taken { .. })));
-        let error = channel.evict_sender(Duration::ZERO).err().unwrap();
-        assert!(matches!(error, EvictError::Refused { .. }), "{error}");
+        let error = channel.kill_and_take_sender(Duration::ZERO).err().unwrap();
+        assert!(matches!(error, KillError::Refused { .. }), "{error}");
         let text = error.to_string();
         assert!(text.contains("boot_id") && !text.contains("namespace"), "{text}");
         assert!(rx.has_sender());

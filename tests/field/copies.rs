@@ -14,8 +14,8 @@ use ringway::{
 use crate::common::alone::alone;
 use crate::common::child::fork;
 use crate::common::footprint::Footprint;
+use crate::common::header;
 use crate::common::mounts::{bound, mounted, overlay, private_mounts};
-use crate::common::raw::seal_header;
 use crate::common::say::skip;
 use crate::memory::Disk;
 
@@ -137,10 +137,10 @@ fn a_region_of_another_boot_opens_only_as_a_copy_does() {
     let path = dir.path().join("region");
     Spsc::create(&path, 8).unwrap().sender().unwrap().send(&7).unwrap();
     let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let mut header = [0; 256];
+    let mut header = [0; header::LEN];
     file.read_exact_at(&mut header, 0).unwrap();
-    header[160] ^= 1;
-    seal_header(&mut header);
+    header[header::BOOT] ^= 1;
+    header::seal(&mut header);
     file.write_all_at(&header, 0).unwrap();
     is_copy(&Spsc::open(&path).unwrap_err(), CopySign::OtherBoot);
     assert_eq!(Spsc::options().open_snapshot(&path).unwrap().receiver().unwrap().try_recv(), Ok(7));
@@ -178,7 +178,7 @@ fn a_copy_on_an_overlay_harms_nobody_whom_its_seats_name() {
 
         let adopted = Spsc::options().adopt(&copy).unwrap();
         assert_ne!(adopted.region().id(), channel.region().id());
-        assert_eq!(adopted.evict_sender(Duration::ZERO).unwrap().generation(), 2);
+        assert_eq!(adopted.kill_and_take_sender(Duration::ZERO).unwrap().generation(), 2);
         assert_eq!(adopted.receiver().unwrap().generation(), 2);
         assert!(rx.has_sender() && !rx.is_closed());
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

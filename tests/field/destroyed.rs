@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ringway::{ClaimError, EvictError, Reason, Wait, bytes, in_use, seqlock, spsc};
+use ringway::{ClaimError, KillError, Reason, Wait, bytes, in_use, seqlock, spsc};
 
 use crate::common::alone::alone;
 use crate::common::child::fork;
@@ -119,12 +119,12 @@ fn a_holder_is_not_evicted_for_a_seat_that_cannot_be_taken() {
         // There is no memory for the new holder's own page.
         let (soft, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
         setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
-        let evicted = channel.evict_sender(Duration::from_secs(60)).map(drop);
+        let evicted = channel.kill_and_take_sender(Duration::from_secs(60)).map(drop);
         setrlimit(Resource::RLIMIT_AS, soft, hard).unwrap();
         let error = evicted.unwrap_err();
-        assert!(matches!(error, EvictError::Claim(ClaimError::Os(_))), "{error:?}");
+        assert!(matches!(error, KillError::Claim(ClaimError::Os(_))), "{error:?}");
         assert!(rx.has_sender(), "the holder was ended for nothing");
-        let tx = channel.evict_sender(Duration::from_secs(60)).unwrap();
+        let tx = channel.kill_and_take_sender(Duration::from_secs(60)).unwrap();
         assert_eq!(tx.generation(), 2);
         child.killed_by(nix::sys::signal::Signal::SIGKILL);
     });

@@ -16,8 +16,8 @@ use ringway::{Flush, Reason, seqlock, spsc};
 
 use crate::common::alone::{alone, in_memory};
 use crate::common::child::fork;
+use crate::common::header;
 use crate::common::mounts::private_mounts;
-use crate::common::raw::seal_header;
 use crate::common::say::skip;
 use crate::filter::refuse;
 
@@ -28,10 +28,10 @@ const NONE: Option<&str> = None;
 
 /// Makes a header say that its region was made in this file.
 pub fn claim_origin(header: &mut [u8], file: &File) {
-    header[184..192].copy_from_slice(&file.metadata().unwrap().ino().to_ne_bytes());
+    header[header::FILE..header::FILE + 8].copy_from_slice(&file.metadata().unwrap().ino().to_ne_bytes());
     // When it was made, and in which subvolume, is not known.
-    header[192..208].fill(0);
-    seal_header(&mut header[..256]);
+    header[header::FILE + 8..header::FILE + 24].fill(0);
+    header::seal(&mut header[..header::LEN]);
 }
 
 /// A file system in a file, mounted for this process alone. It is unmounted when this is dropped.
@@ -299,13 +299,13 @@ fn a_file_system_that_promises_nothing_is_refused_and_nothing_is_left() {
 /// A sealed memfd. Its header is valid and names 2^32 slots, of which nothing is there.
 fn hostile() -> OwnedFd {
     let small = Spsc::options().capacity(64).memfd().unwrap();
-    let mut header = vec![0; 256];
+    let mut header = vec![0; header::LEN];
     File::from(small.region().inheritable_fd().unwrap()).read_exact_at(&mut header, 0).unwrap();
     let capacity = 1u64 << 32;
     let data = capacity * 64;
-    header[40..48].copy_from_slice(&(data + 8192).to_ne_bytes());
-    header[48..56].copy_from_slice(&data.to_ne_bytes());
-    header[56..64].copy_from_slice(&capacity.to_ne_bytes());
+    for (at, number) in [(header::REGION_LEN, data + 8192), (header::DATA_LEN, data), (header::CAPACITY, capacity)] {
+        header[at..at + 8].copy_from_slice(&number.to_ne_bytes());
+    }
     let file = File::from(memfd_create(c"hostile", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap());
     claim_origin(&mut header, &file);
     file.set_len(data + 8192).unwrap();

@@ -13,7 +13,7 @@ use nix::libc::{self, c_int};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, chdir, chroot, pause, setgid, setgroups, setuid};
-use ringway::{ClaimError, EvictError, RecvError, RecvTimeoutError, spsc};
+use ringway::{ClaimError, KillError, RecvError, RecvTimeoutError, spsc};
 
 use crate::common::alone::alone;
 use crate::common::child::fork;
@@ -189,7 +189,7 @@ fn try_out(sandbox: &Sandbox, mode: u32, expected: &Outcome) {
     assert_eq!((word & AT_HOME != 0, word & LOCKED != 0), (by_pid, by_lock));
     assert!(rx.has_sender());
     if !by_pid {
-        assert!(matches!(channel.evict_sender(LONG), Err(EvictError::OutOfReach { .. })));
+        assert!(matches!(channel.kill_and_take_sender(LONG), Err(KillError::OutOfReach { .. })));
     }
     child.kill();
     let died = RecvError::PeerDied { generation: 1 };

@@ -160,6 +160,16 @@ impl Records {
                 });
                 record.says()
             }),
+            operation("try_peek_many", Receives, |_, ends| {
+                let received = ends.rx().try_peek_many().map(|mut ahead| {
+                    while let Some(record) = ahead.next_record() {
+                        checked(&record.to_vec());
+                    }
+                    let seen = ahead.seen();
+                    ahead.consume_up_to(seen);
+                });
+                received.says()
+            }),
             blocking("recv", Receives, |_, ends| ends.rx().recv().inspect(|got| checked(got)).says()),
             blocking("recv_into", Receives, |_, ends| into_guarded(30, |buffer| ends.rx().recv_into(buffer))),
             blocking("recv_slice", Receives, |_, ends| {

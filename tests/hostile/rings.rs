@@ -43,6 +43,11 @@ impl<const N: usize> Reckless for spsc::Channel<[u8; N]> {
             1..8 => of_try_send(tx.try_send(&[1; N])),
             8..12 => of_try_send(tx.try_send_slice(&[[1; N]; 3])),
             12..14 => of_try_send(tx.try_send_ref()),
+            14..17 => of_try_send(tx.try_reserve_many(3).map(|mut slots| {
+                let count = random.usize(0..=slots.len());
+                (0..count).for_each(|index| slots.write(index, &[3; N]));
+                slots.send(count).unwrap();
+            })),
             _ => match tx.try_send_ref() {
                 Ok(mut slot) => {
                     slot.write(&[2; N]);
@@ -60,7 +65,11 @@ impl<const N: usize> Reckless for spsc::Channel<[u8; N]> {
         match random.u32(0..20) {
             0 => of_recv_timeout(rx.recv_timeout(MOMENT)),
             1..8 => of_try_recv(rx.try_recv()),
-            8..14 => of_try_recv(rx.try_recv_slice(&mut [[0; N]; 3])),
+            8..12 => of_try_recv(rx.try_recv_slice(&mut [[0; N]; 3])),
+            12..15 => of_try_recv(rx.try_peek_many(4).map(|found| {
+                let count = random.usize(0..=found.iter().count());
+                found.consume_up_to(count);
+            })),
             _ => match rx.try_recv_ref() {
                 Ok(slot) => {
                     let (whole, mut part) = (slot.read(), [0]);
@@ -114,7 +123,14 @@ impl Reckless for bytes::Channel {
                 assert!(buffer[written..].iter().all(|byte| *byte == 0xA7), "more was written than was received");
                 of_try_recv(received)
             }
-            10..14 => of_try_recv(rx.try_recv_slice(&mut [0; 300], &mut [0; 5])),
+            10..13 => of_try_recv(rx.try_recv_slice(&mut [0; 300], &mut [0; 5])),
+            13..16 => of_try_recv(rx.try_peek_many().map(|mut ahead| {
+                while let Some(record) = ahead.next_record() {
+                    assert!(record.len() < most && record.to_vec().len() == record.len());
+                }
+                let count = random.usize(0..=ahead.seen());
+                ahead.consume_up_to(count);
+            })),
             _ => match rx.try_recv_ref() {
                 Ok(record) => {
                     assert!(record.len() < most && record.to_vec().len() == record.len());

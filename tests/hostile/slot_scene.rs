@@ -108,6 +108,15 @@ impl<const N: usize> Slots<N> {
                 });
                 slot.says()
             }),
+            operation("try_reserve_many", Sends, |_, ends| {
+                let sent = ends.tx().try_reserve_many(5).map(|mut slots| {
+                    let count = slots.len();
+                    assert!((1..=5).contains(&count), "a number of slots that cannot be");
+                    (0..count).for_each(|index| slots.write(index, &[7; N]));
+                    slots.send(count).unwrap();
+                });
+                sent.says()
+            }),
             blocking("send", Sends, |_, ends| ends.tx().send(&[7; N]).says()),
             blocking("send_slice", Sends, |_, ends| ends.tx().send_slice(&[[7; N]; 5]).says()),
             blocking("send_ref", Sends, |_, ends| ends.tx().send_ref().map(drop).says()),
@@ -135,6 +144,14 @@ impl<const N: usize> Slots<N> {
                     let _ = (slot.read(), slot.is_redelivery(), slot.as_ptr());
                 });
                 slot.says()
+            }),
+            operation("try_peek_many", Receives, |_, ends| {
+                let received = ends.rx().try_peek_many(5).map(|found| {
+                    let count = found.iter().count();
+                    assert!((1..=5).contains(&count), "a number of messages that cannot be");
+                    found.consume_up_to(count - 1);
+                });
+                received.says()
             }),
             blocking("recv", Receives, |_, ends| ends.rx().recv().says()),
             blocking("recv_slice", Receives, |_, ends| into_guarded(|values| ends.rx().recv_slice(values))),

@@ -18,8 +18,8 @@ pub fn scribble(raw: &Raw, random: &mut fastrand::Rng, near: u64, words: usize) 
     let value = evil(random, near);
     match random.u32(0..10) {
         0..3 => raw.head().store(value, Relaxed),
-        3 if random.bool() => raw.told().store(value, Relaxed),
-        3 => raw.handed().store(value, Relaxed),
+        3 if random.bool() => raw.reported().store(value, Relaxed),
+        3 => raw.lent().store(value, Relaxed),
         4 => raw.data_wait().store(value as u32, Relaxed),
         5 => raw.space_wait().store(value as u32, Relaxed),
         _ => raw.data(random.usize(0..words)).store(value, Relaxed),

@@ -10,10 +10,11 @@ use nix::libc::{self};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, alarm};
-use ringway::{EvictError, RecvError};
+use ringway::{KillError, RecvError};
 
 use crate::common::alone::{alone, with_locks};
 use crate::common::child::Child;
+use crate::common::header;
 use crate::common::namespaces::{born, cloned};
 use crate::common::say::skip;
 use crate::holders::{Spsc, holder, kill_unreaped, may_clone, pid_of, rest, sit, stop};
@@ -166,8 +167,8 @@ fn a_holder_is_its_process_and_not_its_thread() {
             let tx = thread::spawn(move || sit(&channel)).join().unwrap();
             lane.meet(std::process::id());
             lane.alive();
-            let own = lane.channel.evict_sender(LONG);
-            assert!(matches!(own, Err(EvictError::OwnProcess)));
+            let own = lane.channel.kill_and_take_sender(LONG);
+            assert!(matches!(own, Err(KillError::OwnProcess)));
             drop(tx);
             assert_eq!(lane.rx.recv(), Err(RecvError::Closed));
         }
@@ -192,12 +193,12 @@ fn a_holder_is_its_process_and_not_its_thread() {
 }
 
 /// Makes a region. Its header says that it was made elsewhere.
-fn forge_home(path: &Path, home: impl FnOnce(u64) -> u64) -> Spsc {
+fn forge_origin(path: &Path, origin: impl FnOnce(u64) -> u64) -> Spsc {
     drop(Spsc::create(path, 4).unwrap());
     let mut bytes = fs::read(path).unwrap();
-    let word = u64::from_ne_bytes(bytes[152..160].try_into().unwrap());
-    bytes[152..160].copy_from_slice(&home(word).to_ne_bytes());
-    crate::common::raw::seal_header(&mut bytes[..256]);
+    let word = u64::from_ne_bytes(bytes[header::ORIGIN..header::ORIGIN + 8].try_into().unwrap());
+    bytes[header::ORIGIN..header::ORIGIN + 8].copy_from_slice(&origin(word).to_ne_bytes());
+    header::seal(&mut bytes[..header::LEN]);
     fs::write(path, bytes).unwrap();
     Spsc::open(path).unwrap()
 }
@@ -206,16 +207,16 @@ fn forge_home(path: &Path, home: impl FnOnce(u64) -> u64) -> Spsc {
 fn in_a_region_of_another_boot_the_locks_decide() {
     alone(|| {
         let dir = with_locks();
-        let other = forge_home(&dir.path().join("other"), |home| home ^ 1);
-        let unknown = forge_home(&dir.path().join("unknown"), |_| 0);
+        let other = forge_origin(&dir.path().join("other"), |home| home ^ 1);
+        let unknown = forge_origin(&dir.path().join("unknown"), |_| 0);
         let mut lanes = [Lookout::new(other), Lookout::new(unknown)];
         for round in 0..ROUNDS {
             let lane = &mut lanes[round % 2];
             let (pid, child, heir) = testator(&lane.channel);
             lane.meet(pid);
             lane.alive();
-            let refused = lane.channel.evict_sender(LONG).err().unwrap();
-            assert!(matches!(refused, EvictError::OutOfReach { pid: named } if named == pid), "{refused:?}");
+            let refused = lane.channel.kill_and_take_sender(LONG).err().unwrap();
+            assert!(matches!(refused, KillError::OutOfReach { pid: named } if named == pid), "{refused:?}");
             lane.alive();
             child.kill();
             lane.let_go(true);

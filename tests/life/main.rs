@@ -1,9 +1,9 @@
-//! Who is alive, who is dead, and what follows: no false alarms, eviction, succession, and clean-up.
+//! Who is alive, who is dead, and what follows: no false alarms, killing, succession, and clean-up.
 //!
 //! | | |
 //! |---|---|
 //! | [`judgement`], [`identity`] | who is the holder of a seat, and whether it lives |
-//! | [`eviction`], [`succession`] | who takes a seat from the living, and from the dead |
+//! | [`killing`], [`succession`] | who takes a seat from the living, and from the dead |
 //! | [`forks`] | forks beside claims |
 //! | [`making`], [`removal`] | files that are made and removed |
 //! | [`holders`], [`words`], [`lookout`] | what these share |
@@ -11,11 +11,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod eviction;
 mod forks;
 mod holders;
 mod identity;
 mod judgement;
+mod killing;
 mod lookout;
 mod making;
 mod removal;

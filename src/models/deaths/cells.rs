@@ -8,7 +8,8 @@ use super::*;
 fn cell_writer_dies_anywhere() {
     at_every_step("seqlock: write, write, leave", |kernel, run| {
         let cells = cells(4);
-        let claim = kernel.claim(&cells.control, SENDER, VICTIM);
+        let side = cells.writer_side();
+        let claim = kernel.claim(&side, VICTIM);
         let mut s = cells.writer_state(claim.word).unwrap();
         let (writing, victims) = (cells.clone(), kernel.clone());
         let victim = run.run(kernel, move || {
@@ -16,20 +17,24 @@ fn cell_writer_dies_anywhere() {
                 writing.model_write(&mut s, [version, version]).unwrap();
                 victims.returns(version);
             }
-            leave(&writing.control, SENDER, claim);
+            writing.writer_side().leave(claim.word, false);
         });
         let (value, version) = cells.read().unwrap();
         assert_eq!(value, [version, version]);
         victim.wait();
-        let left = seat::is_free(&cells.control.seats[SENDER]);
-        kernel.inquire(&cells.control, SENDER);
-        let end = seat::ended_since(&cells.control.seats[SENDER], 0);
-        assert_eq!(end, Some(if left { End::Left(1) } else { End::Died(1) }));
+        let left = seat::is_free(&side.seat);
+        // A reader has no seat, and asks for itself.
+        if let Some(generation) = seat::dead_holder(&side.seat, |word| kernel.gone(word)) {
+            seat::record_death(&side.seat, generation);
+        }
+        let end = Stop::Ended(if left { End::Left(1) } else { End::Died(1) });
+        let latest = cells.latest();
+        assert_eq!(cells.look_for_change(latest, 0, 0), Err(end));
         let written = kernel.returned().len() as u64;
         let (value, version) = cells.read().unwrap();
         assert_eq!(value, [version, version]);
         assert!((written..=written + 1).contains(&version));
-        let mut successor = cells.writer_state(kernel.claim(&cells.control, SENDER, SUCCESSOR).word).unwrap();
+        let mut successor = cells.writer_state(kernel.claim(&side, SUCCESSOR).word).unwrap();
         cells.model_write(&mut successor, [version + 1, version + 1]).unwrap();
         assert_eq!(cells.read(), Ok(([version + 1, version + 1], version + 1)));
     });

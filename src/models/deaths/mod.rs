@@ -10,18 +10,15 @@ mod seats;
 mod sleepers;
 
 use super::*;
-use crate::layout::{Control, FIRST, RECEIVER, SENDER};
+use crate::layout::FIRST;
+use crate::protocol::Ends;
 use crate::protocol::counts::Count;
-use crate::protocol::seat::{self, Claim, End};
-use crate::protocol::wait_word::{self, READERS, Watch};
-use crate::protocol::{lend, wait_word::awake};
+use crate::protocol::seat::End;
+use crate::protocol::wait_word::awake;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::light_barrier;
-use crate::words::View;
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 const VICTIM: u32 = 1;
 const SURVIVOR: u32 = 2;
@@ -32,12 +29,14 @@ trait Ring: Clone + Sendable + 'static {
     const NAME: &'static str;
     /// Of two messages.
     fn small() -> Self;
-    fn control(&self) -> &View<Control>;
+    fn ends(&self) -> &Ends;
     fn sender(&self, claim: Claim) -> State;
     fn receiver(&self, claim: Claim) -> State;
     fn send(&self, s: &mut State, n: u64) -> Result<(), Stop>;
     /// Sends 1 and 2 as a batch into an empty ring, as `send_slice` does.
     fn send_batch(&self, s: &mut State);
+    /// The same, filled in where they lie, as `reserve_many` does.
+    fn send_in_place(&self, s: &mut State);
     fn recv(&self, s: &mut State) -> Result<u64, Stop>;
     /// How many messages lie before the next of an end: of a sender, and of a receiver.
     fn sent(&self, s: &State) -> u64;
@@ -46,9 +45,11 @@ trait Ring: Clone + Sendable + 'static {
     fn lens(&self, s: &State, r: &State) -> (u64, u64);
     /// [`Ring::recv`], but lends the message first; whether it was lent before.
     fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop>;
+    /// Looks at 1 and 2, which are there, and consumes both, as `peek_many` and `consume_up_to` do.
+    fn recv_both(&self, s: &mut State);
 }
 
-impl Ring for SlotRing<[u64; 2]> {
+impl Ring for Slots {
     const NAME: &'static str = "spsc";
 
     fn sent(&self, s: &State) -> u64 {
@@ -67,8 +68,8 @@ impl Ring for SlotRing<[u64; 2]> {
         slot_ring(2)
     }
 
-    fn control(&self) -> &View<Control> {
-        &self.control
+    fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     fn sender(&self, claim: Claim) -> State {
@@ -84,9 +85,28 @@ impl Ring for SlotRing<[u64; 2]> {
     }
 
     fn send_batch(&self, s: &mut State) {
-        self.reserve(s).unwrap();
+        self.look_for_space(s).unwrap();
         assert_eq!(self.put_some(s, &[[1, !1], [2, !2u64]]), 2);
-        after_publish(&self.control, s, false);
+        after_publish(&self.ends.lane, s, false);
+    }
+
+    fn send_in_place(&self, s: &mut State) {
+        self.look_for_space(s).unwrap();
+        assert_eq!(self.space_for(s, 3), 2);
+        (0..2).for_each(|index| self.slot_ahead(s, index).write(&[index as u64 + 1, !(index as u64 + 1)]));
+        self.publish_some(s, 2);
+        after_publish(&self.ends.lane, s, false);
+    }
+
+    fn recv_both(&self, s: &mut State) {
+        assert_eq!(self.messages(s, 3), 2);
+        self.ends.lend(s, s.pos + 1);
+        for index in 0..2 {
+            let [n, check]: [u64; 2] = self.slot_ahead(s, index).read();
+            assert_eq!((n, check), (index as u64 + 1, !n), "a torn message");
+        }
+        self.consume_some(s, 2);
+        after_consume(&self.ends.lane, false);
     }
 
     fn recv(&self, s: &mut State) -> Result<u64, Stop> {
@@ -96,8 +116,8 @@ impl Ring for SlotRing<[u64; 2]> {
     }
 
     fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop> {
-        self.peek(s)?;
-        let again = lend(&self.control, s);
+        self.find(s)?;
+        let again = self.ends.lend(s, s.pos);
         Ok((self.recv(s)?, again))
     }
 }
@@ -122,8 +142,8 @@ impl Ring for RecordRing {
         record_ring(5)
     }
 
-    fn control(&self) -> &View<Control> {
-        &self.control
+    fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     fn sender(&self, claim: Claim) -> State {
@@ -140,7 +160,26 @@ impl Ring for RecordRing {
 
     fn send_batch(&self, s: &mut State) {
         (1..=2u64).for_each(|n| self.model_commit(s, &n.to_ne_bytes()).unwrap());
-        after_publish(&self.control, s, false);
+        after_publish(&self.ends.lane, s, false);
+    }
+
+    fn send_in_place(&self, s: &mut State) {
+        self.send_batch(s);
+    }
+
+    fn recv_both(&self, s: &mut State) {
+        let (mut pos, mut offset) = (s.pos, s.offset);
+        for n in 1..=2u64 {
+            let len = self.message_at(pos, offset).expect("a record that is there");
+            self.ends.lend(s, pos);
+            assert_eq!(self.area.read_vec(self.payload_at(offset), len), n.to_ne_bytes());
+            (pos, offset) = self.after(pos, offset, len);
+        }
+        for _ in 0..2 {
+            let len = self.message(s).expect("a record that is there");
+            self.consume(s, len);
+        }
+        after_consume(&self.ends.lane, false);
     }
 
     fn recv(&self, s: &mut State) -> Result<u64, Stop> {
@@ -148,8 +187,8 @@ impl Ring for RecordRing {
     }
 
     fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop> {
-        self.peek(s)?;
-        let again = lend(&self.control, s);
+        self.find(s)?;
+        let again = self.ends.lend(s, s.pos);
         Ok((self.recv(s)?, again))
     }
 }
@@ -173,15 +212,13 @@ impl Kernel {
     }
 
     /// Takes a seat, which nobody else does.
-    fn claim(&self, control: &Control, seat: usize, pid: u32) -> Claim {
-        seat::claim(&control.seats[seat], process(pid), |word| self.gone(word), |_| Ok::<_, ()>(())).unwrap()
+    fn claim(&self, side: &Side, pid: u32) -> Claim {
+        seat::claim(&side.seat, process(pid), |word| self.gone(word), |_| Ok::<_, ()>(())).unwrap()
     }
 
     /// What a peer that waits does every 20 ms.
-    fn inquire(&self, control: &Control, seat: usize) {
-        if let Some(generation) = seat::dead_holder(&control.seats[seat], |word| self.gone(word)) {
-            seat::bury(&control.seats[seat], generation);
-        }
+    fn inquire(&self, side: &Side) {
+        side.inquire(|word| self.gone(word));
     }
 
     /// The victim gets a result, unless it is dead.
@@ -243,14 +280,4 @@ impl Victim {
     fn wait(self) {
         self.0.join().unwrap();
     }
-}
-
-/// What dropping an endpoint does.
-fn leave(control: &Control, seat: usize, claim: Claim) {
-    if seat == RECEIVER {
-        wait_word::leave(&control.data_wait);
-    }
-    seat::release(&control.seats[seat], claim.word);
-    light_barrier(false);
-    wait_word::wake(if seat == RECEIVER { &control.space_wait } else { &control.data_wait }, READERS);
 }

@@ -2,36 +2,41 @@
 
 use super::*;
 
-/// Hears of an end as an endpoint does: told once.
-fn hear(control: &Control, s: &mut State, end: End) {
-    let (End::Left(generation) | End::Died(generation)) = end;
-    control.consumed.told.store(generation, Relaxed);
-    if let End::Died(generation) = end {
-        s.baseline = generation;
-    }
+/// How a victim sends two messages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Sends {
+    Singly,
+    Batch,
+    InPlace,
 }
 
 /// A sender dies between its claim and the end of its leaving; its successor comes before or after the
 /// receiver has drained.
-fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
-    let operation = if batch { "send a batch of two" } else { "send, send" };
+fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
+    let operation = match sends {
+        Sends::Singly => "send, send",
+        Sends::Batch => "send a batch of two",
+        Sends::InPlace => "send two in place",
+    };
     let name = format!("{}: {operation}, leave; successor first: {successor_first}", R::NAME);
     at_every_step(&name, move |kernel, run| {
         let ring = R::small();
-        let claim = kernel.claim(ring.control(), SENDER, VICTIM);
+        let claim = kernel.claim(&ring.ends().sender_side(), VICTIM);
         let mut s = ring.sender(claim);
         let (sending, victims) = (ring.clone(), kernel.clone());
         let victim = run.run(kernel, move || {
-            if batch {
-                sending.send_batch(&mut s);
-                (1..=2).for_each(|n| victims.returns(n));
-            } else {
-                for n in 1..=2 {
+            match sends {
+                Sends::Singly => (1..=2).for_each(|n| {
                     sending.send(&mut s, n).unwrap();
                     victims.returns(n);
-                }
+                }),
+                Sends::Batch => sending.send_batch(&mut s),
+                Sends::InPlace => sending.send_in_place(&mut s),
             }
-            leave(sending.control(), SENDER, claim);
+            if sends != Sends::Singly {
+                (1..=2).for_each(|n| victims.returns(n));
+            }
+            sending.ends().sender_side().leave(claim.word, false);
         });
         let mut r = ring.receiver(Claim { word: HOLDER, generation: 1 });
         let mut received = 0;
@@ -40,12 +45,12 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
             assert_eq!(n, received);
         }
         victim.wait();
-        let control = ring.control();
-        let left = seat::is_free(&control.seats[SENDER]);
+        let (sender, receiver) = (ring.ends().sender_side(), ring.ends().receiver_side());
+        let left = seat::is_free(&sender.seat);
         let mut successor = None;
         let mut succeed = || {
             let s = successor.get_or_insert_with(|| {
-                let claim = kernel.claim(control, SENDER, SUCCESSOR);
+                let claim = kernel.claim(&sender, SUCCESSOR);
                 assert_eq!(claim.generation, 2);
                 ring.sender(claim)
             });
@@ -53,7 +58,7 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
             ring.send(s, 9).is_ok()
         };
         let mut sent = successor_first && succeed();
-        kernel.inquire(control, SENDER);
+        kernel.inquire(&receiver);
         let committed = kernel.returned().len() as u64;
         let mut ends = Vec::new();
         let mut nine = false;
@@ -68,7 +73,7 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
                     assert_eq!((n, ends.len(), nine), (received, 0, false));
                 }
                 Err(Stop::Ended(end)) => {
-                    hear(control, &mut r, end);
+                    receiver.report_end(&mut r, end);
                     ends.push(end);
                 }
                 Err(stop) => {
@@ -82,7 +87,7 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
                 sent = succeed();
             }
         }
-        let under_way = if batch { 2 } else { 1 };
+        let under_way = if sends == Sends::Singly { 1 } else { 2 };
         assert!((committed..=committed + under_way).contains(&received), "{received} of {committed}");
         assert!(nine, "the successor's message is lost");
         let s = successor.expect("a successor, that sent");
@@ -97,44 +102,69 @@ fn sender_dies<R: Ring>(batch: bool, successor_first: bool) {
 
 #[test]
 fn slots_sender_dies_anywhere() {
-    for (batch, successor_first) in [(false, false), (false, true), (true, false), (true, true)] {
-        sender_dies::<SlotRing<[u64; 2]>>(batch, successor_first);
+    for sends in [Sends::Singly, Sends::Batch, Sends::InPlace] {
+        for successor_first in [false, true] {
+            sender_dies::<Slots>(sends, successor_first);
+        }
     }
 }
 
 #[test]
 fn records_sender_dies_anywhere() {
-    for (batch, successor_first) in [(false, false), (false, true), (true, false), (true, true)] {
-        sender_dies::<RecordRing>(batch, successor_first);
+    for sends in [Sends::Singly, Sends::Batch] {
+        for successor_first in [false, true] {
+            sender_dies::<RecordRing>(sends, successor_first);
+        }
     }
 }
 
+/// How a victim receives two messages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Receives {
+    Singly,
+    Lent,
+    Both,
+}
+
 /// A receiver dies between its claim and the end of its leaving, while the sender goes on.
-fn receiver_dies<R: Ring>(lent: bool) {
-    let name = format!("{}: recv, recv, leave; lent: {lent}", R::NAME);
+fn receiver_dies<R: Ring>(receives: Receives) {
+    let operation = match receives {
+        Receives::Singly => "recv, recv",
+        Receives::Lent => "recv in place, twice",
+        Receives::Both => "look at two, consume both",
+    };
+    let name = format!("{}: {operation}, leave", R::NAME);
     at_every_step(&name, move |kernel, run| {
         let ring = R::small();
-        let mut s = ring.sender(kernel.claim(ring.control(), SENDER, SURVIVOR));
+        let mut s = ring.sender(kernel.claim(&ring.ends().sender_side(), SURVIVOR));
         (1..=2).for_each(|n| ring.send(&mut s, n).unwrap());
-        let claim = kernel.claim(ring.control(), RECEIVER, VICTIM);
+        let claim = kernel.claim(&ring.ends().receiver_side(), VICTIM);
         let mut r = ring.receiver(claim);
         let (receiving, victims) = (ring.clone(), kernel.clone());
         let victim = run.run(kernel, move || {
-            for n in 1..=2 {
-                let found = if lent { receiving.recv_lent(&mut r).map(|(n, _)| n) } else { receiving.recv(&mut r) };
-                assert_eq!(found, Ok(n));
-                victims.returns(n);
+            if receives == Receives::Both {
+                receiving.recv_both(&mut r);
+                (1..=2).for_each(|n| victims.returns(n));
+            } else {
+                for n in 1..=2 {
+                    let found = match receives {
+                        Receives::Lent => receiving.recv_lent(&mut r).map(|(n, _)| n),
+                        _ => receiving.recv(&mut r),
+                    };
+                    assert_eq!(found, Ok(n));
+                    victims.returns(n);
+                }
             }
-            leave(receiving.control(), RECEIVER, claim);
+            receiving.ends().receiver_side().leave(claim.word, false);
         });
         let mut sent = 2;
         if ring.send(&mut s, 3).is_ok() {
             sent = 3;
         }
         victim.wait();
-        let control = ring.control();
-        let left = seat::is_free(&control.seats[RECEIVER]);
-        kernel.inquire(control, RECEIVER);
+        let (sender, receiver) = (ring.ends().sender_side(), ring.ends().receiver_side());
+        let left = seat::is_free(&receiver.seat);
+        kernel.inquire(&sender);
         // Fill it up, and hear of the death once.
         let mut ends = Vec::new();
         for _ in 0..5 {
@@ -142,9 +172,7 @@ fn receiver_dies<R: Ring>(lent: bool) {
                 Ok(()) => sent += 1,
                 Err(Stop::Ended(end)) => {
                     ends.push(end);
-                    if let End::Died(generation) = end {
-                        s.baseline = generation;
-                    }
+                    sender.report_end(&mut s, end);
                 }
                 Err(stop) => assert_eq!(stop, Stop::Blocked),
             }
@@ -154,9 +182,9 @@ fn receiver_dies<R: Ring>(lent: bool) {
             false => assert_eq!(ends, [End::Died(1)]),
         }
         let returned = kernel.returned().len() as u64;
-        let head = control.consumed.head.load(Relaxed);
-        let in_hands = lent && control.consumed.handed.load(Relaxed) == head;
-        let mut r = ring.receiver(kernel.claim(control, RECEIVER, SUCCESSOR));
+        let line = &ring.ends().lane.receiver_line;
+        let in_hands = receives != Receives::Singly && line.lent.load(Relaxed) >= line.head.load(Relaxed);
+        let mut r = ring.receiver(kernel.claim(&receiver, SUCCESSOR));
         let consumed = ring.received(&r);
         assert_eq!(ring.lens(&s, &r), (sent - consumed, sent - consumed));
         let (first, again) = match ring.recv_lent(&mut r) {
@@ -166,7 +194,8 @@ fn receiver_dies<R: Ring>(lent: bool) {
                 (sent + 1, false)
             }
         };
-        assert!((returned + 1..=returned + 2).contains(&first), "{first} after {returned}");
+        let under_way = if receives == Receives::Both { 2 } else { 1 };
+        assert!((returned + 1..=returned + 1 + under_way).contains(&first), "{first} after {returned}");
         assert_eq!(first, consumed + 1, "a count is wrong");
         assert_eq!(again, in_hands && first <= sent);
         // The sender filled it up; on a mapping, a record ring has more words than were asked for.
@@ -179,14 +208,16 @@ fn receiver_dies<R: Ring>(lent: bool) {
 
 #[test]
 fn slots_receiver_dies_anywhere() {
-    receiver_dies::<SlotRing<[u64; 2]>>(false);
-    receiver_dies::<SlotRing<[u64; 2]>>(true);
+    for receives in [Receives::Singly, Receives::Lent, Receives::Both] {
+        receiver_dies::<Slots>(receives);
+    }
 }
 
 #[test]
 fn records_receiver_dies_anywhere() {
-    receiver_dies::<RecordRing>(false);
-    receiver_dies::<RecordRing>(true);
+    for receives in [Receives::Singly, Receives::Lent, Receives::Both] {
+        receiver_dies::<RecordRing>(receives);
+    }
 }
 
 /// Whoever dies with a message lent leaves word of it.
@@ -197,12 +228,12 @@ fn a_message_that_was_lent_is_delivered_again_and_marked() {
         let mut s = ring.model_sender();
         ring.model_send(&mut s, [1, 1]).unwrap();
         let mut first = ring.model_receiver();
-        ring.peek(&mut first).unwrap();
-        assert!(!lend(&ring.control, &mut first));
+        ring.find(&mut first).unwrap();
+        assert!(!ring.ends.lend(&mut first, FIRST));
         let mut successor = ring.model_receiver();
         assert!(successor.redelivers());
-        ring.peek(&mut successor).unwrap();
-        assert!(lend(&ring.control, &mut successor));
+        ring.find(&mut successor).unwrap();
+        assert!(ring.ends.lend(&mut successor, FIRST));
         ring.consume(&mut successor);
         assert!(!successor.redelivers() && !ring.model_receiver().redelivers());
     });
@@ -214,16 +245,16 @@ fn slots_death_is_told_last() {
     explore(|| {
         let kernel = Kernel::new();
         let ring = slot_ring(2);
-        let claim = kernel.claim(&ring.control, SENDER, VICTIM);
+        let claim = kernel.claim(&ring.ends.sender_side(), VICTIM);
         let mut s = ring.sender(claim);
         let (sending, kernels) = (ring.clone(), kernel.clone());
         let asker = thread::spawn(move || {
             // What the victim did lies before the kernel's word, and that before `died`.
-            sending.reserve(&mut s).unwrap();
+            sending.look_for_space(&mut s).unwrap();
             sending.slot(&s).write(&[1u64, !1]);
             sending.publish(&mut s);
             kernels.0.victim_is_gone.store(true, Release);
-            kernels.inquire(&sending.control, SENDER);
+            kernels.inquire(&sending.ends.receiver_side());
         });
         let mut r = ring.model_receiver();
         let first = ring.recv(&mut r);
@@ -241,17 +272,17 @@ fn slots_death_is_told_last() {
 fn slots_end_across_a_succession() {
     at_every_step("spsc: send a batch of two, counted all the while", |kernel, run| {
         let ring = slot_ring(3);
-        let claim = kernel.claim(&ring.control, SENDER, VICTIM);
+        let claim = kernel.claim(&ring.ends.sender_side(), VICTIM);
         let mut s = ring.sender(claim);
         let sending = ring.clone();
         let victim = run.run(kernel, move || {
             sending.send_batch(&mut s);
-            leave(&sending.control, SENDER, claim);
+            sending.ends.sender_side().leave(claim.word, false);
         });
         let counting = ring.clone();
         let counter = thread::spawn(move || counting.end(FIRST) - FIRST);
         victim.wait();
-        let mut s = ring.sender(kernel.claim(&ring.control, SENDER, SUCCESSOR));
+        let mut s = ring.sender(kernel.claim(&ring.ends.sender_side(), SUCCESSOR));
         let committed = s.pos - FIRST;
         ring.send(&mut s, 9).unwrap();
         let counted = counter.join().unwrap();

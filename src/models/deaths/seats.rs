@@ -6,18 +6,18 @@ use super::*;
 #[test]
 fn seat_claimant_dies_anywhere() {
     at_every_step("seat: claim", |kernel, run| {
-        let control = control();
-        let (claiming, kernels) = (control.clone(), kernel.clone());
+        let side = ends().sender_side();
+        let (claiming, kernels) = (side.clone(), kernel.clone());
         let victim = run.run(kernel, move || {
-            kernels.claim(&claiming, SENDER, VICTIM);
+            kernels.claim(&claiming, VICTIM);
         });
         victim.wait();
-        let before = seat::status(&control.seats[SENDER]).unwrap();
+        let before = seat::status(&side.seat).unwrap();
         match before.holder {
             None => assert_eq!(before.generation, 0),
             Some(holder) => assert_eq!((holder, before.generation), (process(VICTIM), 1)),
         }
-        assert_eq!(kernel.claim(&control, SENDER, SUCCESSOR).generation, before.generation + 1);
+        assert_eq!(kernel.claim(&side, SUCCESSOR).generation, before.generation + 1);
     });
 }
 
@@ -25,37 +25,37 @@ fn seat_claimant_dies_anywhere() {
 #[test]
 fn seat_taker_dies_anywhere() {
     at_every_step("seat: claim of a dead holder's", |kernel, run| {
-        let control = control();
+        let side = ends().sender_side();
         // The dead one, of whom the kernel has said so before.
-        let dead = seat::claim(&control.seats[SENDER], process(9), |_| false, |_| Ok::<_, ()>(())).unwrap();
-        let claim = move |control: &Control, kernel: &Kernel, pid| {
+        let dead = seat::claim(&side.seat, process(9), |_| false, |_| Ok::<_, ()>(())).unwrap();
+        let claim = move |side: &Side, kernel: &Kernel, pid| {
             let gone = |word| word == dead.word || kernel.gone(word);
-            seat::claim(&control.seats[SENDER], process(pid), gone, |_| Ok::<_, ()>(()))
+            seat::claim(&side.seat, process(pid), gone, |_| Ok::<_, ()>(()))
         };
-        let (taking, kernels) = (control.clone(), kernel.clone());
+        let (taking, kernels) = (side.clone(), kernel.clone());
         let victim = run.run(kernel, move || {
             if let Ok(claim) = claim(&taking, &kernels, VICTIM) {
                 kernels.returns(claim.generation);
-                wait_word::arrive(&taking.space_wait);
-                leave(&taking, SENDER, claim);
+                taking.arrive();
+                taking.leave(claim.word, false);
             }
         });
-        let rival = claim(&control, kernel, SURVIVOR);
+        let rival = claim(&side, kernel, SURVIVOR);
         if let Ok(claim) = rival {
             assert!(matches!(claim.generation, 2 | 3));
         }
         victim.wait();
         match rival {
             Ok(rival) => {
-                assert_eq!(seat::status(&control.seats[SENDER]).unwrap().holder, Some(process(SURVIVOR)));
-                assert!(claim(&control, kernel, SUCCESSOR).is_err(), "taken from the living");
+                assert_eq!(seat::status(&side.seat).unwrap().holder, Some(process(SURVIVOR)));
+                assert!(claim(&side, kernel, SUCCESSOR).is_err(), "taken from the living");
                 assert!(kernel.returned().iter().all(|generation| *generation != rival.generation));
             }
             Err(_) => {
-                assert_eq!(claim(&control, kernel, SUCCESSOR).unwrap().generation, 3);
+                assert_eq!(claim(&side, kernel, SUCCESSOR).unwrap().generation, 3);
             }
         }
-        assert!(seat::died(&control.seats[SENDER]) >= 1);
+        assert!(seat::died(&side.seat) >= 1);
     });
 }
 
@@ -63,17 +63,18 @@ fn seat_taker_dies_anywhere() {
 #[test]
 fn seat_leaver_is_not_buried() {
     explore(|| {
-        let (kernel, control) = (Kernel::new(), control());
-        let claim = kernel.claim(&control, SENDER, VICTIM);
-        let (leaving, kernels) = (control.clone(), kernel.clone());
+        let (kernel, ends) = (Kernel::new(), ends());
+        let (side, peer) = (ends.sender_side(), ends.receiver_side());
+        let claim = kernel.claim(&side, VICTIM);
+        let (leaving, kernels) = (side.clone(), kernel.clone());
         let leaver = thread::spawn(move || {
-            seat::release(&leaving.seats[SENDER], claim.word);
+            seat::release(&leaving.seat, claim.word);
             kernels.0.victim_is_gone.store(true, Release);
         });
-        kernel.inquire(&control, SENDER);
+        kernel.inquire(&peer);
         leaver.join().unwrap();
-        kernel.inquire(&control, SENDER);
-        assert_eq!(seat::ended_since(&control.seats[SENDER], 0), Some(End::Left(1)));
+        kernel.inquire(&peer);
+        assert_eq!(seat::ended_since(&side.seat, 0), Some(End::Left(1)));
     });
 }
 
@@ -83,18 +84,18 @@ fn seat_leaver_is_not_buried() {
 fn seat_two_claimants_die_anywhere() {
     for first in 0..5 {
         at_every_step(&format!("seat: claim, after one that lived for {first} operations"), move |kernel, run| {
-            let control = control();
+            let side = ends().sender_side();
             let before = kernel.clone();
             let dead = Executioner { steps: first, struck: Arc::default() };
             for executioner in [&dead, run] {
-                let (claiming, kernel) = (control.clone(), before.clone());
+                let (claiming, kernel) = (side.clone(), before.clone());
                 let victim = executioner.run(&before, move || {
-                    kernel.claim(&claiming, SENDER, VICTIM);
+                    kernel.claim(&claiming, VICTIM);
                 });
                 victim.wait();
             }
-            let last = seat::status(&control.seats[SENDER]).expect("a seat that makes sense");
-            assert_eq!(kernel.claim(&control, SENDER, SUCCESSOR).generation, last.generation + 1);
+            let last = seat::status(&side.seat).expect("a seat that makes sense");
+            assert_eq!(kernel.claim(&side, SUCCESSOR).generation, last.generation + 1);
         });
     }
 }
@@ -103,18 +104,18 @@ fn seat_two_claimants_die_anywhere() {
 #[test]
 fn seat_ends_are_told_in_order() {
     explore(|| {
-        let control = control();
-        let dead = seat::claim(&control.seats[SENDER], process(VICTIM), |_| false, |_| Ok::<_, ()>(())).unwrap();
-        let heirs = control.clone();
+        let side = ends().sender_side();
+        let dead = seat::claim(&side.seat, process(VICTIM), |_| false, |_| Ok::<_, ()>(())).unwrap();
+        let heirs = side.clone();
         let heir = thread::spawn(move || {
             let gone = |word| word == dead.word;
-            let claim = seat::claim(&heirs.seats[SENDER], process(SUCCESSOR), gone, |_| Ok::<_, ()>(())).unwrap();
-            seat::release(&heirs.seats[SENDER], claim.word);
+            let claim = seat::claim(&heirs.seat, process(SUCCESSOR), gone, |_| Ok::<_, ()>(())).unwrap();
+            seat::release(&heirs.seat, claim.word);
         });
-        let end = seat::ended_since(&control.seats[SENDER], 0);
+        let end = seat::ended_since(&side.seat, 0);
         assert!(matches!(end, None | Some(End::Died(1))), "{end:?}");
         heir.join().unwrap();
-        assert_eq!(seat::ended_since(&control.seats[SENDER], 0), Some(End::Died(1)));
-        assert_eq!(seat::ended_since(&control.seats[SENDER], 1), Some(End::Left(2)));
+        assert_eq!(seat::ended_since(&side.seat, 0), Some(End::Died(1)));
+        assert_eq!(seat::ended_since(&side.seat, 1), Some(End::Left(2)));
     });
 }

@@ -120,6 +120,14 @@ impl Sends<Vec<u8>> for bytes::Sender {
         write(&mut room, message, how);
         room.send().map_err(TrySendError::Refused)
     }
+
+    fn try_send_many(&mut self, messages: &[Vec<u8>]) -> Result<usize, TrySendError> {
+        Sends::try_send_slice(self, messages)
+    }
+
+    fn position(&self) -> u64 {
+        self.position()
+    }
 }
 
 impl Receives<Vec<u8>> for bytes::Receiver {
@@ -183,5 +191,26 @@ impl Receives<Vec<u8>> for bytes::Receiver {
     fn try_recv_in_place<R>(&mut self, hold: impl FnOnce(&Read<'_, Vec<u8>>, bool) -> R) -> Result<R, TryRecvError> {
         let record = self.try_recv_ref()?;
         Ok(hold(&|| record.to_vec(), record.is_redelivery()))
+    }
+
+    fn try_peek_many(
+        &mut self,
+        most: usize,
+        count: usize,
+        hold: impl FnOnce(bool),
+    ) -> Result<Vec<Vec<u8>>, TryRecvError> {
+        let (mut ahead, mut records) = (self.try_peek_many()?, Vec::with_capacity(most));
+        while records.len() < most
+            && let Some(record) = ahead.next_record()
+        {
+            records.push(record.to_vec());
+        }
+        hold(ahead.is_redelivery());
+        ahead.consume_up_to(count.min(records.len()));
+        Ok(records)
+    }
+
+    fn position(&self) -> u64 {
+        self.position()
     }
 }

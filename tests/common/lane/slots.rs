@@ -102,6 +102,18 @@ impl<T: Numbered> Sends<T> for spsc::Sender<T> {
         write(&mut slot, message, how.cut);
         slot.send().map_err(TrySendError::Refused)
     }
+
+    fn try_send_many(&mut self, messages: &[T]) -> Result<usize, TrySendError> {
+        let mut slots = self.try_reserve_many(messages.len())?;
+        let count = slots.len();
+        messages.iter().take(count).enumerate().for_each(|(index, message)| slots.write(index, message));
+        slots.send(count).map_err(TrySendError::Refused)?;
+        Ok(count)
+    }
+
+    fn position(&self) -> u64 {
+        self.position()
+    }
 }
 
 impl<T: Numbered> Receives<T> for spsc::Receiver<T> {
@@ -167,5 +179,17 @@ impl<T: Numbered> Receives<T> for spsc::Receiver<T> {
     fn try_recv_in_place<R>(&mut self, hold: impl FnOnce(&Read<'_, T>, bool) -> R) -> Result<R, TryRecvError> {
         let slot = self.try_recv_ref()?;
         Ok(hold(&|| slot.read(), slot.is_redelivery()))
+    }
+
+    fn try_peek_many(&mut self, most: usize, count: usize, hold: impl FnOnce(bool)) -> Result<Vec<T>, TryRecvError> {
+        let ahead = self.try_peek_many(most)?;
+        let messages: Vec<T> = ahead.iter().collect();
+        hold(ahead.is_redelivery());
+        ahead.consume_up_to(count.min(messages.len()));
+        Ok(messages)
+    }
+
+    fn position(&self) -> u64 {
+        self.position()
     }
 }

@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Uid, pause, setuid};
-use ringway::{EvictError, seqlock, spsc};
+use ringway::{KillError, seqlock, spsc};
 
 use super::Table;
 use crate::common::mounts::private_mounts;
@@ -29,7 +29,7 @@ pub fn meet(table: &mut Table) {
     if root() {
         sandboxes(table);
     } else {
-        for case in ["ClaimError::FileMode", "ClaimError::NoSignOfLife", "EvictError::OutOfReach"] {
+        for case in ["ClaimError::FileMode", "ClaimError::NoSignOfLife", "KillError::OutOfReach"] {
             table.skip(case, "not root");
         }
     }
@@ -43,14 +43,14 @@ fn seats(table: &mut Table) {
     let channel = memfd();
     let _tx = channel.sender().unwrap();
     table.failed("ClaimError", channel.sender());
-    table.failed("EvictError", channel.evict_sender(LONG));
+    table.failed("KillError", channel.kill_and_take_sender(LONG));
     table.elsewhere(0, |table| table.failed("ClaimError", channel.sender()));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
     drop(Latest::options().create(&path).unwrap());
     let read_only = Latest::open_read_only(&path).unwrap();
     table.failed("ClaimError", read_only.writer());
-    table.failed("EvictError", read_only.evict_writer(LONG));
+    table.failed("KillError", read_only.kill_and_take_writer(LONG));
 }
 
 fn corrupt_seats(table: &mut Table) {
@@ -111,10 +111,10 @@ fn evictions(table: &mut Table) {
         let channel = memfd();
         let (_, child) = large_holder(&channel);
         wait_until_ready(&channel);
-        let evicted = channel.evict_sender(Duration::ZERO);
+        let evicted = channel.kill_and_take_sender(Duration::ZERO);
         drop(child);
-        if let Err(error @ EvictError::NotGone { .. }) = evicted {
-            table.add("EvictError", &error);
+        if let Err(error @ KillError::NotGone { .. }) = evicted {
+            table.add("KillError", &error);
             break;
         }
     }
@@ -125,17 +125,17 @@ fn evictions(table: &mut Table) {
     table.elsewhere(0, |table| {
         if root() {
             setuid(Uid::from_raw(NOBODY)).unwrap();
-            table.failed("EvictError", channel.evict_sender(LONG));
+            table.failed("KillError", channel.kill_and_take_sender(LONG));
         } else {
             let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
             setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
-            table.failed("EvictError", channel.evict_sender(LONG));
+            table.failed("KillError", channel.kill_and_take_sender(LONG));
         }
     });
     // Nor may a process for which the kernel refuses a descriptor.
     table.elsewhere(0, |table| {
         crate::filter::refuse(&[libc::SYS_pidfd_open], nix::errno::Errno::EPERM);
-        table.failed("EvictError", channel.evict_sender(LONG));
+        table.failed("KillError", channel.kill_and_take_sender(LONG));
     });
     child.kill();
 }
@@ -157,5 +157,5 @@ fn sandboxes(table: &mut Table) {
         table.failed("ClaimError", channel.sender());
     });
     let _tx = channel.sender().unwrap();
-    table.elsewhere(libc::CLONE_NEWPID, |table| table.failed("EvictError", channel.evict_sender(LONG)));
+    table.elsewhere(libc::CLONE_NEWPID, |table| table.failed("KillError", channel.kill_and_take_sender(LONG)));
 }

@@ -16,7 +16,12 @@ use crate::common::alone::alone;
 use crate::common::namespaces::born;
 
 /// The sources. Every variant of an error that they have must be met.
-const SOURCES: [&str; 2] = [include_str!("../../../src/error.rs"), include_str!("../../../src/open_error.rs")];
+const SOURCES: [&str; 4] = [
+    include_str!("../../../src/error/claim.rs"),
+    include_str!("../../../src/error/reason.rs"),
+    include_str!("../../../src/error/ring.rs"),
+    include_str!("../../../src/error/value.rs"),
+];
 
 /// An error's type and variant, and its text.
 struct Row {
@@ -98,7 +103,7 @@ fn variants() -> BTreeSet<String> {
 
 /// Words that say what to do.
 const ADVICE: [&str; 47] = [
-    "adopt", "allow", "ask", "call", "check", "claim", "choose", "close", "create", "do", "drop", "end", "evict",
+    "adopt", "allow", "ask", "call", "check", "claim", "choose", "close", "create", "do", "drop", "end", "kill",
     "extend", "free", "give", "have", "keep", "leave", "let", "link", "look", "make", "mount", "open", "pass", "put",
     "raise", "read", "receive", "recv", "reserve", "run", "say", "send", "set", "shorten", "split", "start", "take",
     "try", "update", "use", "wait", "write", "recreate", "enlarge",

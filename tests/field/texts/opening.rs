@@ -13,8 +13,9 @@ use nix::unistd::{Uid, chown, seteuid};
 use ringway::{OpenError, bytes, remove_unused, seqlock, spsc};
 
 use super::Table;
+use crate::common::header;
 use crate::common::mounts::mounted;
-use crate::common::raw::{Raw, seal_header};
+use crate::common::raw::Raw;
 use crate::common::users::{NOBODY, by_descriptor, root};
 use crate::memory::{Disk, claim_origin};
 
@@ -80,9 +81,9 @@ fn altered(dir: &Path, byte: u64, value: &[u8], seal: bool) -> Result<Spsc, Open
     let file = File::options().read(true).write(true).open(&path).unwrap();
     file.write_all_at(value, byte).unwrap();
     if seal {
-        let mut header = [0; 256];
+        let mut header = [0; header::LEN];
         file.read_exact_at(&mut header, 0).unwrap();
-        seal_header(&mut header);
+        header::seal(&mut header);
         file.write_all_at(&header, 0).unwrap();
     }
     Spsc::open(path)

@@ -1,0 +1,114 @@
+//! Many records, read where they lie and consumed as far as one likes.
+
+use super::Receiver;
+use crate::protocol::ends::after_consume;
+
+/// A look at the records that are there, one after the other: see [`Receiver::peek_many`]. Dropped, they all stay where
+/// they are.
+pub struct Peeked<'a> {
+    receiver: &'a mut Receiver,
+    /// Where the next record to look at begins.
+    pos: u64,
+    offset: u64,
+    seen: usize,
+    /// No record begins here or behind it, unless a peer makes them up.
+    limit: u64,
+    again: bool,
+}
+
+impl<'a> Peeked<'a> {
+    pub(super) fn new(receiver: &'a mut Receiver) -> Self {
+        let state = &*receiver.end.state;
+        let (pos, offset, again) = (state.pos, state.offset, state.redelivers());
+        let limit = pos + receiver.ring.capacity;
+        Self { receiver, pos, offset, seen: 0, limit, again }
+    }
+
+    /// Whether the first record was lent before and not consumed: see [`Receiver::is_redelivery`].
+    pub fn is_redelivery(&self) -> bool {
+        self.again
+    }
+
+    /// How many records were looked at so far.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Looks at the next record, if it is there now. `None` as well where news must be told before it.
+    pub fn next_record(&mut self) -> Option<PeekedRecord<'_>> {
+        if self.pos >= self.limit {
+            return None;
+        }
+        let Receiver { end, ring } = &mut *self.receiver;
+        let len = ring.message_at(self.pos, self.offset)?;
+        let at = ring.payload_at(self.offset);
+        if !end.state.is_parents() {
+            ring.ends.lend(&mut end.state, self.pos);
+        }
+        (self.pos, self.offset) = ring.after(self.pos, self.offset, len);
+        self.seen += 1;
+        Some(PeekedRecord { receiver: self.receiver, at, len })
+    }
+
+    /// Consumes the first `count` records. The others stay, and are the next to be received.
+    ///
+    /// In a forked child it does nothing.
+    ///
+    /// # Panics
+    ///
+    /// Fewer were looked at.
+    pub fn consume_up_to(self, count: usize) {
+        assert!(count <= self.seen, "records that were looked at");
+        let Receiver { end, ring } = self.receiver;
+        let state = &mut *end.state;
+        // One by one: whoever dies in between has consumed whole records, and the tally says which.
+        for _ in 0..count {
+            // A hostile peer may have taken it away.
+            let Some(len) = ring.message(state) else { break };
+            ring.consume(state, len);
+        }
+        if !state.is_parents() {
+            after_consume(&ring.ends.lane, end.fences);
+        }
+    }
+}
+
+/// A record where it lies.
+pub struct PeekedRecord<'a> {
+    receiver: &'a Receiver,
+    at: usize,
+    len: usize,
+}
+
+impl PeekedRecord<'_> {
+    /// The record's length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the record has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies a part of the record, from byte `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// The range reaches beyond the record.
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
+        self.receiver.ring.area.read_bytes(self.at + offset, bytes);
+    }
+
+    /// A copy of the record.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.receiver.ring.area.read_vec(self.at, self.len)
+    }
+
+    /// The record's address, for [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.receiver.ring.area.address(self.at, self.len)
+    }
+}

@@ -1,0 +1,251 @@
+//! A ring of records of any length: one sender, one receiver, lossless and in order.
+//!
+//! Every record is contiguous for its receiver, whether or not it crosses the end of the ring: the data is
+//! mapped twice in a row. A record may be as long as the ring, less 16 bytes.
+//!
+//! ```
+//! use ringway::bytes;
+//!
+//! let channel = bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+//! let mut tx = channel.sender()?;
+//! let mut rx = channel.receiver()?;
+//! tx.send(b"any length")?;
+//! assert_eq!(rx.recv()?, b"any length");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Steps
+//!
+//! How often each call looks at shared memory, at most, whatever a peer does, besides the bytes it copies. A call
+//! that waits does so at each look that it takes, and wakes one sleeper at most.
+//!
+//! | call | looks |
+//! |---|---|
+//! | every way to send or receive one record; `is_empty`; a guard's methods | 40 |
+//! | batches | 40 for each record |
+//! | [`Sender::len`] | 40 |
+//! | [`Receiver::len`] | 4 × (65,536 + 40); 65,536 + 40 where the sender stands still |
+//! | [`Channel::sender`] | 4 × (65,536 + 40) + 200, likewise |
+//! | [`Channel::receiver`] | 200 |
+//! | [`Report::open`](crate::Report::open) | 16 × (65,536 + 40) + 200 |
+//! | [`Channel::snapshot`] | 2 × the words of the ring + 16 × (65,536 + 40) + 200 |
+//!
+//! A claim and what asks after the peer (`has_sender`, `is_closed` and their like, `kill_and_take_sender`) asks the kernel besides: once
+//! for each of up to 64 looks at a seat that changes under it.
+
+mod many;
+mod receiver;
+mod sender;
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::{Endpoint, Place};
+use super::options::{Options, Wanted};
+use super::sealed;
+use crate::error::{ClaimError, KillError, OpenError, Reason, TypeFingerprint};
+use crate::layout::seat::{RECEIVER, SENDER};
+use crate::layout::{Kind, WORD};
+use crate::protocol::records::RecordRing;
+use crate::region::header::Spec;
+use crate::region::{Parts, Region};
+use crate::sync::Ordering::Acquire;
+use crate::sync::{ReadOnly, fence};
+pub use many::{Peeked, PeekedRecord};
+pub use receiver::{Iter, Receiver, RecvRef};
+pub use sender::{SendRef, Sender};
+
+/// A mapped ring. Inert: to send or receive, take one of its seats.
+///
+/// Cheap to clone, and good on both sides of a fork.
+#[derive(Clone)]
+pub struct Channel {
+    region: Arc<Region>,
+    ring: RecordRing<ReadOnly>,
+    spec: Spec,
+}
+
+impl core::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::Channel").field("region", &self.region).field("capacity", &self.capacity()).finish()
+    }
+}
+
+impl super::Channel for Channel {
+    const KIND: &'static str = "bytes";
+
+    fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl sealed::Channel for Channel {
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
+        let words = match wanted.capacity {
+            Some(bytes) if bytes == 0 || bytes % WORD as u64 != 0 => {
+                return Err(Reason::Capacity { found: bytes, expected: "a multiple of 8 bytes, and at least 8" });
+            }
+            other => other.map(|bytes| bytes / WORD as u64),
+        };
+        let name = wanted.type_name.clone().unwrap_or_else(|| "[u8]".to_owned());
+        Ok(Spec { kind: Kind::Bytes, carries: Some(TypeFingerprint { size: 1, align: 1, name }), capacity: words })
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn from_region(region: Region, spec: Spec) -> Self {
+        let ring = ring(region.parts(), region.capacity());
+        Self { region: Arc::new(region), ring, spec }
+    }
+
+    fn copy(&self) -> Result<Self, OpenError> {
+        let corrupt = |stop| OpenError::new(self.region.place(), Reason::from(stop));
+        let (_, end) = self.ring.extent().map_err(corrupt)?;
+        let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
+        fence(Acquire);
+        // What was published before the copy and is not consumed after it was there all the while.
+        let head = self.ring.consumed().map_err(corrupt)?;
+        copy.writable().expect("a private copy is writable").retain(head, end);
+        Ok(copy)
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn salvage(&self) -> Result<(), Reason> {
+        Ok(self.writable().expect("what was read from a file is writable").salvage()?)
+    }
+}
+
+fn sender_place(ring: &RecordRing) -> Place {
+    Place { side: ring.ends.sender_side(), seat: SENDER, peer: RECEIVER }
+}
+
+fn receiver_place(ring: &RecordRing) -> Place {
+    Place { side: ring.ends.receiver_side(), seat: RECEIVER, peer: SENDER }
+}
+
+fn ring<M: Copy>(parts: Parts<M>, capacity: u64) -> RecordRing<M> {
+    RecordRing::new(parts.ends(), parts.area, capacity)
+}
+
+impl Options<Channel> {
+    /// How many bytes the ring holds, a multiple of 8; rounded up to whole pages. Every record takes 8
+    /// bytes besides its own, padded to a multiple of 8, and 8 bytes of the ring are never used.
+    pub fn capacity_bytes(self, bytes: u64) -> Self {
+        self.with_capacity(bytes)
+    }
+}
+
+impl Channel {
+    /// How to make or open a region for this channel.
+    pub fn options() -> Options<Self> {
+        Options::new()
+    }
+
+    /// [`Options::create`] with `capacity_bytes` and otherwise the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn create(path: impl AsRef<Path>, capacity_bytes: u64) -> Result<Self, OpenError> {
+        Self::options().capacity_bytes(capacity_bytes).create(path)
+    }
+
+    /// [`Options::open`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// [`Options::from_fd`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+        Self::options().from_fd(fd)
+    }
+
+    /// Takes the sender's seat for this process. It goes on after the last record that was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`] names who sits there.
+    pub fn sender(&self) -> Result<Sender, ClaimError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
+        Ok(Sender { end, ring })
+    }
+
+    /// Takes the receiver's seat for this process. It goes on at the first record that was not received.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`] names who sits there.
+    pub fn receiver(&self) -> Result<Receiver, ClaimError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
+        Ok(Receiver { end, ring })
+    }
+
+    /// Ends the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone,
+    /// and takes the seat. Where nobody sits there, [`sender`](Self::sender). A holder that leaves at the same
+    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
+    /// which could name any process.
+    ///
+    /// # Errors
+    ///
+    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
+    /// from it then.
+    pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender, KillError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let place = sender_place(&ring);
+        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.sender_state(holder))?;
+        Ok(Sender { end, ring })
+    }
+
+    /// Ends the process that holds the receiver's seat, as [`kill_and_take_sender`](Self::kill_and_take_sender) does.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver, KillError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let place = receiver_place(&ring);
+        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.receiver_state(holder))?;
+        Ok(Receiver { end, ring })
+    }
+
+    /// How many bytes the ring holds: see [`Options::capacity_bytes`].
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity * WORD as u64
+    }
+
+    /// The longest record the ring takes, in bytes: the capacity less 16, and less than 1 GiB.
+    pub fn max_len(&self) -> usize {
+        self.ring.max_len
+    }
+
+    /// The memory behind the channel.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The ring, for its two ends.
+    pub(crate) fn writable(&self) -> Option<RecordRing> {
+        Some(ring(self.region.writable()?, self.ring.capacity))
+    }
+
+    /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
+    ///
+    /// # Errors
+    ///
+    /// There is no memory, or the region is corrupt.
+    pub fn snapshot(&self) -> Result<Self, OpenError> {
+        sealed::Channel::copy(self)
+    }
+}

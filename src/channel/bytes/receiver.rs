@@ -1,0 +1,399 @@
+//! The receiving end of the ring.
+
+use std::time::Duration;
+
+use super::Peeked;
+use crate::channel::awaited::Record;
+use crate::channel::endpoint::Endpoint;
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::layout::WORD;
+use crate::protocol::ends::after_consume;
+use crate::protocol::records::RecordRing;
+use crate::wait::Wait;
+
+/// The receiving end: one at a time for all processes, usable from one thread at a time of the process
+/// that took it. Dropping it lets the sender see `Closed`; what it did not receive stays in the ring.
+pub struct Receiver {
+    pub(super) end: Endpoint,
+    pub(super) ring: RecordRing,
+}
+
+impl Receiver {
+    /// Receives the next record into a new vector, waiting until there is one. To receive without
+    /// allocating, see [`recv_into`](Self::recv_into) and [`recv_ref`](Self::recv_ref).
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Closed`] or [`RecvError::PeerDied`] once the ring is empty; this process is a forked child of the
+    /// receiver's, or the region is corrupt.
+    pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
+        let len = self.end.find(Record(&self.ring))?;
+        Ok(self.take(len))
+    }
+
+    /// Receives the next record if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
+        let len = self.end.find_now(Record(&self.ring))?;
+        Ok(self.take(len))
+    }
+
+    /// Receives the next record, waiting for one for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
+        let len = self.end.find_within(Record(&self.ring), timeout)?;
+        Ok(self.take(len))
+    }
+
+    fn take(&mut self, len: usize) -> Vec<u8> {
+        let record = self.ring.area.read_vec(self.ring.payload(&self.end.state), len);
+        self.consume(len);
+        record
+    }
+
+    /// Receives the next record into the front of `buffer`, waiting until there is one, and returns its
+    /// length.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::BufferTooShort`], which leaves the record where it is, and those of
+    /// [`recv`](Self::recv).
+    #[inline]
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        let len = self.end.find(Record(&self.ring))?;
+        self.take_into(len, buffer)
+    }
+
+    /// Receives the next record into the front of `buffer` if there is one now, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into).
+    #[inline]
+    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        let len = self.end.find_now(Record(&self.ring))?;
+        self.take_into(len, buffer).map_err(TryRecvError::Refused)
+    }
+
+    /// Receives the next record into the front of `buffer`, waiting for one for at most `timeout`, and returns its
+    /// length.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv_into`](Self::recv_into).
+    pub fn recv_into_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvTimeoutError> {
+        let len = self.end.find_within(Record(&self.ring), timeout)?;
+        self.take_into(len, buffer).map_err(RecvTimeoutError::Refused)
+    }
+
+    /// Takes the record that is there, of `len` bytes.
+    #[inline(always)]
+    fn take_into(&mut self, len: usize, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        let Some(front) = buffer.get_mut(..len) else {
+            return Err(RecvError::BufferTooShort { found: len, buffer: buffer.len() });
+        };
+        self.ring.area.read_bytes(self.ring.payload(&self.end.state), front);
+        self.consume(len);
+        Ok(len)
+    }
+
+    #[inline(always)]
+    fn consume(&mut self, len: usize) {
+        // Read before it is stored, which the compiler takes to change any memory.
+        let lane = &*self.ring.ends.lane;
+        self.ring.consume(&mut self.end.state, len);
+        after_consume(lane, self.end.fences);
+    }
+
+    /// Receives records, back to back, into `buffer`, waiting until there is one, as long as they fit and
+    /// `ends` has room: `ends[i]` becomes the offset at which record `i` ends. Returns how many: 0 only
+    /// if `ends` is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::BufferTooShort`] if the first does not fit, and those of [`recv`](Self::recv).
+    pub fn recv_slice(&mut self, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, RecvError> {
+        if ends.is_empty() {
+            return Ok(0);
+        }
+        let first = self.end.find(Record(&self.ring))?;
+        self.take_slice(first, buffer, ends)
+    }
+
+    /// [`recv_slice`](Self::recv_slice) of the records that are there now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] if there is none, and those of [`recv_slice`](Self::recv_slice).
+    #[inline]
+    pub fn try_recv_slice(&mut self, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, TryRecvError> {
+        if ends.is_empty() {
+            return Ok(0);
+        }
+        let first = self.end.find_now(Record(&self.ring))?;
+        self.take_slice(first, buffer, ends).map_err(TryRecvError::Refused)
+    }
+
+    /// Takes the record that is there, of `len` bytes, and those behind it.
+    #[inline(always)]
+    fn take_slice(&mut self, mut len: usize, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, RecvError> {
+        let (mut received, mut filled) = (0, 0);
+        for end in ends {
+            let space = &mut buffer[filled..];
+            let space_len = space.len();
+            let Some(front) = space.get_mut(..len) else {
+                if received == 0 {
+                    return Err(RecvError::BufferTooShort { found: len, buffer: space_len });
+                }
+                break;
+            };
+            self.ring.area.read_bytes(self.ring.payload(&self.end.state), front);
+            self.ring.consume(&mut self.end.state, len);
+            filled += len;
+            *end = filled;
+            received += 1;
+            match self.ring.message(&self.end.state) {
+                Some(next) => len = next,
+                None => break,
+            }
+        }
+        after_consume(&self.ring.ends.lane, self.end.fences);
+        Ok(received)
+    }
+
+    /// The next record where it lies; waits until there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    #[inline]
+    pub fn recv_ref(&mut self) -> Result<RecvRef<'_>, RecvError> {
+        let len = self.end.find(Record(&self.ring))?;
+        Ok(self.lend(len))
+    }
+
+    /// The next record where it lies, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_recv`](Self::try_recv).
+    #[inline]
+    pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_>, TryRecvError> {
+        let len = self.end.find_now(Record(&self.ring))?;
+        Ok(self.lend(len))
+    }
+
+    /// Lends the record that was found. If this process ends before it is consumed, the next receiver is told.
+    #[inline(always)]
+    fn lend(&mut self, len: usize) -> RecvRef<'_> {
+        let state = &mut *self.end.state;
+        let at = self.ring.payload(state);
+        let again = self.ring.ends.lend(state, state.pos);
+        RecvRef { at, len, again, receiver: self }
+    }
+
+    /// A look at the records that are there, one after the other; waits until there is one. None is consumed until
+    /// [`Peeked::consume_up_to`]: to look again, call this again. For a bridge that acknowledges late.
+    ///
+    /// If this process ends before it consumes them, its successor's records up to the last one that was looked at
+    /// [are redeliveries](Self::is_redelivery).
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(4096).anonymous()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// for record in ["one", "two", "three"] {
+    ///     tx.send(record.as_bytes())?;
+    /// }
+    /// let mut ahead = rx.peek_many()?;
+    /// while let Some(record) = ahead.next_record() {
+    ///     println!("{} bytes on their way", record.len());
+    /// }
+    /// // The other side has acknowledged two of them.
+    /// ahead.consume_up_to(2);
+    /// assert_eq!(rx.recv()?, b"three");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    pub fn peek_many(&mut self) -> Result<Peeked<'_>, RecvError> {
+        self.end.find(Record(&self.ring))?;
+        Ok(Peeked::new(self))
+    }
+
+    /// [`peek_many`](Self::peek_many), if there is a record now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_recv`](Self::try_recv).
+    pub fn try_peek_many(&mut self) -> Result<Peeked<'_>, TryRecvError> {
+        self.end.find_now(Record(&self.ring))?;
+        Ok(Peeked::new(self))
+    }
+
+    /// [`peek_many`](Self::peek_many), which waits for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv_timeout`](Self::recv_timeout).
+    pub fn peek_many_timeout(&mut self, timeout: Duration) -> Result<Peeked<'_>, RecvTimeoutError> {
+        self.end.find_within(Record(&self.ring), timeout)?;
+        Ok(Peeked::new(self))
+    }
+
+    /// The position of the next record, in words of 8 bytes: 1 for the first of all. 0 in a forked child, and where the
+    /// region is corrupt.
+    pub fn position(&self) -> u64 {
+        self.end.state.pos
+    }
+
+    /// How many records were received so far, by this receiver and those before it: a bridge that was started anew goes on
+    /// from there. Looks at the records from the sender's last checkpoint on, as [`len`](Self::len) does. 0 in a forked
+    /// child, and where the region is corrupt.
+    pub fn records(&self) -> u64 {
+        self.ring.records_received(&self.end.state)
+    }
+
+    /// The records as they come, each in a vector of its own, until [`recv`](Self::recv) gives an error. Which one, and a
+    /// [`RecvError::PeerDied`] that is told once, is lost with it: to go on with a successor, use `recv`.
+    pub fn iter(&mut self) -> Iter<'_> {
+        Iter { receiver: self }
+    }
+
+    /// Records sent and not yet received.
+    pub fn len(&self) -> u64 {
+        self.ring.len_for_receiver(&self.end.state)
+    }
+
+    /// Whether there is no record now.
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty(&self.end.state)
+    }
+
+    /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity * WORD as u64
+    }
+
+    /// How often the receiver's seat was taken, this turn included: the sender's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether the next message was lent by [`recv_ref`](Self::recv_ref) before and not consumed: by a receiver
+    /// that ended with it in its hands, or by this one, which forgot its guard.
+    pub fn is_redelivery(&self) -> bool {
+        self.end.state.redelivers()
+    }
+
+    /// Whether a sender that is alive sits there now. Asks the kernel.
+    pub fn has_sender(&self) -> bool {
+        self.end.has_peer()
+    }
+
+    /// Whether the sender left, or died untold. What it sent may still be there. Asks the kernel.
+    pub fn is_closed(&self) -> bool {
+        self.end.peer_ended()
+    }
+
+    /// How blocked calls wait from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.end.wait = wait;
+    }
+}
+
+/// A record in the ring. Dropping it consumes the record.
+pub struct RecvRef<'a> {
+    receiver: &'a mut Receiver,
+    at: usize,
+    len: usize,
+    again: bool,
+}
+
+impl RecvRef<'_> {
+    /// Whether the record was lent before and not consumed: see [`Receiver::is_redelivery`].
+    pub fn is_redelivery(&self) -> bool {
+        self.again
+    }
+
+    /// The record's length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the record has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies a part of the record, from byte `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// The range reaches beyond the record.
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
+        self.receiver.ring.area.read_bytes(self.at + offset, bytes);
+    }
+
+    /// A copy of the record.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.receiver.ring.area.read_vec(self.at, self.len)
+    }
+
+    /// The record's address, for [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.receiver.ring.area.address(self.at, self.len)
+    }
+
+    /// The record in place, without a copy.
+    ///
+    /// # Safety
+    ///
+    /// No process writes to the record while the reference lives. A sender that uses this crate does not:
+    /// the bytes are this receiver's until the guard is dropped. So every process that can write the
+    /// region must be trusted to use it through this crate alone, and this process must not be a child
+    /// forked since the guard was made.
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: inside the region by construction; the caller vouches that nobody writes.
+        unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for RecvRef<'_> {
+    fn drop(&mut self) {
+        if !self.receiver.end.state.is_parents() {
+            self.receiver.consume(self.len);
+        }
+    }
+}
+
+/// The records of a [`Receiver`], as they come.
+pub struct Iter<'a> {
+    receiver: &'a mut Receiver,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Receiver {
+    type Item = Vec<u8>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}

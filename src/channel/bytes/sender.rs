@@ -1,0 +1,258 @@
+//! The sending end of the ring.
+
+use std::time::Duration;
+
+use crate::channel::awaited::Room;
+use crate::channel::endpoint::Endpoint;
+use crate::error::{SendError, SendTimeoutError, TrySendError};
+use crate::layout::WORD;
+use crate::protocol::counts::Count;
+use crate::protocol::ends::after_publish;
+use crate::protocol::records::RecordRing;
+use crate::wait::Wait;
+
+/// The sending end: one at a time for all processes, usable from one thread at a time of the process that
+/// took it. Dropping it lets the receiver drain the ring and then see `Closed`.
+pub struct Sender {
+    pub(super) end: Endpoint,
+    pub(super) ring: RecordRing,
+}
+
+impl Sender {
+    /// Sends `record`, waiting while there is no room for it.
+    ///
+    /// # Errors
+    ///
+    /// The record is longer than the ring takes; [`SendError::Closed`], or [`SendError::PeerDied`] if the ring is full;
+    /// this process is a forked child of the sender's, or the region is corrupt.
+    #[inline]
+    pub fn send(&mut self, record: &[u8]) -> Result<(), SendError> {
+        self.end.find(Room(&self.ring, record.len()))?;
+        self.put(record);
+        Ok(())
+    }
+
+    /// Sends `record` if there is room for it now.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`], and those of [`send`](Self::send).
+    #[inline]
+    pub fn try_send(&mut self, record: &[u8]) -> Result<(), TrySendError> {
+        self.end.find_now(Room(&self.ring, record.len()))?;
+        self.put(record);
+        Ok(())
+    }
+
+    /// Sends `record`, waiting for room for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
+    pub fn send_timeout(&mut self, record: &[u8], timeout: Duration) -> Result<(), SendTimeoutError> {
+        self.end.find_within(Room(&self.ring, record.len()), timeout)?;
+        self.put(record);
+        Ok(())
+    }
+
+    /// Sends `record` in the space that is free.
+    #[inline(always)]
+    fn put(&mut self, record: &[u8]) {
+        self.ring.write(&self.end.state, record);
+        self.publish(record.len());
+    }
+
+    /// Sends the record that was written where it lies.
+    #[inline(always)]
+    fn publish(&mut self, len: usize) {
+        // Read before it is stored, which the compiler takes to change any memory.
+        let lane = &*self.ring.ends.lane;
+        self.ring.publish(&mut self.end.state, len);
+        after_publish(lane, &mut self.end.state, self.end.fences);
+    }
+
+    /// Sends as many of `records` as there is room for, waiting until there is room for the first, and
+    /// returns how many: 0 only if `records` is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send); nothing was sent then.
+    pub fn send_slice(&mut self, records: &[&[u8]]) -> Result<usize, SendError> {
+        let Some(first) = records.first() else { return Ok(0) };
+        self.end.find(Room(&self.ring, first.len()))?;
+        Ok(self.put_slice(records))
+    }
+
+    /// Sends as many of `records` as there is room for now, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] if there is room for none of at least one, and those of
+    /// [`send`](Self::send). A record that is too long ends a batch before it; it is an error only as the
+    /// first.
+    #[inline]
+    pub fn try_send_slice(&mut self, records: &[&[u8]]) -> Result<usize, TrySendError> {
+        let Some(first) = records.first() else { return Ok(0) };
+        self.end.find_now(Room(&self.ring, first.len()))?;
+        Ok(self.put_slice(records))
+    }
+
+    /// Whether there is space for a record of `len` bytes. What stopped it, if it was news, the next call tells.
+    #[inline(always)]
+    fn has_space(&mut self, len: usize) -> bool {
+        self.ring.has_space(&self.end.state, len)
+            || len <= self.ring.max_len && self.ring.look_for_space(&mut self.end.state, len).is_ok()
+    }
+
+    /// Sends the first of `records` in the space that is free, and of the others as many as there is room for.
+    #[inline(always)]
+    fn put_slice(&mut self, records: &[&[u8]]) -> usize {
+        let mut sent = 0;
+        for record in records {
+            let len = record.len();
+            if sent > 0 && !self.has_space(len) {
+                break;
+            }
+            self.ring.write(&self.end.state, record);
+            self.ring.publish(&mut self.end.state, len);
+            sent += 1;
+        }
+        after_publish(&self.ring.ends.lane, &mut self.end.state, self.end.fences);
+        sent
+    }
+
+    /// Room for a record of `len` bytes, to be filled in where it lies; waits while there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub fn send_ref(&mut self, len: usize) -> Result<SendRef<'_>, SendError> {
+        self.end.find(Room(&self.ring, len))?;
+        Ok(self.lend(len))
+    }
+
+    /// Room for a record of `len` bytes, if there is some now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_send`](Self::try_send).
+    pub fn try_send_ref(&mut self, len: usize) -> Result<SendRef<'_>, TrySendError> {
+        self.end.find_now(Room(&self.ring, len))?;
+        Ok(self.lend(len))
+    }
+
+    fn lend(&mut self, len: usize) -> SendRef<'_> {
+        SendRef { at: self.ring.payload(&self.end.state), len, sender: self }
+    }
+
+    /// The position of the next record, in words of 8 bytes: 1 for the first of all. It goes on where the last sender ended.
+    /// 0 in a forked child, and where the region is corrupt.
+    pub fn position(&self) -> u64 {
+        self.end.state.pos
+    }
+
+    /// How many records were sent so far, by this sender and those before it.
+    pub fn records(&self) -> u64 {
+        Count::sent(&self.end.state).records
+    }
+
+    /// Records sent and not yet received.
+    pub fn len(&self) -> u64 {
+        self.ring.len_for_sender(&self.end.state)
+    }
+
+    /// Whether everything sent was received.
+    pub fn is_empty(&self) -> bool {
+        self.ring.ends.is_drained(&self.end.state)
+    }
+
+    /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).
+    pub fn capacity(&self) -> u64 {
+        self.ring.capacity * WORD as u64
+    }
+
+    /// The longest record the ring takes, in bytes.
+    pub fn max_len(&self) -> usize {
+        self.ring.max_len
+    }
+
+    /// How often the sender's seat was taken, this turn included: the receiver's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether a receiver that is alive sits there now. Asks the kernel.
+    pub fn has_receiver(&self) -> bool {
+        self.end.has_peer()
+    }
+
+    /// Whether a receiver sat there since this sender came, and left or died untold. Asks the kernel.
+    pub fn is_closed(&self) -> bool {
+        self.end.peer_ended()
+    }
+
+    /// How blocked calls wait from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.end.wait = wait;
+    }
+}
+
+/// A record in the ring, being filled in. Dropped without [`send`](Self::send), it publishes nothing.
+#[must_use = "a record that is not sent publishes nothing"]
+pub struct SendRef<'a> {
+    sender: &'a mut Sender,
+    at: usize,
+    len: usize,
+}
+
+impl SendRef<'_> {
+    /// The record's length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the record has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Writes `bytes` at byte `offset` of the record. What is never written holds earlier records' bytes.
+    ///
+    /// In a forked child it does nothing; [`send`](Self::send) says so.
+    ///
+    /// # Panics
+    ///
+    /// The range reaches beyond the record.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
+        if !self.sender.end.state.is_parents() {
+            self.sender.ring.area.write(self.at + offset, bytes);
+        }
+    }
+
+    /// Shortens the record to `len` bytes; does nothing if it is not longer.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// The record's address, for [`len`](Self::len) bytes, aligned to 8. Other processes may read and
+    /// write there: use it for volatile or atomic accesses, and only while this record is held, in the
+    /// process that holds it.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.sender.ring.area.address_mut(self.at, self.len)
+    }
+
+    /// Publishes the record.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Forked`].
+    pub fn send(self) -> Result<(), SendError> {
+        if self.sender.end.state.is_parents() {
+            return Err(SendError::Forked);
+        }
+        self.sender.publish(self.len);
+        Ok(())
+    }
+}

@@ -1,0 +1,324 @@
+//! What every endpoint has, whatever its channel: a seat, private state, and a way to wait.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::awaited::Awaited;
+use crate::error::{ClaimError, KillError, Reason, RecvError, Seat, SendError, Try, TryRecvError, TrySendError};
+use crate::layout::Process;
+use crate::layout::seat::{BARRIER_FENCES, BARRIER_REGISTERED, SENDER};
+use crate::liveness::Witness;
+use crate::os::lifeline::Lifeline;
+use crate::os::membarrier;
+use crate::os::wipe::Wiped;
+use crate::protocol::seat::{self, End, Refused, Status, holder_of, lock_byte};
+use crate::protocol::{Side, State, Stop};
+use crate::region::Region;
+use crate::sync::Ordering::Relaxed;
+use crate::wait::{Blocked, ParkOn, SPINS, Wait, block};
+
+/// An endpoint's seat and private state. Belongs to the process that claimed it; in a child it finds its
+/// state wiped, and its drop does nothing.
+pub(super) struct Endpoint {
+    pub state: Wiped<State>,
+    pub wait: Wait,
+    /// This process could not register for `membarrier` and pays a fence at every message.
+    pub fences: bool,
+    /// How often the seat was taken, this turn included.
+    pub generation: u64,
+    side: Side,
+    /// The number of the peer's seat.
+    peer: usize,
+    witness: Witness,
+    /// Always there, but in `drop`, and where the kernel gave none.
+    lifeline: Option<Lifeline>,
+}
+
+/// A place to be claimed: the words of its side, the number of its seat and that of its peer's.
+pub(super) struct Place {
+    pub side: Side,
+    pub seat: usize,
+    pub peer: usize,
+}
+
+/// What a claim needs: all that can fail for want of something, had before others can see anything of it.
+struct Prepared {
+    witness: Witness,
+    me: Process,
+    lifeline: Option<Lifeline>,
+    private: Wiped<State>,
+    fences: bool,
+}
+
+impl Prepared {
+    fn new(region: &Arc<Region>) -> Result<Self, ClaimError> {
+        region.prefault_here()?;
+        let witness = Witness::new(region);
+        let (me, lifeline) = witness.introduce_self()?;
+        let private = Wiped::new(State::new(0, 0, 0, 0))?;
+        Ok(Self { witness, me, lifeline, private, fences: !membarrier::register() })
+    }
+}
+
+impl Endpoint {
+    /// Takes the seat at `place`; `state` is asked where to go on, given the word that was put there.
+    pub fn claim(
+        region: &Arc<Region>,
+        place: Place,
+        state: impl FnOnce(u64) -> Result<State, Stop>,
+    ) -> Result<Self, ClaimError> {
+        Self::take(Prepared::new(region)?, place, state)
+    }
+
+    /// [`claim`](Self::claim), after it has killed the process that holds the seat. It is killed only when all else that
+    /// can fail has been done.
+    pub fn kill_and_claim(
+        region: &Arc<Region>,
+        place: Place,
+        timeout: Duration,
+        state: impl FnOnce(u64) -> Result<State, Stop>,
+    ) -> Result<Self, KillError> {
+        let prepared = Prepared::new(region)?;
+        prepared.witness.kill_holder(place.seat, timeout)?;
+        Ok(Self::take(prepared, place, state)?)
+    }
+
+    fn take(
+        prepared: Prepared,
+        place: Place,
+        state: impl FnOnce(u64) -> Result<State, Stop>,
+    ) -> Result<Self, ClaimError> {
+        let Prepared { witness, mut me, mut lifeline, mut private, fences } = prepared;
+        let Place { side, seat: number, peer } = place;
+        let name = if number == SENDER { Seat::Sender } else { Seat::Receiver };
+        let claim = |me, line: Option<&Lifeline>| {
+            let lock_liveness = |word| line.map_or(Ok(()), |line| line.lock(lock_byte(number, word)));
+            seat::claim(&side.seat, me, |word| witness.is_gone(number, word), lock_liveness)
+        };
+        let claim = match claim(me, lifeline.as_ref()) {
+            // The lock cannot be had now, whatever was seen before. Where the region was made, the process id is enough.
+            Err(Refused::NoLivenessLock(_)) if me.same_origin => {
+                (me.locked, lifeline) = (false, None);
+                claim(me, None)
+            }
+            answer => answer,
+        };
+        let claim = claim.map_err(|refused| match refused {
+            Refused::Taken(Status { word, generation, .. }) => {
+                let pid = holder_of(word).map_or(0, |holder| holder.pid);
+                ClaimError::Taken { seat: name, pid, generation }
+            }
+            Refused::Garbage(found) => ClaimError::CorruptSeat { seat: name, found },
+            Refused::NoLivenessLock(error) => witness.region().unlockable(error),
+        })?;
+        if let Some(line) = &mut lifeline {
+            line.let_go();
+        }
+        // A peer that died before is to be known as dead when the state is made.
+        side.inquire(|word| witness.is_gone(peer, word));
+        *private = state(claim.word).map_err(|stop| {
+            seat::release(&side.seat, claim.word);
+            match stop {
+                Stop::Corrupt(corrupt) => ClaimError::Corrupt(corrupt),
+                _ => ClaimError::CorruptSeat { seat: name, found: claim.word },
+            }
+        })?;
+        let barrier = if fences { BARRIER_FENCES } else { BARRIER_REGISTERED };
+        side.seat.barrier.store(barrier, Relaxed);
+        side.arrive();
+        let (wait, generation) = (Wait::default(), claim.generation);
+        Ok(Self { state: private, wait, fences, generation, side, peer, witness, lifeline })
+    }
+
+    /// Finds what is awaited; waits for it.
+    #[inline(always)]
+    pub fn find<A: Awaited>(&mut self, awaited: A) -> Result<A::Found, <A::Error as Try>::Refused> {
+        if let Some(found) = awaited.poll(&self.state) {
+            return Ok(found);
+        }
+        if let Some(found) = self.spin(awaited) {
+            return Ok(found);
+        }
+        self.wait_for_ever(awaited)
+    }
+
+    /// Finds what is awaited, if it is there now.
+    #[inline(always)]
+    pub fn find_now<A: Awaited>(&mut self, awaited: A) -> Result<A::Found, A::Error> {
+        match awaited.poll(&self.state) {
+            Some(found) => Ok(found),
+            None => self.look(awaited),
+        }
+    }
+
+    /// Finds what is awaited; waits for it for at most `timeout`. A time too long for the clock is for ever.
+    pub fn find_within<A: Awaited>(
+        &mut self,
+        awaited: A,
+        timeout: Duration,
+    ) -> Result<A::Found, <A::Error as Try>::TimedOut> {
+        match awaited.poll(&self.state) {
+            Some(found) => Ok(found),
+            None => Ok(self.wait_until(awaited, Instant::now().checked_add(timeout))?),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look<A: Awaited>(&mut self, awaited: A) -> Result<A::Found, A::Error> {
+        awaited.check(&self.state)?;
+        Ok(awaited.poll_slow(&mut self.state).map_err(|stop| self.report(stop))?)
+    }
+
+    /// Polls a few times. An awake peer is waited for here, with little to do between its message and the caller.
+    #[cold]
+    #[inline(never)]
+    pub fn spin<A: Awaited>(&mut self, awaited: A) -> Option<A::Found> {
+        if !A::POLLS_SHARED || !self.wait.spins() {
+            return None;
+        }
+        awaited.before_spinning(&mut self.state);
+        (0..SPINS).find_map(|_| {
+            let found = awaited.poll(&self.state);
+            if found.is_none() {
+                core::hint::spin_loop();
+            }
+            found
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub fn wait_for_ever<A: Awaited>(&mut self, awaited: A) -> Result<A::Found, <A::Error as Try>::Refused> {
+        loop {
+            match self.wait_until(awaited, None) {
+                Ok(found) => return Ok(found),
+                Err(error) => error.refused()?,
+            }
+        }
+    }
+
+    fn wait_until<A: Awaited>(&mut self, awaited: A, deadline: Option<Instant>) -> Result<A::Found, A::Error> {
+        awaited.check(&self.state)?;
+        let (wait, peer) = (self.wait, self.peer);
+        let Self { state, side, witness, .. } = &mut *self;
+        let mut call = Call { awaited, state, side, witness, peer, lost: false };
+        let found = block(wait, deadline, ParkOn::Own(&side.own_word), &mut call);
+        Ok(found.unwrap_or(Err(Stop::Blocked)).map_err(|stop| self.report(stop))?)
+    }
+
+    /// Notes that the caller hears of what stopped it: the death of a peer is reported once, and a sender's end to one
+    /// receiver.
+    #[cold]
+    fn report(&mut self, stop: Stop) -> Stop {
+        let Stop::Ended(end) = stop else { return stop };
+        // Nobody will come to this file any more: that says more than that somebody left.
+        if matches!(end, End::Left(_)) && self.witness.region().is_lost() {
+            return Stop::FileLost;
+        }
+        self.side.report_end(&mut self.state, end);
+        stop
+    }
+
+    /// Whether someone who is alive sits at the other end now. Asks the kernel; what it says of a dead one is
+    /// from now on known to every call.
+    pub fn has_peer(&self) -> bool {
+        self.inquire();
+        // A forked child may be in another PID namespace than the parent, whose witness it inherits.
+        let here = if self.state.is_parents() { &Witness::new(self.witness.region()) } else { &self.witness };
+        here.is_held(self.peer)
+    }
+
+    fn inquire(&self) {
+        if !self.state.is_parents() {
+            self.side.inquire(|word| self.witness.is_gone(self.peer, word));
+        }
+    }
+
+    /// Whether the peer sat here and left or died, as far as this endpoint is concerned.
+    pub fn peer_ended(&self) -> bool {
+        self.inquire();
+        self.side.peer_ended(&self.state).is_some()
+    }
+}
+
+/// A call that waits.
+struct Call<'a, A> {
+    awaited: A,
+    state: &'a mut State,
+    side: &'a Side,
+    witness: &'a Witness,
+    peer: usize,
+    /// The region's file has lost its name, and the caller asked to be told.
+    lost: bool,
+}
+
+impl<A: Awaited> Blocked for Call<'_, A> {
+    type Found = Result<A::Found, Stop>;
+
+    #[inline(always)]
+    fn poll(&mut self, spins: u32) -> Option<Self::Found> {
+        self.awaited.spin(self.state, spins);
+        if let Some(found) = self.awaited.poll(self.state) {
+            return Some(Ok(found));
+        }
+        match self.awaited.poll_slow(self.state) {
+            Err(Stop::Blocked) => self.lost.then_some(Err(Stop::FileLost)),
+            result => Some(result),
+        }
+    }
+
+    fn inquire(&mut self) {
+        self.side.inquire(|word| self.witness.is_gone(self.peer, word));
+        self.lost = self.witness.region().is_lost();
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let lifeline = self.lifeline.take();
+        if self.state.is_parents() {
+            if let Some(parents) = lifeline {
+                parents.abandon();
+            }
+            return;
+        }
+        self.side.leave(self.state.holder, self.fences);
+    }
+}
+
+impl From<Stop> for Reason {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Corrupt(corrupt) => Reason::Corrupt(corrupt),
+            _ => Reason::Busy,
+        }
+    }
+}
+
+impl From<Stop> for TrySendError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Blocked => TrySendError::Full,
+            Stop::Ended(End::Left(_)) => TrySendError::Refused(SendError::Closed),
+            Stop::Ended(End::Died(generation)) => TrySendError::Refused(SendError::PeerDied { generation }),
+            Stop::Forked => TrySendError::Refused(SendError::Forked),
+            Stop::FileLost => TrySendError::Refused(SendError::FileLost),
+            Stop::Corrupt(corrupt) => TrySendError::Refused(SendError::Corrupt(corrupt)),
+        }
+    }
+}
+
+impl From<Stop> for TryRecvError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Blocked => TryRecvError::Empty,
+            Stop::Ended(End::Left(_)) => TryRecvError::Refused(RecvError::Closed),
+            Stop::Ended(End::Died(generation)) => TryRecvError::Refused(RecvError::PeerDied { generation }),
+            Stop::Forked => TryRecvError::Refused(RecvError::Forked),
+            Stop::FileLost => TryRecvError::Refused(RecvError::FileLost),
+            Stop::Corrupt(corrupt) => TryRecvError::Refused(RecvError::Corrupt(corrupt)),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The latest value: one writer, any number of readers that never wait for it.
+//!
+//! A writer that dies in the middle of a write leaves the last whole value. Readers write nothing, so
+//! they may be attached read-only, and one made before a fork works after it.
+//!
+//! ```
+//! use ringway::seqlock;
+//!
+//! let channel = seqlock::Channel::<[f64; 3]>::options().memfd()?;
+//! let mut writer = channel.writer()?;
+//! let mut reader = channel.reader();
+//! writer.write(&[1.0, 2.0, 3.0])?;
+//! assert_eq!(reader.read()?, [1.0, 2.0, 3.0]);
+//! assert!(!reader.has_changed());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! For a value of 16 KiB or more, use [`Reader::read_into`]: it copies straight into a place of the caller's, where
+//! [`Reader::read`] takes the value over the stack, twice or more.
+//!
+//! # Steps
+//!
+//! How often each call looks at shared memory, at most, whatever a peer does. A copied value is one look.
+//!
+//! | call | looks |
+//! |---|---|
+//! | [`Writer::write`] | 40, and it wakes 1,024 readers at most |
+//! | [`Reader::read`], [`Reader::read_into`] | 40 where the writer stands still; 6 × tries where it goes on |
+//! | [`Reader::has_changed`], each look of [`Reader::changed`] | 40 |
+//! | [`Channel::reader`], [`Channel::writer`] | 200 |
+//! | [`Channel::snapshot`] | 2 × the words of all cells, 2 × the words of one × tries, and 200 |
+//!
+//! There are `2^26 / size_of::<T>()` tries, but from 3 to 2^20: only a writer that writes all the while takes that many.
+//! What asks after the writer asks the kernel besides, as often as it takes to find a seat that stands still: 64 times at
+//! most.
+#![forbid(unsafe_code)]
+
+mod reader;
+mod writer;
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::{Endpoint, Place};
+use super::options::{Options, Wanted};
+use super::{Message, fingerprint_of, sealed};
+use crate::error::{ClaimError, Corrupt, Fault, KillError, OpenError, Reason};
+use crate::layout::seat::{RECEIVER, SENDER};
+use crate::layout::{CELLS, Kind, cell_words, cells};
+use crate::memory::{CellOf, CellShape};
+use crate::protocol::Stop;
+use crate::protocol::cell::{Cells, Unread};
+use crate::region::Region;
+use crate::region::header::Spec;
+use crate::sync::ReadOnly;
+pub use reader::Reader;
+pub use writer::Writer;
+
+/// A mapped value. Inert: to write, take its seat; to read, make a reader.
+///
+/// Cheap to clone, and good on both sides of a fork.
+pub struct Channel<T> {
+    region: Arc<Region>,
+    cells: Cells<CellOf<T>, ReadOnly>,
+    spec: Spec,
+}
+
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        Self { region: self.region.clone(), cells: self.cells.clone(), spec: self.spec.clone() }
+    }
+}
+
+impl<T> core::fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("seqlock::Channel").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+impl<T: Message> super::Channel for Channel<T> {
+    const KIND: &'static str = "seqlock";
+
+    fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl<T: Message> sealed::Channel for Channel<T> {
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
+        spec_of(size_of::<T>(), align_of::<T>(), wanted.name_of::<T>())
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn from_region(region: Region, spec: Spec) -> Self {
+        let parts = region.parts();
+        let cells = Cells::new(parts.lane, parts.area, region.capacity(), CellOf::SHAPE);
+        Self { region: Arc::new(region), cells, spec }
+    }
+
+    fn copy(&self) -> Result<Self, OpenError> {
+        let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
+        let cells = copy.writable().expect("a private copy is writable");
+        cells.retain(&self.cells).map_err(|unread| {
+            let reason = match unread {
+                Unread::Overtaken(_) => Reason::Busy,
+                Unread::Garbage(found) => Reason::Corrupt(garbage(found, 0)),
+            };
+            OpenError::new(self.region.place(), reason)
+        })?;
+        Ok(copy)
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn salvage(&self) -> Result<(), Reason> {
+        let cells = self.writable().expect("what was read from a file is writable");
+        cells.salvage().map_err(|stop| match stop {
+            Stop::Blocked => Reason::NothingWhole,
+            other => other.into(),
+        })
+    }
+}
+
+/// What a value of some size and alignment wants of its region.
+fn spec_of(size: usize, align: usize, name: String) -> Result<Spec, Reason> {
+    let carries = fingerprint_of(size, align, name)?;
+    let stride =
+        cell_words(size, align).ok_or(Reason::Capacity { found: CELLS, expected: "a type whose cells fit 63 bits" })?;
+    Ok(Spec { kind: Kind::Seqlock, carries: Some(carries), capacity: Some(cells(stride)) })
+}
+
+fn place<S: CellShape>(cells: &Cells<S>) -> Place {
+    Place { side: cells.writer_side(), seat: SENDER, peer: RECEIVER }
+}
+
+fn garbage(found: u64, position: u64) -> Corrupt {
+    Corrupt { fault: Fault::Version, found, position }
+}
+
+impl<T: Message> Channel<T> {
+    /// How to make or open a region for this channel.
+    pub fn options() -> Options<Self> {
+        Options::new()
+    }
+
+    /// [`Options::create`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().create(path)
+    }
+
+    /// [`Options::open`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// [`Options::open_read_only`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open_read_only(path)
+    }
+
+    /// [`Options::from_fd`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+        Self::options().from_fd(fd)
+    }
+
+    /// Takes the writer's seat for this process. It goes on from the newest value.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`] names who sits there.
+    pub fn writer(&self) -> Result<Writer<T>, ClaimError> {
+        let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let end = Endpoint::claim(&self.region, place(&cells), |holder| cells.writer_state(holder))?;
+        Ok(Writer { end, cells })
+    }
+
+    /// Ends the process that holds the writer's seat with `SIGKILL`, waits until the kernel says that it is gone,
+    /// and takes the seat. Where nobody sits there, [`writer`](Self::writer). A holder that leaves at the same
+    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
+    /// which could name any process.
+    ///
+    /// # Errors
+    ///
+    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
+    /// from it then.
+    pub fn kill_and_take_writer(&self, timeout: Duration) -> Result<Writer<T>, KillError> {
+        let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let end = Endpoint::kill_and_claim(&self.region, place(&cells), timeout, |holder| cells.writer_state(holder))?;
+        Ok(Writer { end, cells })
+    }
+
+    /// A reader. There may be any number, in any process that has the channel; it holds no seat.
+    pub fn reader(&self) -> Reader<T> {
+        Reader::new(self.region.clone(), self.cells.clone())
+    }
+
+    /// The memory behind the channel.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The cells, for the writer.
+    pub(crate) fn writable(&self) -> Option<Cells<CellOf<T>>> {
+        let parts = self.region.writable()?;
+        Some(Cells::new(parts.lane, parts.area, self.region.capacity(), CellOf::SHAPE))
+    }
+
+    /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
+    ///
+    /// # Errors
+    ///
+    /// There is no memory, or the region is corrupt.
+    pub fn snapshot(&self) -> Result<Self, OpenError> {
+        sealed::Channel::copy(self)
+    }
+}

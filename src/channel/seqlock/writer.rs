@@ -1,0 +1,41 @@
+//! The writing end of the value.
+
+use super::Message;
+use crate::channel::endpoint::Endpoint;
+use crate::error::WriteError;
+use crate::memory::CellOf;
+use crate::protocol::Stop;
+use crate::protocol::cell::Cells;
+
+/// The writing end: one at a time for all processes, usable from one thread at a time of the process that
+/// took it. The value stays when it is dropped.
+pub struct Writer<T> {
+    pub(super) end: Endpoint,
+    pub(super) cells: Cells<CellOf<T>>,
+}
+
+impl<T: Message> Writer<T> {
+    /// Makes `value` the latest. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// This process is a forked child of the writer's, or the region is corrupt.
+    #[inline(always)]
+    pub fn write(&mut self, value: &T) -> Result<(), WriteError> {
+        match self.cells.write(&mut self.end.state, value, self.end.fences) {
+            Ok(()) => Ok(()),
+            Err(Stop::Corrupt(corrupt)) => Err(WriteError::Corrupt(corrupt)),
+            Err(_) => Err(WriteError::Forked),
+        }
+    }
+
+    /// How many values were written so far, by this writer and those before it.
+    pub fn version(&self) -> u64 {
+        self.end.state.pos
+    }
+
+    /// How often the writer's seat was taken, this turn included: a reader's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+}

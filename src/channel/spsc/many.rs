@@ -1,0 +1,213 @@
+//! Many messages where they lie: filled in and published at once, read and consumed as far as one likes.
+
+use super::{Message, Receiver, Sender};
+use crate::error::SendError;
+use crate::layout::WORD;
+use crate::memory::{Of, WordSlice};
+use crate::protocol::ends::{after_consume, after_publish};
+
+/// Free slots in a row, to be filled in where they lie: see [`Sender::reserve_many`]. Dropped without
+/// [`send`](Self::send), they publish nothing.
+#[must_use = "slots that are not sent publish nothing"]
+pub struct Reserved<'a, T: Message> {
+    sender: &'a mut Sender<T>,
+    /// Where the first one begins, in words.
+    first: u64,
+    len: usize,
+}
+
+impl<'a, T: Message> Reserved<'a, T> {
+    pub(super) fn new(sender: &'a mut Sender<T>, most: usize) -> Self {
+        let state = &*sender.end.state;
+        let (first, len) = (state.offset, sender.ring.space_for(state, most));
+        Self { sender, first, len }
+    }
+
+    /// How many slots there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no slot: only if none was asked for.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline(always)]
+    fn slot(&self, index: usize) -> WordSlice<'_> {
+        assert!(index < self.len, "a slot that was reserved");
+        let slots = &self.sender.ring.slots;
+        slots.at(slots.ahead(self.first, index))
+    }
+
+    /// Writes `value` into slot `index`. In a forked child it does nothing; [`send`](Self::send) says so.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many slots.
+    #[inline(always)]
+    pub fn write(&mut self, index: usize, value: &T) {
+        let slot = self.slot(index);
+        if !self.sender.end.state.is_parents() {
+            slot.write(value);
+        }
+    }
+
+    /// Writes `bytes` at byte `offset` of slot `index`. What is never written holds earlier messages' bytes.
+    ///
+    /// In a forked child it does nothing; [`send`](Self::send) says so.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many slots, or the range reaches beyond the value.
+    pub fn write_at(&mut self, index: usize, offset: usize, bytes: &[u8]) {
+        let at = self.byte(index) + offset;
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
+        if !self.sender.end.state.is_parents() {
+            self.sender.ring.slots.area().write(at, bytes);
+        }
+    }
+
+    /// The address of slot `index`, for `size_of::<T>()` bytes, aligned for `T`. Other processes may read and write there:
+    /// use it for volatile or atomic accesses, and only while the slots are held, in the process that holds them.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many slots.
+    pub fn as_mut_ptr(&mut self, index: usize) -> *mut T {
+        self.sender.ring.slots.area().address_mut(self.byte(index), size_of::<T>()).cast()
+    }
+
+    fn byte(&self, index: usize) -> usize {
+        assert!(index < self.len, "a slot that was reserved");
+        self.sender.ring.slots.ahead(self.first, index) as usize * WORD
+    }
+
+    /// Publishes the messages in the first `count` slots, all at once: a receiver that waits for the first one finds all of
+    /// them. The other slots stay free.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Forked`].
+    ///
+    /// # Panics
+    ///
+    /// There are not so many slots.
+    #[inline(always)]
+    pub fn send(self, count: usize) -> Result<(), SendError> {
+        assert!(count <= self.len, "slots that were reserved");
+        let Sender { end, ring } = self.sender;
+        let state = &mut *end.state;
+        if state.is_parents() {
+            return Err(SendError::Forked);
+        }
+        ring.publish_some(state, count);
+        after_publish(&ring.ends.lane, state, end.fences);
+        Ok(())
+    }
+}
+
+/// Messages in a row, read where they lie: see [`Receiver::peek_many`]. Dropped, they all stay where they are.
+pub struct Peeked<'a, T: Message> {
+    receiver: &'a mut Receiver<T>,
+    /// Where the first one begins, in words.
+    first: u64,
+    len: usize,
+    again: bool,
+}
+
+impl<'a, T: Message> Peeked<'a, T> {
+    pub(super) fn new(receiver: &'a mut Receiver<T>, most: usize) -> Self {
+        let Receiver { end, ring } = &mut *receiver;
+        let state = &mut *end.state;
+        // One at least was found. Unless none was asked for, it is lent.
+        let (first, len) = (state.offset, ring.messages(state, most).min(most));
+        let again = len > 0 && ring.ends.lend(state, state.pos + len as u64 - 1);
+        Self { receiver, first, len, again }
+    }
+
+    /// How many messages there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no message: only if none was asked for.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether the first message was lent before and not consumed: see [`Receiver::is_redelivery`].
+    pub fn is_redelivery(&self) -> bool {
+        self.again
+    }
+
+    #[inline(always)]
+    fn slot(&self, index: usize) -> WordSlice<'_> {
+        assert!(index < self.len, "a message that was found");
+        let slots = &self.receiver.ring.slots;
+        slots.at(slots.ahead(self.first, index))
+    }
+
+    /// A copy of message `index`.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many messages.
+    #[inline(always)]
+    pub fn read(&self, index: usize) -> T {
+        self.slot(index).read()
+    }
+
+    /// Copies of the messages, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + '_ {
+        (0..self.len).map(|index| self.read(index))
+    }
+
+    /// The address of message `index`, for `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many messages.
+    pub fn as_ptr(&self, index: usize) -> *const T {
+        assert!(index < self.len, "a message that was found");
+        let slots = &self.receiver.ring.slots;
+        slots.area().address(slots.ahead(self.first, index) as usize * WORD, Of::<T>::WORDS * WORD).cast()
+    }
+
+    /// Message `index` in place, without a copy.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RecvRef::as_ref`](super::RecvRef::as_ref), until the message is consumed.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many messages.
+    pub unsafe fn get_ref(&self, index: usize) -> &T {
+        // SAFETY: aligned and inside the region by construction; the caller vouches that nobody writes.
+        unsafe { &*self.as_ptr(index) }
+    }
+
+    /// Consumes the first `count` messages. The others stay, and are the next to be received.
+    ///
+    /// In a forked child it does nothing.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many messages.
+    #[inline(always)]
+    pub fn consume_up_to(self, count: usize) {
+        assert!(count <= self.len, "messages that were found");
+        let Receiver { end, ring } = self.receiver;
+        let state = &mut *end.state;
+        if !state.is_parents() {
+            ring.consume_some(state, count);
+            after_consume(&ring.ends.lane, end.fences);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! A ring of fixed-size values: one sender, one receiver, lossless and in order.
+//!
+//! ```
+//! use ringway::spsc;
+//!
+//! let channel = spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+//! let mut tx = channel.sender()?;
+//! let mut rx = channel.receiver()?;
+//! tx.send(&7)?;
+//! assert_eq!(rx.recv()?, 7);
+//! drop(tx);
+//! assert_eq!(rx.recv(), Err(ringway::RecvError::Closed));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Large messages
+//!
+//! [`recv`](Receiver::recv) and its like return the message, which then passes over the stack: twice in a release build, up
+//! to eight times in a debug build. From some 16 KiB on, give them a place instead:
+//! [`recv_into`](Receiver::recv_into), [`RecvRef::read_into`], [`recv_slice`](Receiver::recv_slice) copy straight there.
+//!
+//! ```
+//! use ringway::{spsc, zerocopy::FromZeros};
+//!
+//! type Frame = [u8; 3 << 20];
+//! let channel = spsc::Channel::<Frame>::options().capacity(4).anonymous()?;
+//! let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+//! let mut frame = Frame::new_box_zeroed().expect("memory for a frame");
+//! tx.send(&frame)?;
+//! rx.recv_into(&mut frame)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Steps
+//!
+//! How often each call looks at shared memory, at most, whatever a peer does. A copied message is one look. A call that
+//! waits does so at each look that it takes, and wakes one sleeper at most.
+//!
+//! | call | looks |
+//! |---|---|
+//! | every way to send or receive one message; `is_empty`; a guard's methods | 40 |
+//! | batches | 40 for each message |
+//! | [`Sender::len`] | 40 |
+//! | [`Receiver::len`] | 4 × (log2(capacity) + 4) + 40 |
+//! | [`Channel::sender`] | 4 × (log2(capacity) + 4) + 2 × 1,024 + 200 |
+//! | [`Channel::receiver`] | 200 |
+//! | [`Report::open`](crate::Report::open) | 4 × (log2(capacity) + 4) + 200 |
+//! | [`Channel::snapshot`] | 2 × the words of the ring + 3 × capacity + 4 × (log2(capacity) + 4) + 200 |
+//!
+//! A claim and what asks after the peer (`has_sender`, `is_closed` and their like, `kill_and_take_sender`) asks the kernel besides: once
+//! for each of up to 64 looks at a seat that changes under it.
+
+mod many;
+pub mod raw;
+mod receiver;
+mod sender;
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::{Endpoint, Place};
+use super::options::{Options, Wanted};
+use super::{fingerprint_of, sealed};
+use crate::error::{ClaimError, KillError, OpenError, Reason};
+use crate::layout::seat::{RECEIVER, SENDER};
+use crate::layout::{Kind, slot_words};
+use crate::memory::{Of, Stride};
+use crate::protocol::slots::SlotRing;
+use crate::region::header::Spec;
+use crate::region::{Parts, Region};
+use crate::sync::Ordering::Acquire;
+use crate::sync::{ReadOnly, fence};
+pub use many::{Peeked, Reserved};
+pub use receiver::{Iter, Receiver, RecvRef};
+pub use sender::{SendRef, Sender};
+
+pub use super::Message;
+
+/// A mapped ring. Inert: to send or receive, take one of its seats.
+///
+/// Cheap to clone, and good on both sides of a fork.
+pub struct Channel<T> {
+    region: Arc<Region>,
+    ring: SlotRing<Of<T>, ReadOnly>,
+    spec: Spec,
+}
+
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        Self { region: self.region.clone(), ring: self.ring.clone(), spec: self.spec.clone() }
+    }
+}
+
+impl<T> core::fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::Channel")
+            .field("region", &self.region)
+            .field("capacity", &self.ring.slots.capacity)
+            .finish()
+    }
+}
+
+impl<T: Message> super::Channel for Channel<T> {
+    const KIND: &'static str = "spsc";
+
+    fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl<T: Message> sealed::Channel for Channel<T> {
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
+        spec_of(size_of::<T>(), align_of::<T>(), wanted.name_of::<T>(), wanted.capacity)
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn from_region(region: Region, spec: Spec) -> Self {
+        let ring = ring(region.parts(), region.capacity());
+        Self { region: Arc::new(region), ring, spec }
+    }
+
+    fn copy(&self) -> Result<Self, OpenError> {
+        copy(&self.region, &self.ring, &self.spec, |region| {
+            let copy = Self::from_region(region, self.spec.clone());
+            let ring = copy.writable().expect("a private copy is writable");
+            (copy, ring)
+        })
+    }
+
+    #[allow(private_interfaces, reason = "the trait is sealed")]
+    fn salvage(&self) -> Result<(), Reason> {
+        Ok(self.writable().expect("what was read from a file is writable").salvage()?)
+    }
+}
+
+/// A private copy of a ring in use, with the messages that lay in it all the while. `of` makes the channel of a region.
+fn copy<C, S: Stride>(
+    region: &Region,
+    ring: &SlotRing<S, ReadOnly>,
+    spec: &Spec,
+    of: impl FnOnce(Region) -> (C, SlotRing<S>),
+) -> Result<C, OpenError> {
+    let corrupt = |stop| OpenError::new(region.place(), Reason::from(stop));
+    let end = ring.end(ring.ends.head().map_err(corrupt)?);
+    let (channel, copied) = of(region.copy(spec)?);
+    fence(Acquire);
+    let head = ring.ends.head().map_err(corrupt)?;
+    copied.retain(head, end.max(head).min(head + ring.slots.capacity));
+    Ok(channel)
+}
+
+/// What a ring of values of some size and alignment wants of its region.
+fn spec_of(size: usize, align: usize, name: String, capacity: Option<u64>) -> Result<Spec, Reason> {
+    let carries = fingerprint_of(size, align, name)?;
+    if capacity == Some(0) {
+        return Err(Reason::Capacity { found: 0, expected: "at least 1 slot" });
+    }
+    if slot_words(size, align).is_none() {
+        let expected = "a type whose slots fit 63 bits";
+        return Err(Reason::Capacity { found: capacity.unwrap_or(0), expected });
+    }
+    Ok(Spec { kind: Kind::Spsc, carries: Some(carries), capacity })
+}
+
+fn sender_place<S: Stride>(ring: &SlotRing<S>) -> Place {
+    Place { side: ring.ends.sender_side(), seat: SENDER, peer: RECEIVER }
+}
+
+fn receiver_place<S: Stride>(ring: &SlotRing<S>) -> Place {
+    Place { side: ring.ends.receiver_side(), seat: RECEIVER, peer: SENDER }
+}
+
+fn ring<T: Message, M: Copy>(parts: Parts<M>, capacity: u64) -> SlotRing<Of<T>, M> {
+    SlotRing::new(parts.ends(), parts.area, capacity, Of::STRIDE)
+}
+
+impl<T> Options<Channel<T>> {
+    /// How many messages the ring holds: any number from 1 on, kept exactly.
+    pub fn capacity(self, slots: u64) -> Self {
+        self.with_capacity(slots)
+    }
+}
+
+impl<T: Message> Channel<T> {
+    /// How to make or open a region for this channel.
+    pub fn options() -> Options<Self> {
+        Options::new()
+    }
+
+    /// [`Options::create`] with `capacity` slots and otherwise the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError> {
+        Self::options().capacity(capacity).create(path)
+    }
+
+    /// [`Options::open`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// [`Options::from_fd`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+        Self::options().from_fd(fd)
+    }
+
+    /// Takes the sender's seat for this process. It goes on after the last message that was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`] names who sits there.
+    pub fn sender(&self) -> Result<Sender<T>, ClaimError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
+        Ok(Sender { end, ring })
+    }
+
+    /// Takes the receiver's seat for this process. It goes on at the first message that was not received.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Taken`] names who sits there.
+    pub fn receiver(&self) -> Result<Receiver<T>, ClaimError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
+        Ok(Receiver { end, ring })
+    }
+
+    /// Ends the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone,
+    /// and takes the seat. Where nobody sits there, [`sender`](Self::sender). A holder that leaves at the same
+    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
+    /// which could name any process.
+    ///
+    /// # Errors
+    ///
+    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
+    /// from it then.
+    pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender<T>, KillError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let place = sender_place(&ring);
+        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.sender_state(holder))?;
+        Ok(Sender { end, ring })
+    }
+
+    /// Ends the process that holds the receiver's seat, as [`kill_and_take_sender`](Self::kill_and_take_sender) does.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver<T>, KillError> {
+        let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let place = receiver_place(&ring);
+        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.receiver_state(holder))?;
+        Ok(Receiver { end, ring })
+    }
+
+    /// How many messages the ring holds.
+    pub fn capacity(&self) -> u64 {
+        self.ring.slots.capacity
+    }
+
+    /// The memory behind the channel.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The ring, for its two ends.
+    pub(crate) fn writable(&self) -> Option<SlotRing<Of<T>>> {
+        Some(ring(self.region.writable()?, self.capacity()))
+    }
+
+    /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
+    ///
+    /// # Errors
+    ///
+    /// There is no memory, or the region is corrupt.
+    pub fn snapshot(&self) -> Result<Self, OpenError> {
+        sealed::Channel::copy(self)
+    }
+}

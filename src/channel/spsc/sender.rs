@@ -1,0 +1,278 @@
+//! The sending end of the ring.
+
+use std::time::Duration;
+
+use super::{Message, Reserved};
+use crate::channel::awaited::FreeSlot;
+use crate::channel::endpoint::Endpoint;
+use crate::error::{SendError, SendTimeoutError, TrySendError};
+use crate::layout::WORD;
+use crate::memory::Of;
+use crate::protocol::ends::after_publish;
+use crate::protocol::slots::SlotRing;
+use crate::wait::Wait;
+
+/// The sending end: one at a time for all processes, usable from one thread at a time of the process that
+/// took it. Dropping it lets the receiver drain the ring and then see `Closed`.
+pub struct Sender<T> {
+    pub(super) end: Endpoint,
+    pub(super) ring: SlotRing<Of<T>>,
+}
+
+impl<T: Message> Sender<T> {
+    /// Sends `value`, waiting while the ring is full.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], or [`SendError::PeerDied`] if the ring is full; this process is a forked child of the
+    /// sender's, or the region is corrupt.
+    #[inline(always)]
+    pub fn send(&mut self, value: &T) -> Result<(), SendError> {
+        self.end.find(FreeSlot(&self.ring))?;
+        self.put(value);
+        Ok(())
+    }
+
+    /// Sends `value` if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`], and those of [`send`](Self::send).
+    #[inline(always)]
+    pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
+        self.end.find_now(FreeSlot(&self.ring))?;
+        self.put(value);
+        Ok(())
+    }
+
+    /// Sends `value`, waiting for room for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<(), SendTimeoutError> {
+        self.end.find_within(FreeSlot(&self.ring), timeout)?;
+        self.put(value);
+        Ok(())
+    }
+
+    /// Sends `value` in the slot that is free.
+    #[inline(always)]
+    fn put(&mut self, value: &T) {
+        let state = &mut *self.end.state;
+        self.ring.put(state, value);
+        after_publish(&self.ring.ends.lane, state, self.end.fences);
+    }
+
+    #[inline(always)]
+    fn publish(&mut self) {
+        let state = &mut *self.end.state;
+        self.ring.publish(state);
+        after_publish(&self.ring.ends.lane, state, self.end.fences);
+    }
+
+    /// Sends as many of `values` as there is room for, waiting until there is room for one, and returns
+    /// how many: 0 only if `values` is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send); nothing was sent then.
+    pub fn send_slice(&mut self, values: &[T]) -> Result<usize, SendError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        self.end.find(FreeSlot(&self.ring))?;
+        Ok(self.put_slice(values))
+    }
+
+    /// Sends as many of `values` as there is room for now, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] if there is room for none of at least one, and those of
+    /// [`send`](Self::send).
+    #[inline]
+    pub fn try_send_slice(&mut self, values: &[T]) -> Result<usize, TrySendError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        self.end.find_now(FreeSlot(&self.ring))?;
+        Ok(self.put_slice(values))
+    }
+
+    /// Whether the next slot is free. What stopped it, if it was news, the next call tells.
+    #[inline(always)]
+    fn has_space(&mut self) -> bool {
+        self.ring.has_space(&self.end.state) || self.ring.look_for_space(&mut self.end.state).is_ok()
+    }
+
+    /// Sends the first of `values` in the slot that is free, and of the others as many as there is room for.
+    #[inline(always)]
+    fn put_slice(&mut self, values: &[T]) -> usize {
+        let mut sent = 0;
+        if !self.ring.has_space(&self.end.state) {
+            // A successor's first message, which goes alone.
+            self.ring.put(&mut self.end.state, &values[0]);
+            sent = 1;
+        }
+        while sent < values.len() && self.has_space() {
+            sent += self.ring.put_some(&mut self.end.state, &values[sent..]);
+        }
+        after_publish(&self.ring.ends.lane, &mut self.end.state, self.end.fences);
+        sent
+    }
+
+    /// The next slot, to be filled in where it lies; waits while the ring is full.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub fn send_ref(&mut self) -> Result<SendRef<'_, T>, SendError> {
+        self.end.find(FreeSlot(&self.ring))?;
+        Ok(self.lend())
+    }
+
+    /// The next slot, if it is free now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_send`](Self::try_send).
+    pub fn try_send_ref(&mut self) -> Result<SendRef<'_, T>, TrySendError> {
+        self.end.find_now(FreeSlot(&self.ring))?;
+        Ok(self.lend())
+    }
+
+    fn lend(&mut self) -> SendRef<'_, T> {
+        SendRef { at: self.end.state.offset as usize * WORD, sender: self }
+    }
+
+    /// Up to `most` free slots in a row, to be filled in where they lie and sent at once; waits until there is one. There
+    /// are so many as are known to be free, and no more than a batch has: 8 KiB of slots.
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(8).anonymous()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// let mut slots = tx.reserve_many(3)?;
+    /// for index in 0..slots.len() {
+    ///     slots.write(index, &(index as u64 * 10));
+    /// }
+    /// let all = slots.len();
+    /// slots.send(all)?;
+    /// let found = rx.peek_many(8)?;
+    /// assert_eq!(found.iter().collect::<Vec<_>>(), [0, 10, 20]);
+    /// found.consume_up_to(2);
+    /// assert_eq!(rx.recv()?, 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    #[inline(always)]
+    pub fn reserve_many(&mut self, most: usize) -> Result<Reserved<'_, T>, SendError> {
+        self.end.find(FreeSlot(&self.ring))?;
+        Ok(Reserved::new(self, most))
+    }
+
+    /// [`reserve_many`](Self::reserve_many), if there is a free slot now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_send`](Self::try_send).
+    #[inline(always)]
+    pub fn try_reserve_many(&mut self, most: usize) -> Result<Reserved<'_, T>, TrySendError> {
+        self.end.find_now(FreeSlot(&self.ring))?;
+        Ok(Reserved::new(self, most))
+    }
+
+    /// The position of the next message: 1 for the first of all, whoever sent it. It goes on where the last sender ended.
+    /// 0 in a forked child, and where the region is corrupt.
+    pub fn position(&self) -> u64 {
+        self.end.state.pos
+    }
+
+    /// Messages sent and not yet received.
+    pub fn len(&self) -> u64 {
+        self.ring.len_for_sender(&self.end.state)
+    }
+
+    /// Whether everything sent was received.
+    pub fn is_empty(&self) -> bool {
+        self.ring.ends.is_drained(&self.end.state)
+    }
+
+    /// How many messages the ring holds.
+    pub fn capacity(&self) -> u64 {
+        self.ring.slots.capacity
+    }
+
+    /// How often the sender's seat was taken, this turn included: the receiver's `PeerDied` names it.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether a receiver that is alive sits there now. Asks the kernel.
+    pub fn has_receiver(&self) -> bool {
+        self.end.has_peer()
+    }
+
+    /// Whether a receiver sat there since this sender came, and left or died untold. Asks the kernel.
+    pub fn is_closed(&self) -> bool {
+        self.end.peer_ended()
+    }
+
+    /// How blocked calls wait from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.end.wait = wait;
+    }
+}
+
+/// A slot of the ring, being filled in. Dropped without [`send`](Self::send), it publishes nothing.
+#[must_use = "a slot that is not sent publishes nothing"]
+pub struct SendRef<'a, T> {
+    sender: &'a mut Sender<T>,
+    at: usize,
+}
+
+impl<T: Message> SendRef<'_, T> {
+    /// Writes the whole value.
+    pub fn write(&mut self, value: &T) {
+        self.write_at(0, value.as_bytes());
+    }
+
+    /// Writes `bytes` at byte `offset` of the value. What is never written holds an earlier message's
+    /// bytes.
+    ///
+    /// In a forked child it does nothing; [`send`](Self::send) says so.
+    ///
+    /// # Panics
+    ///
+    /// The range reaches beyond the value.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
+        if !self.sender.end.state.is_parents() {
+            self.sender.ring.slots.area().write(self.at + offset, bytes);
+        }
+    }
+
+    /// The slot's address, for `size_of::<T>()` bytes, aligned for `T`. Other processes may read and write
+    /// there: use it for volatile or atomic accesses, and only while this slot is held, in the process
+    /// that holds it.
+    pub fn as_mut_ptr(&mut self) -> *mut T {
+        self.sender.ring.slots.area().address_mut(self.at, size_of::<T>()).cast()
+    }
+
+    /// Publishes the message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Forked`].
+    pub fn send(self) -> Result<(), SendError> {
+        if self.sender.end.state.is_parents() {
+            return Err(SendError::Forked);
+        }
+        self.sender.publish();
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! What a peer that follows the protocol cannot have written.
+
+use core::fmt;
+use std::error::Error;
+
+/// What a peer that follows the protocol cannot have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u64)]
+pub enum Fault {
+    /// A slot's stamp is neither that of the message expected there nor that of the lap before.
+    Stamp = 1,
+    /// The receiver's position lies before what it had consumed, or beyond what was sent.
+    Head = 2,
+    /// A record's header names another position, or a length that no record can have.
+    RecordHeader = 3,
+    /// A seqlock's version is larger than any writer can reach.
+    Version = 4,
+    /// A count of records contradicts the position up to which they were counted.
+    Count = 5,
+}
+
+impl Fault {
+    pub(crate) fn from_u64(raw: u64) -> Option<Fault> {
+        [Fault::Stamp, Fault::Head, Fault::RecordHeader, Fault::Version, Fault::Count]
+            .into_iter()
+            .find(|f| *f as u64 == raw)
+    }
+}
+
+/// The region holds what cannot be: a peer broke the protocol, or another program wrote into it.
+///
+/// The endpoint that found it stays unusable. Nothing was read or written outside the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrupt {
+    /// Which word is wrong.
+    pub fault: Fault,
+    /// What it holds.
+    pub found: u64,
+    /// The endpoint's own position when it looked.
+    pub position: u64,
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, expected) = match self.fault {
+            Fault::Stamp => ("a slot's stamp", "that of this position or of the lap before"),
+            Fault::Head => ("the receiver's position", "one between what was consumed and what was sent"),
+            Fault::RecordHeader => ("a record's header", "this position's tag and a length that fits"),
+            Fault::Version => ("the latest version", "one that a writer can reach"),
+            Fault::Count => ("a count of records", "one that fits its position"),
+        };
+        let Corrupt { found, position, .. } = self;
+        write!(f, "the region is corrupt: {what}")?;
+        match self.fault {
+            Fault::Stamp | Fault::RecordHeader => write!(f, " at position {position}")?,
+            _ if *position > 0 => write!(f, ", seen from position {position},")?,
+            // Whoever looked has no position of its own yet.
+            _ => {}
+        }
+        write!(f, " holds {found:#x}, expected {expected}; a peer broke the protocol: make a new region")
+    }
+}
+
+impl Error for Corrupt {}

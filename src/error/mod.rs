@@ -1,0 +1,30 @@
+//! Every error: what was found, what was expected, and what to do.
+//!
+//! Making and opening a region has one rich type, [`OpenError`]; claiming a seat [`ClaimError`]; the operations on the
+//! hot path small ones.
+#![forbid(unsafe_code)]
+
+mod claim;
+mod corrupt;
+mod fingerprint;
+mod open;
+mod os;
+mod reason;
+mod reason_text;
+mod ring;
+mod value;
+
+pub use claim::*;
+pub use corrupt::*;
+pub use fingerprint::*;
+pub use open::OpenError;
+pub use os::OsError;
+pub use reason::Reason;
+pub(crate) use ring::Try;
+pub use ring::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TooLong, TryRecvError, TrySendError};
+pub use value::*;
+
+const FORKED: &str = "this endpoint belongs to the process that forked this one; claim one of your own \
+                      from the channel, which crosses a fork";
+const FILE_LOST: &str = "the region's file was removed or replaced: whoever comes now is elsewhere; drop this end and its \
+                         channel, and call open_or_create again, on both sides; where that finds a copy, adopt it";

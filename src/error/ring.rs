@@ -1,0 +1,264 @@
+//! Why an end of a ring could not send or receive.
+
+use core::fmt;
+use std::error::Error;
+
+use super::{Corrupt, FILE_LOST, FORKED};
+
+/// A record that no ring of this capacity can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// The record's length in bytes.
+    pub found: usize,
+    /// The longest this channel takes, in bytes.
+    pub most: usize,
+}
+
+/// Why [`send`](crate::spsc::Sender::send) cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The receiver left. What it had not consumed stays in the region. An awake sender finds out with the
+    /// message after the next.
+    Closed,
+    /// The receiver died, and the ring is full, or its successor left. What was not consumed stays there for the
+    /// next. Said once for a death, even if a successor sits there by now: the next call waits for that one.
+    PeerDied {
+        /// How often the receiver's seat had been taken, the dead one's turn included.
+        generation: u64,
+    },
+    /// This endpoint belongs to the process that forked this one.
+    Forked,
+    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
+    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    FileLost,
+    /// The record is longer than the channel takes. Nothing was sent; the channel goes on.
+    TooLong(TooLong),
+    /// The bytes are not as many as a value has. Nothing was sent; the channel goes on. Only a raw channel says so.
+    WrongSize {
+        /// How many bytes there are.
+        found: usize,
+        /// How many a value has.
+        expected: usize,
+    },
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+}
+
+/// Why [`try_send`](crate::spsc::Sender::try_send) did not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrySendError {
+    /// There is no room now.
+    Full,
+    /// Waiting would not help.
+    Refused(SendError),
+}
+
+/// Why [`send_timeout`](crate::spsc::Sender::send_timeout) did not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendTimeoutError {
+    /// There was no room in time. Nothing was sent.
+    Timeout,
+    /// Waiting would not help.
+    Refused(SendError),
+}
+
+/// Why [`recv`](crate::spsc::Receiver::recv) cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The sender left, and everything it sent was taken. The same receiver says so again until another
+    /// sender sits; to sleep until one does, drop the receiver and take the seat again.
+    Closed,
+    /// The sender died, and everything it sent was taken. Said once for a death, to one receiver, even if a
+    /// successor sits there by now: what comes next is that one's, and the next call waits for it.
+    PeerDied {
+        /// How often the sender's seat had been taken, the dead one's turn included.
+        generation: u64,
+    },
+    /// This endpoint belongs to the process that forked this one.
+    Forked,
+    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
+    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    FileLost,
+    /// The buffer is shorter than the record, which stays where it is.
+    BufferTooShort {
+        /// The record's length in bytes.
+        found: usize,
+        /// The buffer's.
+        buffer: usize,
+    },
+    /// The region holds what cannot be.
+    Corrupt(Corrupt),
+}
+
+/// Why [`try_recv`](crate::spsc::Receiver::try_recv) got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// There is nothing now.
+    Empty,
+    /// Waiting would not help.
+    Refused(RecvError),
+}
+
+/// Why [`recv_timeout`](crate::spsc::Receiver::recv_timeout) got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvTimeoutError {
+    /// Nothing came in time.
+    Timeout,
+    /// Waiting would not help.
+    Refused(RecvError),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendError::Closed => f.write_str("the receiver left; send again when another sits there, or end"),
+            SendError::PeerDied { generation } => write!(
+                f,
+                "the receiver (generation {generation}) died; what it had not consumed waits for its successor: send \
+                 again to wait for that"
+            ),
+            SendError::Forked => f.write_str(FORKED),
+            SendError::FileLost => f.write_str(FILE_LOST),
+            SendError::TooLong(TooLong { found, most }) => write!(
+                f,
+                "a record of {found} bytes, expected at most {most}; split it, or create the channel with a \
+                 larger capacity_bytes if it is less than 1 GiB"
+            ),
+            SendError::WrongSize { found, expected } => {
+                write!(f, "{found} bytes, expected the {expected} of a value; send exactly one value")
+            }
+            SendError::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TrySendError::Full => {
+                f.write_str("the channel is full; let the receiver take something, or wait for it with send")
+            }
+            TrySendError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for SendTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendTimeoutError::Timeout => {
+                f.write_str("the channel stayed full for all of the time given; try again, or give it more")
+            }
+            SendTimeoutError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvError::Closed => f.write_str(
+                "the sender left, and everything it sent was taken; receive again when another sits there, or end",
+            ),
+            RecvError::PeerDied { generation } => write!(
+                f,
+                "the sender (generation {generation}) died, and everything it sent was taken; receive again to \
+                 wait for its successor"
+            ),
+            RecvError::Forked => f.write_str(FORKED),
+            RecvError::FileLost => f.write_str(FILE_LOST),
+            RecvError::BufferTooShort { found, buffer } => write!(
+                f,
+                "a record of {found} bytes for a buffer of {buffer}; it stays in the channel: receive it \
+                 with a longer one"
+            ),
+            RecvError::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryRecvError::Empty => f.write_str("the channel is empty; try again, or wait for a message with recv"),
+            TryRecvError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvTimeoutError::Timeout => {
+                f.write_str("the channel stayed empty for all of the time given; try again, or give it more")
+            }
+            RecvTimeoutError::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for SendError {}
+impl Error for TrySendError {}
+impl Error for SendTimeoutError {}
+impl Error for RecvError {}
+impl Error for TryRecvError {}
+impl Error for RecvTimeoutError {}
+
+/// Why a call that does not wait did nothing: there is nothing to do now, or waiting would not help.
+pub(crate) trait Try: Sized {
+    /// Why waiting would not help.
+    type Refused;
+    /// The same, or nothing came in time.
+    type TimedOut: From<Self>;
+
+    /// `Ok` if waiting would help.
+    fn refused(self) -> Result<(), Self::Refused>;
+}
+
+impl Try for TrySendError {
+    type Refused = SendError;
+    type TimedOut = SendTimeoutError;
+
+    fn refused(self) -> Result<(), SendError> {
+        match self {
+            TrySendError::Full => Ok(()),
+            TrySendError::Refused(error) => Err(error),
+        }
+    }
+}
+
+impl Try for TryRecvError {
+    type Refused = RecvError;
+    type TimedOut = RecvTimeoutError;
+
+    fn refused(self) -> Result<(), RecvError> {
+        match self {
+            TryRecvError::Empty => Ok(()),
+            TryRecvError::Refused(error) => Err(error),
+        }
+    }
+}
+
+impl From<TrySendError> for SendTimeoutError {
+    fn from(error: TrySendError) -> Self {
+        match error {
+            TrySendError::Full => SendTimeoutError::Timeout,
+            TrySendError::Refused(error) => SendTimeoutError::Refused(error),
+        }
+    }
+}
+
+impl From<TryRecvError> for RecvTimeoutError {
+    fn from(error: TryRecvError) -> Self {
+        match error {
+            TryRecvError::Empty => RecvTimeoutError::Timeout,
+            TryRecvError::Refused(error) => RecvTimeoutError::Refused(error),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Seats: one winner, named; what a holder did before it left is seen by its successor (P1); generations.
+
+use super::*;
+use crate::layout::Seat;
+use crate::protocol::seat::{Refused, release, status};
+use crate::sync::Ordering::{Acquire, Relaxed};
+
+/// A claimant to whom the kernel says that everyone lives.
+fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused<()>> {
+    seat::claim(seat, me, |_| false, |_| Ok(()))
+}
+
+fn taken_by(refused: Refused<()>) -> (Option<Process>, u64) {
+    let Refused::Taken(status) = refused else { panic!("{refused:?}") };
+    (status.holder, status.generation)
+}
+
+/// Two claim at once: one sits, the other is told who.
+#[test]
+fn seat_race() {
+    explore(|| {
+        let ends = ends();
+        let racers: Vec<_> = (1..=2)
+            .map(|pid| {
+                let ends = ends.clone();
+                thread::spawn(move || claim(&ends.lane.sender, process(pid)))
+            })
+            .collect();
+        let results: Vec<_> = racers.into_iter().map(|racer| racer.join().unwrap()).collect();
+        let winner = results.iter().position(Result::is_ok).unwrap();
+        assert_eq!(taken_by(results[1 - winner].unwrap_err()), (Some(process(winner as u32 + 1)), 1));
+        assert_eq!(status(&ends.lane.sender).unwrap().generation, 1);
+    });
+}
+
+/// P1: a successor sees what its predecessor wrote, and takes the next generation.
+#[test]
+fn seat_succession() {
+    explore(|| {
+        let ends = ends();
+        let first = claim(&ends.lane.sender, process(1)).unwrap();
+        let leaving = ends.clone();
+        let predecessor = thread::spawn(move || {
+            leaving.lane.sender_line.latest.store(5, Relaxed);
+            release(&leaving.lane.sender, first.word);
+        });
+        let second = loop {
+            match claim(&ends.lane.sender, process(2)) {
+                Ok(claim) => break claim,
+                Err(refused) => assert_eq!(taken_by(refused), (Some(process(1)), 1)),
+            }
+            thread::yield_now();
+        };
+        assert_eq!(ends.lane.sender_line.latest.load(Relaxed), 5);
+        assert_eq!(second.generation, 2);
+        predecessor.join().unwrap();
+        assert_eq!(status(&ends.lane.sender).unwrap().holder, Some(process(2)));
+    });
+}
+
+/// P2: who sees a seat's generation finds the count at most one behind, even where the predecessor died
+/// between its claim and the count.
+#[test]
+fn seat_generation() {
+    explore(|| {
+        let ends = ends();
+        ends.lane.sender.holder.store(1 << 56, Relaxed);
+        let looking = ends.clone();
+        let onlooker = thread::spawn(move || {
+            let low = looking.lane.sender.holder.load(Acquire) >> 56;
+            let count = looking.lane.sender.generation.load(Relaxed);
+            assert!(count + 1 >= low, "generation {low}, counted {count}");
+        });
+        assert_eq!(claim(&ends.lane.sender, process(1)).unwrap().generation, 2);
+        onlooker.join().unwrap();
+        assert_eq!(status(&ends.lane.sender).unwrap().generation, 2);
+    });
+}

@@ -1,0 +1,70 @@
+//! What an endpoint does to the shared words from its claim to its leaving, but for the messages themselves.
+//!
+//! A [`Side`] names the words of one end of a channel: its seat and its peer's, the word it sleeps on and the word its
+//! peers sleep on. Nothing here asks the kernel: `gone` does, and the models give it their own answers.
+
+use super::State;
+use super::seat::{self, End};
+use super::wait_word;
+use crate::layout::Seat;
+use crate::memory::View;
+use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed, light_barrier};
+
+/// The words of one end of a channel.
+#[derive(Clone)]
+pub(crate) struct Side {
+    pub seat: View<Seat>,
+    /// The seat at the other end; `None` where many may sit, in none.
+    pub peer: Option<View<Seat>>,
+    /// The word this end sleeps on.
+    pub own_word: View<AtomicU32>,
+    /// The word its peers sleep on.
+    pub peers_word: View<AtomicU32>,
+    /// How many of its peers are woken at most.
+    pub most_woken: u32,
+    /// A receiver's: where it notes whose end was reported.
+    pub reported: Option<View<AtomicU64>>,
+}
+
+impl Side {
+    /// The first act on the word it sleeps on: its predecessor may have left that asleep or gone.
+    pub fn arrive(&self) {
+        wait_word::arrive(&self.own_word);
+    }
+
+    /// Asks after the peer, and records its death for all to see.
+    pub fn inquire(&self, gone: impl FnOnce(u64) -> bool) {
+        if let Some(peer) = &self.peer
+            && let Some(generation) = seat::dead_holder(peer, gone)
+        {
+            seat::record_death(peer, generation);
+        }
+    }
+
+    /// How the peer ended, if that is news to this end.
+    pub fn peer_ended(&self, s: &State) -> Option<End> {
+        seat::ended_since(self.peer.as_ref()?, s.baseline)
+    }
+
+    /// Notes that the caller hears of an end: the death of a peer is reported once, and a sender's end to one receiver.
+    pub fn report_end(&self, s: &mut State, end: End) {
+        let (End::Left(generation) | End::Died(generation)) = end;
+        if let Some(reported) = &self.reported {
+            reported.fetch_max(generation, Relaxed);
+        }
+        if let End::Died(generation) = end {
+            s.baseline = generation;
+        }
+    }
+
+    /// The last acts of the holder that put `holder` into the seat.
+    pub fn leave(&self, holder: u64, fences: bool) {
+        if self.reported.is_some() {
+            // Before the seat is free, so that it cannot hit a successor: an awake sender then looks.
+            wait_word::leave(&self.own_word);
+        }
+        seat::release(&self.seat, holder);
+        light_barrier(fences);
+        wait_word::wake(&self.peers_word, self.most_woken);
+    }
+}

@@ -1,0 +1,74 @@
+//! Where a region was made, and whether a file that holds one is the file it was made in.
+//!
+//! A copy of a region passes every check of a header. But the words in it are of different moments, and the processes
+//! that they name are users of the original. So a region remembers its file ([`FileIdentity`]) and its boot: what
+//! contradicts either is a copy, and nobody takes a seat there on its word.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+
+use crate::error::CopySign;
+use crate::error::OsError;
+use crate::layout::{FileIdentity, Header};
+use crate::os::{filesystem, identity, process};
+
+/// What a new region remembers of where it was made.
+#[derive(Clone, Copy)]
+pub(crate) struct Provenance {
+    /// Boot, PID and time namespace; 0: not known.
+    pub origin: u64,
+    /// The boot alone; 0: not known.
+    pub boot: u64,
+    pub id: [u64; 2],
+    pub file: FileIdentity,
+}
+
+impl Provenance {
+    /// Of a region that this process makes now, in `file` if it has one. On a disk it needs to know the boot: without it,
+    /// the region would be a copy to all who come.
+    pub fn here(file: Option<&File>) -> Result<Self, OsError> {
+        let none = FileIdentity { inode: 0, born: 0, subvolume: 0 };
+        Ok(Self {
+            origin: process::origin().unwrap_or(0),
+            boot: match (process::boot(), file) {
+                (Err(error), Some(file)) if !filesystem::is_in_memory(file)? => return Err(error),
+                (boot, _) => boot.unwrap_or(0),
+            },
+            id: identity::random_id()?,
+            file: file.map_or(Ok(none), identity::of_file)?,
+        })
+    }
+}
+
+/// What shows that the region in `file` was copied there; `None`: it was made there, in this boot.
+pub(crate) fn copy_sign(header: &Header, file: &File) -> Result<Option<CopySign>, OsError> {
+    if differ(&header.file, &identity::of_file(file)?) {
+        return Ok(Some(CopySign::OtherFile));
+    }
+    Ok(match (header.boot, process::boot().unwrap_or(0)) {
+        // What is in memory alone is of this boot.
+        (0, _) | (_, 0) => (!filesystem::is_in_memory(file)?).then_some(CopySign::UnknownBoot),
+        (made, now) => (made != now).then_some(CopySign::OtherBoot),
+    })
+}
+
+/// Whether two identities are of different files: what one of them does not know cannot differ.
+pub(crate) fn differ(a: &FileIdentity, b: &FileIdentity) -> bool {
+    let both_known_and_differ = |a, b| a != 0 && b != 0 && a != b;
+    a.inode != b.inode || both_known_and_differ(a.born, b.born) || both_known_and_differ(a.subvolume, b.subvolume)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_makes_no_copy() {
+        let file = FileIdentity { inode: 1, born: 2, subvolume: 3 };
+        assert!(!differ(&file, &file));
+        assert!(!differ(&file, &FileIdentity { born: 0, subvolume: 0, ..file }));
+        assert!(differ(&file, &FileIdentity { inode: 2, ..file }));
+        assert!(differ(&file, &FileIdentity { born: 3, ..file }));
+        assert!(differ(&file, &FileIdentity { subvolume: 4, ..file }));
+    }
+}

@@ -1,0 +1,324 @@
+//! What a region says of itself, to whoever may read it: who sat there, who is alive, what was committed.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::channel::Options;
+use crate::error::{CopySign, OpenError, TypeFingerprint};
+use crate::error::{Corrupt, Seat};
+use crate::layout::seat::RECEIVER;
+use crate::layout::{Header, Kind};
+use crate::liveness::Witness;
+use crate::memory::{Dynamic, DynamicCell};
+use crate::protocol::cell::{self, Cells};
+use crate::protocol::records::RecordRing;
+use crate::protocol::slots::SlotRing;
+use crate::protocol::{Stop, seat};
+use crate::region::files;
+use crate::region::{Parts, Reading, Region, Settings, unused};
+
+/// What a region in a file says of itself. Made without writing into it, of one in use or of one that its
+/// processes died in; [`open_snapshot`](crate::Options::open_snapshot) has the messages themselves.
+///
+/// Of a region in use it is a look at each word in turn, not at one moment.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("jobs");
+/// let jobs = ringway::spsc::Channel::<u64>::create(&path, 8)?;
+/// jobs.sender()?.send(&7)?;
+/// println!("{}", ringway::Report::open(&path)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The path, made absolute.
+    pub place: String,
+    /// What shows that the file is a copy of a region, if it is one. Its seats then name processes that use the
+    /// original, or did.
+    pub copied: Option<CopySign>,
+    /// The number of the region: see [`Region::id`](crate::Region::id).
+    pub id: u128,
+    /// `spsc`, `bytes` or `seqlock`.
+    pub kind: &'static str,
+    /// What it carries; of a record ring, bytes.
+    pub carries: TypeFingerprint,
+    /// Slots, bytes or cells.
+    pub capacity: u64,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Whether any process is attached; `None` where the file system cannot say.
+    pub in_use: Option<bool>,
+    /// The sender's or writer's seat; that of a ring's receiver.
+    pub seats: Vec<SeatReport>,
+    /// What was committed.
+    pub content: Content,
+}
+
+/// Who sits, or sat last, in a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeatReport {
+    /// Which.
+    pub seat: Seat,
+    /// How often it was taken.
+    pub generation: u64,
+    /// Who holds it.
+    pub holder: Holder,
+    /// The newest generation whose death somebody noticed; 0: none.
+    pub died: u64,
+}
+
+/// Who holds a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// Nobody: it was never taken, or the last to take it left.
+    Nobody,
+    /// A process that is alive, as far as the kernel says from here.
+    Alive {
+        /// Its id in its own PID namespace.
+        pid: u32,
+    },
+    /// A process that ended without leaving. The next claimant gets the seat.
+    Dead {
+        /// The id it had.
+        pid: u32,
+    },
+    /// In a copy: a process that held the original's seat when the copy was made. Nobody is asked after it.
+    Copied {
+        /// Its id.
+        pid: u32,
+    },
+    /// The seat's words contradict each other.
+    Corrupt {
+        /// What its word holds.
+        found: u64,
+    },
+}
+
+/// What was committed to a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// A ring's messages, committed and not consumed.
+    Messages {
+        /// Position of the first one not consumed; the first of all was 1. A record ring counts words of 8 bytes.
+        head: u64,
+        /// Position behind the last one committed.
+        end: u64,
+        /// How many there are.
+        count: u64,
+        /// Generation of the last sender whose end was reported to a receiver; 0: none.
+        reported: u64,
+        /// Whether the first was lent in place to a receiver that did not consume it.
+        lent: bool,
+    },
+    /// A seqlock's latest value.
+    Value {
+        /// How often it was written; 0: never.
+        version: u64,
+    },
+    /// In a copy of a seqlock: values that were all being written when they were copied.
+    NothingWhole,
+    /// What cannot be.
+    Corrupt(Corrupt),
+}
+
+impl Report {
+    /// Opens the region in the file `path` for reading, whatever it carries and whoever owns it, and looks. The path may
+    /// be one of `/proc` that leads to a memfd, `/proc/PID/fd/N`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](crate::Options::open), but the file need only be readable, and may be a copy or belong to
+    /// anyone.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// How to look: of the options, [`owner`](Options::owner) counts here. They also tell and remove what is not
+    /// used: see [`in_use`](Options::in_use), [`remove_unused`](Options::remove_unused).
+    pub fn options() -> Options<Self> {
+        Options::new()
+    }
+}
+
+impl Options<Report> {
+    /// [`Report::open`] with these options. A file of a user who is not named by [`owner`](Self::owner) is read and not
+    /// mapped, which takes as long as to read all of it.
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Report, OpenError> {
+        let path = files::absolute(path.as_ref())?;
+        let mut report = look(&path, self.settings())?;
+        for _ in 1..LOOKS {
+            match report {
+                (Report { content: Content::Corrupt(_), .. }, true) => report = look(&path, self.settings())?,
+                _ => break,
+            }
+        }
+        Ok(report.0)
+    }
+}
+
+/// How often a region in use is read until what was read does not contradict itself.
+const LOOKS: u32 = 5;
+
+/// Looks, and says whether the region may have changed while it was read.
+fn look(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
+    // Asked first: from then on, this process is attached.
+    let in_use = unused::ask(path, settings.owner_to_read()).ok();
+    let reading = Region::inspect(path, settings)?;
+    let may_have_changed = reading.may_have_changed();
+    let Reading { region, kind, copied, .. } = reading;
+    let region = Arc::new(region);
+    let header = region.header();
+    let content = match copied {
+        // What is told of a copy is what `open_snapshot` and `adopt` give.
+        Some(_) => salvage(&region, kind, header).and_then(|()| report_content(&region, kind, header)),
+        None => report_content(&region, kind, header),
+    };
+    let witness = copied.is_none().then(|| Witness::new(&region));
+    let report = Report {
+        place: path.display().to_string(),
+        copied,
+        id: region.id(),
+        kind: kind.info().name,
+        carries: header.fingerprint(),
+        capacity: header.capacity * kind.info().unit,
+        size: header.region_len,
+        in_use,
+        seats: region.seats().map(|seat| report_seat(&region, witness.as_ref(), seat)).collect(),
+        content: content.unwrap_or_else(|stop| match stop {
+            Stop::Corrupt(corrupt) => Content::Corrupt(corrupt),
+            _ => Content::NothingWhole,
+        }),
+    };
+    Ok((report, may_have_changed))
+}
+
+/// Makes the image of a copy hold what is whole in it.
+fn salvage(region: &Region, kind: Kind, header: &Header) -> Result<(), Stop> {
+    let Some(parts) = region.writable() else { return Ok(()) };
+    match kind {
+        Kind::Spsc => slot_ring(parts, header).salvage(),
+        Kind::Bytes => record_ring(parts, header).salvage(),
+        Kind::Seqlock => {
+            let shape = DynamicCell { words: header.stride as usize, size: header.type_size as usize };
+            Cells::new(parts.lane, parts.area, header.capacity, shape).salvage()
+        }
+    }
+}
+
+fn slot_ring<M: Copy>(parts: Parts<M>, header: &Header) -> SlotRing<Dynamic, M> {
+    SlotRing::new(parts.ends(), parts.area, header.capacity, Dynamic(header.stride as usize))
+}
+
+fn record_ring<M: Copy>(parts: Parts<M>, header: &Header) -> RecordRing<M> {
+    RecordRing::new(parts.ends(), parts.area, header.capacity)
+}
+
+fn report_seat(region: &Region, witness: Option<&Witness>, index: usize) -> SeatReport {
+    let words = region.seat(index);
+    // The dead first: nothing changes a seat that one of them has, but a claim.
+    let dead = witness.and_then(|witness| witness.inquire(index));
+    let (holder, generation) = match seat::status(&words) {
+        Err(found) => (Holder::Corrupt { found }, 0),
+        Ok(status) => {
+            let holder = match status.holder {
+                None => Holder::Nobody,
+                Some(process) if witness.is_none() => Holder::Copied { pid: process.pid },
+                Some(process) if dead == Some(status.generation) => Holder::Dead { pid: process.pid },
+                Some(process) => Holder::Alive { pid: process.pid },
+            };
+            (holder, status.generation)
+        }
+    };
+    SeatReport {
+        seat: if index == RECEIVER { Seat::Receiver } else { Seat::Sender },
+        generation,
+        holder,
+        died: seat::died(&words),
+    }
+}
+
+fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Content, Stop> {
+    let parts = region.parts();
+    let lane = parts.lane.clone();
+    let (head, end, count) = match kind {
+        Kind::Seqlock => {
+            return Ok(Content::Value { version: cell::version(&lane)? });
+        }
+        Kind::Spsc => {
+            let ring = slot_ring(parts, header);
+            let head = ring.ends.head()?;
+            let end = ring.end(head);
+            (head, end, end - head)
+        }
+        Kind::Bytes => {
+            let (head, end) = record_ring(parts, header).extent()?;
+            (head.position, end.position, end.since(head))
+        }
+    };
+    let line = &lane.receiver_line;
+    let (reported, lent) = (line.reported.acquire(), (head..end).contains(&line.lent.acquire()));
+    Ok(Content::Messages { head, end, count, reported, lent })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { place, copied, kind, carries, capacity, size, in_use, seats, content, id: _ } = self;
+        writeln!(f, "{place}: a {kind} channel of {carries}, capacity {capacity}, {size} bytes")?;
+        if let Some(sign) = copied {
+            writeln!(f, "  a copy: {sign}")?;
+        }
+        match in_use {
+            Some(true) => writeln!(f, "  in use")?,
+            Some(false) => writeln!(f, "  nobody is attached")?,
+            None => writeln!(f, "  who is attached cannot be told")?,
+        }
+        for seat in seats {
+            writeln!(f, "  {seat}")?;
+        }
+        write!(f, "  {content}")
+    }
+}
+
+impl fmt::Display for SeatReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seat, generation, holder, .. } = self;
+        match holder {
+            Holder::Nobody if *generation == 0 => write!(f, "the {seat} seat was never taken"),
+            Holder::Nobody => write!(f, "the {seat} seat is free; generation {generation} left"),
+            Holder::Alive { pid } => write!(f, "the {seat} seat is held by process {pid}, generation {generation}"),
+            Holder::Dead { pid } => {
+                write!(f, "the {seat} seat is free to take: process {pid}, generation {generation}, died in it")
+            }
+            Holder::Copied { pid } => {
+                write!(f, "the {seat} seat was held by process {pid}, generation {generation}, when the copy was made")
+            }
+            Holder::Corrupt { found } => write!(f, "the {seat} seat is corrupt: it holds {found:#x}"),
+        }
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::Messages { head, end, count, lent, .. } => {
+                write!(f, "{count} messages wait, positions {head} up to {end}")?;
+                if *lent { f.write_str("; the first was lent and not consumed") } else { Ok(()) }
+            }
+            Content::Value { version: 0 } => f.write_str("no value was ever written"),
+            Content::Value { version } => write!(f, "the latest value is whole: version {version}"),
+            Content::NothingWhole => f.write_str("no value in the copy is whole"),
+            Content::Corrupt(corrupt) => corrupt.fmt(f),
+        }
+    }
+}
