@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::line::{Line, Receiver, Result, Sender};
 use crate::names::Name;
-use crate::plan::{Opposite, Plan, Sample, Serve, Start};
-use crate::samples::Samples;
+use crate::plan::{Opposite, Plan, Serve, Start};
+use crate::samples::{Sample, Samples};
 use crate::shared::{Padded, share, spin_until};
 use crate::turns::{Pace, check, keep};
 

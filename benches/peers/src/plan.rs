@@ -2,7 +2,7 @@
 
 use crate::line::Result;
 use crate::names::Name;
-use crate::samples::Samples;
+use crate::samples::{Sample, Samples};
 
 /// A turn on the parent's side, which takes the time.
 pub type Measure = Box<dyn FnMut(&mut Samples) -> Result>;
@@ -24,15 +24,6 @@ pub enum Opposite {
     Thread(ServeThread),
     /// So many further processes.
     Members(Vec<Start<Serve>>),
-}
-
-/// What a sample is.
-#[derive(Clone, Copy)]
-pub enum Sample {
-    /// The time of one message.
-    One,
-    /// The time of so many messages in a row.
-    Stretch(u64),
 }
 
 pub struct Plan {

@@ -6,10 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{clock, nanoseconds, stamp};
 use crate::line::Result;
-use crate::plan::Sample;
 
 /// The most samples of a turn: there is room for them from the start, for to make room would take time.
 const MOST: usize = 1 << 15;
+
+/// What a sample is.
+#[derive(Clone, Copy)]
+pub enum Sample {
+    /// The time of one message.
+    One,
+    /// The time of so many messages in a row.
+    Stretch(u64),
+}
 
 /// Taken by the clock, in its unit.
 pub struct Samples {

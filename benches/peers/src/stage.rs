@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::costs::{Costs, SharedCosts, costs_of};
 use crate::line::Result;
 use crate::names::Name;
-use crate::plan::{Measure, Opposite, Plan, Sample, Serve, ServeThread, Start};
+use crate::plan::{Measure, Opposite, Plan, Serve, ServeThread, Start};
 use crate::processes::{
     Bell, Board, CASES, FINISHED, ON, TOO_LONG, end_with_children, or_complain, populate_code, start,
 };
 use crate::processors::{Placement, pin};
-use crate::samples::{Figures, Samples, buckets, histogram};
+use crate::samples::{Figures, Sample, Samples, buckets, histogram};
 use crate::shared::share;
 
 /// Slices before those that count. A fork leaves shared pages for the child to fault in, and some are touched only

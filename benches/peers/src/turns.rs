@@ -14,8 +14,8 @@ use std::rc::Rc;
 use crate::clock::{clock, nanoseconds, stamp};
 use crate::line::{Line, Pair, Receiver, Result, Sender};
 use crate::names::Name;
-use crate::plan::{Measure, Opposite, Plan, Sample};
-use crate::samples::Samples;
+use crate::plan::{Measure, Opposite, Plan};
+use crate::samples::{Sample, Samples};
 
 /// How a turn of stretches goes.
 #[derive(Clone, Copy)]

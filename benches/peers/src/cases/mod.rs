@@ -48,6 +48,15 @@ pub const REFERENCES: [&str; 8] =
 /// Lines of ringway's.
 pub const RINGWAY: [&str; 6] = [SPSC, SPSC_ASLEEP, SPSC_THREADS, BYTES, IN_PLACE, SEQLOCK];
 
+/// What others have, job by job, so that many share the neighbour that they are compared to.
+fn of_others() -> Result<Vec<Plan>> {
+    let mut plans = others::plans()?;
+    #[cfg(feature = "peers")]
+    plans.extend(peers::plans()?);
+    plans.sort_by_key(|plan| plan.name.job);
+    Ok(plans)
+}
+
 /// All cases whose names contain `only`, and those they are compared to.
 pub fn all(board: &'static Board, only: &str) -> Result<Vec<Plan>> {
     let mut plans = latencies::plans()?;
@@ -55,7 +64,7 @@ pub fn all(board: &'static Board, only: &str) -> Result<Vec<Plan>> {
     plans.extend(growth::plans()?);
     plans.extend(values::plans(board)?);
     plans.extend(many::plans()?);
-    plans.extend(others::plans()?);
+    plans.extend(of_others()?);
 
     let wanted: Vec<_> = plans
         .iter()

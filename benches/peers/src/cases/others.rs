@@ -1,4 +1,4 @@
-//! What others have, doing what ringway does: ringway is compared to it.
+//! What is asked of what others have, and the pipe doing it: ringway is compared to it.
 
 use super::latencies::{SCHEDULED, TRIPS};
 use super::streams::{SIZES, pace};
@@ -9,16 +9,12 @@ use crate::plan::Plan;
 use crate::references::pipe::Pipe;
 use crate::turns::{Pace, on_schedule, one_way, round_trip};
 
-/// Of all others, job by job, so that many share the neighbour that they are compared to.
 pub fn plans() -> Result<Vec<Plan>> {
     let pipe = Other { line: PIPE, slower: Slower { small: 64, large: 4, trip: 64 }, scheduled: true };
     let mut plans = Vec::new();
     for size in SIZES {
         plans.extend(cases_of(&pipe, size, || Pipe::deep(size))?);
     }
-    #[cfg(feature = "peers")]
-    plans.extend(super::peers::plans()?);
-    plans.sort_by_key(|plan| plan.name.job);
     Ok(plans)
 }
 
