@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use crate::cases::{self, RINGWAY};
 use crate::clock::clock;
+use crate::compare::ratios;
 use crate::costs::Costs;
 use crate::line::Result;
 use crate::names::Name;
 use crate::processes::Board;
 use crate::processors::{Machine, Placement};
-use crate::run::{Figure, quartiles, ratios};
+use crate::results::Figure;
 use crate::shared::share_one;
+use crate::spread::quartiles;
 use crate::stage::{Outcome, perform};
 use crate::text::{columns, time};
 use crate::turns::Pace;

@@ -12,6 +12,7 @@
 mod cases;
 mod channels;
 mod clock;
+mod compare;
 mod costs;
 mod count;
 mod crowds;
@@ -28,10 +29,12 @@ mod processes;
 mod processors;
 mod references;
 mod report;
+mod results;
 mod run;
 mod samples;
 mod set_up;
 mod shared;
+mod spread;
 mod stage;
 mod targets;
 mod text;
@@ -56,8 +59,11 @@ enum Command {
     /// Measure all cases in one run; write run.json, table.md and plots.
     Run {
         /// How many slices count.
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(40..))]
+        #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(40..))]
         slices: u64,
+        /// In how many sittings, each of new processes.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+        sittings: u64,
         /// Where to write.
         #[arg(long, default_value = "laboratory")]
         out: PathBuf,
@@ -99,8 +105,8 @@ enum Command {
 
 fn perform(command: &Command) -> Result<bool> {
     match command {
-        Command::Run { slices, out, only } => run::run(*slices, out, only)?,
-        Command::Check { run } => return Ok(targets::check(&run::Run::read(run)?)),
+        Command::Run { slices, sittings, out, only } => run::run(*slices, *sittings, out, only)?,
+        Command::Check { run } => return Ok(targets::check(&results::Run::read(run)?)),
         Command::Count { out } => return count::count(out),
         Command::Long { messages, out } => return long::long(*messages, out),
         Command::Sit { title, slices, only } => run::sit(title, *slices, only)?,

@@ -6,7 +6,8 @@ use crate::cases::{CACHE_LINE, REFERENCES, RINGWAY};
 use crate::costs::Costs;
 use crate::made::Made;
 use crate::names::{Job, Name, name};
-use crate::run::{Case, Comparison, Figure, Run};
+use crate::results::{Case, Comparison, Figure, Run};
+use crate::spread::extremes;
 use crate::targets::{target, verdict};
 use crate::text::{columns, time};
 
@@ -18,13 +19,14 @@ pub fn table(run: &Run) -> String {
     }
     let _ = writeln!(
         text,
-        "- {} slices in {} sittings; in a slice every case has its turn; ratios are medians over the slices, with \
-         quartiles, of the ratio to the neighbour in the same slice",
+        "- {} slices in {} sittings, each of new processes; in a slice every case has its turn; ratios are medians over \
+         the slices, with quartiles, of the ratio to the neighbour in the same slice; beside them the medians of the \
+         lowest and of the highest sitting",
         run.slices, run.sittings
     );
     let Costs { page_faults, allocations } = run.costs();
     let _ = writeln!(text, "- in ringway's cases: {page_faults} page faults, {allocations} allocations\n");
-    let titles = ["case", "", "time", "reference", "its time", "ratio", "quartiles", "at most", ""];
+    let titles = ["case", "", "time", "reference", "its time", "ratio", "quartiles", "sittings", "at most", ""];
     let table = |beside_others: bool| {
         let wanted = run.comparisons.iter().filter(|comparison| is_other(&comparison.reference) == beside_others);
         columns(&titles, wanted.filter_map(|comparison| row(run, comparison)).collect())
@@ -56,12 +58,13 @@ fn digits(ratio: f64) -> String {
 }
 
 fn row(run: &Run, comparison: &Comparison) -> Option<Vec<String>> {
-    let Comparison { case, reference, figure, ratio: [low, ratio, high] } = comparison;
+    let Comparison { case, reference, figure, ratio: [low, ratio, high], sittings } = comparison;
     let of = |case: &Case| match figure {
         Figure::Typical => case.typical[1],
         Figure::Tail => case.tail.map_or(f64::NAN, |tail| tail[1]),
     };
     let (mine, its) = (of(run.case(case)?), of(run.case(reference)?));
+    let [lowest, highest] = extremes(sittings);
     let limit = target(case, reference, *figure).map(|target| target.limit);
     let verdict = limit.map_or("", |limit| verdict(*ratio, limit));
     Some(vec![
@@ -72,6 +75,7 @@ fn row(run: &Run, comparison: &Comparison) -> Option<Vec<String>> {
         time(its),
         digits(*ratio),
         format!("{} - {}", digits(*low), digits(*high)),
+        format!("{} - {}", digits(lowest), digits(highest)),
         limit.map_or(String::new(), |limit| format!("{limit:.2}")),
         verdict.to_owned(),
     ])

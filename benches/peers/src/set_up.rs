@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::clock::{clock, nanoseconds, stamp};
 use crate::line::Result;
-use crate::run::quartiles;
+use crate::spread::quartiles;
 use crate::text::{columns, time};
 
 type Spsc = spsc::Channel<[u64; 8]>;

@@ -58,25 +58,6 @@ pub struct Outcome {
     pub places: Vec<Place>,
 }
 
-impl Outcome {
-    /// Adds the slices of another sitting with the same cases.
-    pub fn add(&mut self, other: Self) -> Result {
-        if (self.cases.len(), self.places.len()) != (other.cases.len(), other.places.len()) {
-            return Err("two sittings with different cases".into());
-        }
-        for (mine, other) in self.cases.iter_mut().zip(other.cases) {
-            if let (Some(mine), Some(other)) = (&mut mine.times, other.times) {
-                mine.add(other)?;
-            }
-            mine.costs.iter_mut().zip(other.costs).for_each(|(mine, other)| *mine += other);
-        }
-        for (mine, other) in self.places.iter_mut().zip(other.places) {
-            mine.turns.extend(other.turns);
-        }
-        Ok(())
-    }
-}
-
 /// Who is called to a case's turns, by the index of the bell.
 const CHILD: usize = 0;
 const THREAD: usize = 1;

@@ -4,7 +4,7 @@ use crate::cases::{
     BYTES, CACHE_LINE, CELL, COPY, FUTEX, IN_PLACE, RECORD_RING, SEQLOCK, SLOT_RING, SPSC, USUAL_SLOTS,
 };
 use crate::names::{Job, Name, name};
-use crate::run::{Figure, Run};
+use crate::results::{Figure, Run};
 
 /// A ratio, and the most it may be.
 pub struct Target {

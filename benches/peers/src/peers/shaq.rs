@@ -2,7 +2,7 @@
 //!
 //! One side creates the queue in the file and the other joins it, as in its example
 //! (`examples/enqueue_dequeue.rs` in documentation of shaq 4.3.0). The file is in shared memory
-//! and has no name, so that nothing stays behind. Versions 4.4 and 5.1 need a compiler after 1.95; their queue
+//! and has no name, so that nothing stays behind. All versions from 4.4 to 5.1.1 need a compiler after 1.95; their queue
 //! differs only in how sizes are checked.
 //!
 //! One by one, messages go by `try_write` and `try_read`. Batches go by `write_batch` and

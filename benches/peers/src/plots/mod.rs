@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::cases::{BYTES, CACHE_LINE, PIPE, READERS, RECEIVERS, RECORD_RING, SIZES, SLOT_RING, SPSC};
 use crate::line::Result;
 use crate::names::{Job, bytes};
-use crate::run::{Case, Run};
+use crate::results::{Case, Run};
 use crate::text::round_time;
 use chart::{Chart, Curve};
 use scale::Scale;
