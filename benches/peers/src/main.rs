@@ -61,9 +61,9 @@ enum Command {
         /// How many slices count.
         #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(40..))]
         slices: u64,
-        /// In how many sittings, each of new processes.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-        sittings: u64,
+        /// In how many sittings, each of new processes; one for every six slices, if nothing is said.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        sittings: Option<u64>,
         /// Where to write.
         #[arg(long, default_value = "laboratory")]
         out: PathBuf,

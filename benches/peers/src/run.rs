@@ -19,9 +19,13 @@ use crate::shared::share_one;
 use crate::stage::{Outcome, perform};
 use crate::{cases, compare, plots, report};
 
+/// Slices of a sitting, if nothing is said: few, for there are to be many sittings.
+const EACH: u64 = 6;
+
 /// Runs everything whose name contains `only`, in so many sittings, each of new processes; prints the table, and writes
 /// the run, the table and the plots.
-pub fn run(slices: u64, sittings: u64, out: &Path, only: &str) -> Result {
+pub fn run(slices: u64, sittings: Option<u64>, out: &Path, only: &str) -> Result {
+    let sittings = sittings.unwrap_or(slices.div_ceil(EACH));
     fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
     let (machine, made) = (Machine::describe(&Placement::choose()?)?, Made::now());
     let each = slices.div_ceil(sittings).to_string();
