@@ -15,7 +15,7 @@ mod report;
 mod sync;
 mod wait;
 
-pub use channel::{Channel, Options, bytes, seqlock, spsc};
+pub use channel::{Channel, Options, ReadOnlyChannel, bytes, seqlock, spsc};
 pub use error::*;
 pub use os::usage::{PageFaults, page_faults};
 pub use region::{Advice, FileState, Flush, Region, in_use, remove_unused};

@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::{OpenError, Reason, TypeFingerprint};
 use crate::region::Region;
-pub use options::Options;
+pub use options::{Options, ReadOnlyChannel};
 
 /// A kind of channel: [`spsc::Channel`](crate::spsc::Channel), [`bytes::Channel`](crate::bytes::Channel) or
 /// [`seqlock::Channel`](crate::seqlock::Channel). For code that makes, opens or looks at channels of any kind.

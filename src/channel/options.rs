@@ -321,16 +321,18 @@ impl<C: Channel> Options<C> {
     }
 }
 
-impl<T> Options<crate::seqlock::Channel<T>>
-where
-    crate::seqlock::Channel<T>: Channel,
-{
+/// A kind of channel whose readers hold no seat, so that whoever may not write can read.
+pub trait ReadOnlyChannel: Channel {}
+impl<T: super::Message> ReadOnlyChannel for super::seqlock::Channel<T> {}
+impl ReadOnlyChannel for super::seqlock::raw::Channel {}
+
+impl<C: ReadOnlyChannel> Options<C> {
     /// Opens a file for its readers only: the mapping, and the descriptor, cannot be written.
     ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open); the file need only be readable.
-    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<crate::seqlock::Channel<T>, OpenError> {
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::ReadOnly))
     }
 
@@ -339,7 +341,7 @@ where
     /// # Errors
     ///
     /// Those of [`from_fd`](Self::from_fd).
-    pub fn from_fd_read_only(&self, fd: OwnedFd) -> Result<crate::seqlock::Channel<T>, OpenError> {
+    pub fn from_fd_read_only(&self, fd: OwnedFd) -> Result<C, OpenError> {
         self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::ReadOnly))
     }
 }

@@ -11,6 +11,13 @@ use super::{Corrupt, FILE_LOST, FORKED};
 pub enum WriteError {
     /// This endpoint belongs to the process that forked this one.
     Forked,
+    /// The bytes are not as many as the value has. Nothing was written. Only a raw channel says so.
+    WrongSize {
+        /// How many bytes there are.
+        found: usize,
+        /// How many the value has.
+        expected: usize,
+    },
     /// The region holds what cannot be.
     Corrupt(Corrupt),
 }
@@ -19,6 +26,13 @@ pub enum WriteError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadError {
+    /// The buffer is shorter than the value. Only a raw channel says so.
+    BufferTooShort {
+        /// The value's length in bytes.
+        found: usize,
+        /// The buffer's.
+        buffer: usize,
+    },
     /// The writer overtook every one of this many copies: it writes without a pause, and faster than
     /// this process reads, or the region was tampered with. Reading again is safe.
     Overtaken {
@@ -55,6 +69,9 @@ impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WriteError::Forked => f.write_str(FORKED),
+            WriteError::WrongSize { found, expected } => {
+                write!(f, "{found} bytes, expected the {expected} of a value; write exactly one value")
+            }
             WriteError::Corrupt(corrupt) => corrupt.fmt(f),
         }
     }
@@ -63,6 +80,9 @@ impl fmt::Display for WriteError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ReadError::BufferTooShort { found, buffer } => {
+                write!(f, "a value of {found} bytes for a buffer of {buffer}; read it with a longer one")
+            }
             ReadError::Overtaken { tries } => {
                 write!(f, "the writer overtook each of {tries} copies; read again, or let the writer pause")
             }

@@ -222,7 +222,8 @@ mod tests {
     use super::*;
 
     fn spec() -> Spec {
-        Spec { kind: Kind::Spsc, type_size: 8, type_align: 8, type_name: "u64".into(), capacity: None }
+        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into() };
+        Spec { kind: Kind::Spsc, carries: Some(carries), capacity: None }
     }
 
     fn provenance() -> Provenance {

@@ -53,9 +53,14 @@ struct Call<'a, B> {
 }
 
 impl<B: Blocked> Call<'_, B> {
+    /// How long until the kernel is to be asked again.
+    fn until_inquiry(&self) -> Duration {
+        self.next_inquiry.saturating_duration_since(now())
+    }
+
     /// Asks the kernel if it is time to.
     fn inquire_if_due(&mut self) {
-        if now() >= self.next_inquiry {
+        if self.until_inquiry() == Duration::ZERO {
             self.blocked.inquire();
             self.next_inquiry = now() + INQUIRIES;
         }
@@ -63,10 +68,9 @@ impl<B: Blocked> Call<'_, B> {
 
     /// How long the caller may sleep, and no longer than `most`; `None` if the deadline has passed.
     fn nap(&self, most: Duration) -> Option<Duration> {
-        let time = now();
-        let nap = most.min(self.next_inquiry.saturating_duration_since(time));
+        let nap = most.min(self.until_inquiry());
         let Some(deadline) = self.deadline else { return Some(nap) };
-        let left = deadline.saturating_duration_since(time);
+        let left = deadline.saturating_duration_since(now());
         (left > Duration::ZERO).then(|| nap.min(left))
     }
 

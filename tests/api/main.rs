@@ -7,6 +7,7 @@
 //! | [`slots`], [`slots_in_place`] | rings of slots |
 //! | [`records`] | rings of records |
 //! | [`many`] | many messages where they lie, and positions |
+//! | [`raw`] | channels of values of any type |
 //! | [`values`] | seqlocks, and threads that sleep |
 //! | [`snapshots`] | snapshots |
 //! | [`slots_model`], [`records_model`] | both rings against a queue, at random |
@@ -17,6 +18,7 @@
 mod common;
 mod ends;
 mod many;
+mod raw;
 mod records;
 mod records_model;
 mod sizes;

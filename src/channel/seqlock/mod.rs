@@ -35,7 +35,9 @@
 //! most.
 #![forbid(unsafe_code)]
 
+pub mod raw;
 mod reader;
+mod watch;
 mod writer;
 
 use std::os::fd::OwnedFd;
@@ -101,26 +103,43 @@ impl<T: Message> sealed::Channel for Channel<T> {
     }
 
     fn copy(&self) -> Result<Self, OpenError> {
-        let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
-        let cells = copy.writable().expect("a private copy is writable");
-        cells.retain(&self.cells).map_err(|unread| {
-            let reason = match unread {
-                Unread::Overtaken(_) => Reason::Busy,
-                Unread::Garbage(found) => Reason::Corrupt(garbage(found, 0)),
-            };
-            OpenError::new(self.region.place(), reason)
-        })?;
-        Ok(copy)
+        copy(&self.region, &self.cells, &self.spec, |region| {
+            let copy = Self::from_region(region, self.spec.clone());
+            let cells = copy.writable().expect("a private copy is writable");
+            (copy, cells)
+        })
     }
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
-        let cells = self.writable().expect("what was read from a file is writable");
-        cells.salvage().map_err(|stop| match stop {
-            Stop::Blocked => Reason::NothingWhole,
-            other => other.into(),
-        })
+        salvage(&self.writable().expect("what was read from a file is writable"))
     }
+}
+
+/// A private copy of a value in use. `of` makes the channel of a region.
+fn copy<C, S: CellShape>(
+    region: &Region,
+    cells: &Cells<S, ReadOnly>,
+    spec: &Spec,
+    of: impl FnOnce(Region) -> (C, Cells<S>),
+) -> Result<C, OpenError> {
+    let (channel, copied) = of(region.copy(spec)?);
+    copied.retain(cells).map_err(|unread| {
+        let reason = match unread {
+            Unread::Overtaken(_) => Reason::Busy,
+            Unread::Garbage(found) => Reason::Corrupt(garbage(found, 0)),
+        };
+        OpenError::new(region.place(), reason)
+    })?;
+    Ok(channel)
+}
+
+/// Makes cells that were read from a file hold what is whole in them.
+fn salvage<S: CellShape>(cells: &Cells<S>) -> Result<(), Reason> {
+    cells.salvage().map_err(|stop| match stop {
+        Stop::Blocked => Reason::NothingWhole,
+        other => other.into(),
+    })
 }
 
 /// What a value of some size and alignment wants of its region.

@@ -95,12 +95,12 @@ fn large_holder(channel: &Spsc) -> (u32, crate::common::child::Child) {
 
 /// Says that it is ready, in a seat that nobody uses.
 fn ready(channel: &Spsc) {
-    Raw::new(channel.region().fd().unwrap()).holder(7).store(1, Relaxed);
+    Raw::new(channel.region().fd().unwrap()).spare().store(1, Relaxed);
 }
 
 fn wait_until_ready(channel: &Spsc) {
     let raw = Raw::new(channel.region().fd().unwrap());
-    while raw.holder(7).load(Relaxed) == 0 {
+    while raw.spare().load(Relaxed) == 0 {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

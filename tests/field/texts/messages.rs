@@ -26,6 +26,18 @@ pub fn meet(table: &mut Table) {
     lengths(table);
     without_a_file(table);
     garbage(table);
+    raw_values(table);
+}
+
+/// Bytes that are no value, and a raw channel of nobody knows what.
+fn raw_values(table: &mut Table) {
+    let channel = spsc::raw::Channel::options().capacity(1).type_layout(4, 4).memfd().unwrap();
+    try_send(table, channel.sender().unwrap().try_send(b"five!"));
+    try_recv(table, channel.receiver().unwrap().try_recv_into(&mut [0; 3]));
+    let latest = seqlock::raw::Channel::options().type_layout(4, 4).memfd().unwrap();
+    table.add("WriteError", &latest.writer().unwrap().write(b"five!").unwrap_err());
+    table.add("ReadError", &latest.reader().read_into(&mut [0; 3]).unwrap_err());
+    table.refused(spsc::raw::Channel::options().capacity(1).memfd());
 }
 
 fn spsc() -> Spsc {

@@ -1,0 +1,116 @@
+//! What readers of any type of value have in common: what they read last, what they were told, and how they wait.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::garbage;
+use crate::error::{ChangedError, ReadError};
+use crate::layout::seat::SENDER;
+use crate::liveness::Witness;
+use crate::memory::CellShape;
+use crate::protocol::Stop;
+use crate::protocol::cell::{Cells, Unread};
+use crate::protocol::seat::{self, End};
+use crate::region::Region;
+use crate::sync::ReadOnly;
+use crate::wait::{Blocked, ParkOn, Wait, block};
+
+/// A reader, but for the values.
+#[derive(Clone)]
+pub(super) struct Watch<S> {
+    pub cells: Cells<S, ReadOnly>,
+    pub region: Arc<Region>,
+    /// The version that was read last.
+    pub seen: u64,
+    /// The last generation of the writer whose death was reported.
+    reported: u64,
+    pub wait: Wait,
+}
+
+impl<S: CellShape> Watch<S> {
+    pub fn new(region: Arc<Region>, cells: Cells<S, ReadOnly>) -> Self {
+        // Where the kernel cannot fault the pages in, reading does.
+        let _ = region.prefault_here();
+        let died = seat::died(&cells.lane.sender);
+        // A death is old news where someone sat there since.
+        let succeeded = seat::status(&cells.lane.sender).is_ok_and(|status| status.generation > died);
+        Self { cells, region, seen: 0, reported: if succeeded { died } else { 0 }, wait: Wait::default() }
+    }
+
+    pub fn unread(&self, unread: Unread) -> ReadError {
+        match unread {
+            Unread::Overtaken(tries) => ReadError::Overtaken { tries },
+            Unread::Garbage(found) => ReadError::Corrupt(garbage(found, self.seen)),
+        }
+    }
+
+    #[inline]
+    pub fn has_changed(&self) -> bool {
+        self.cells.latest() != self.seen
+    }
+
+    pub fn has_writer(&self) -> bool {
+        Witness::new(&self.region).is_held(SENDER)
+    }
+
+    /// Waits until there is a value other than the one read last.
+    pub fn wait_for_change(&mut self, deadline: Option<Instant>) -> Result<(), ChangedError> {
+        let mut call = Call { watch: self, died: 0, lost: false };
+        let writable = self.region.writable();
+        let changed = call.poll(0).unwrap_or_else(|| {
+            let park_on = writable.as_ref().map_or(ParkOn::Nothing, |parts| ParkOn::Shared(&parts.lane.data_wait));
+            block(self.wait, deadline, park_on, &mut call).unwrap_or(Err(Stop::Blocked))
+        });
+        match changed {
+            Ok(_) => Ok(()),
+            // Nobody will come to this file any more: that says more than that somebody left.
+            Err(Stop::Ended(End::Left(_))) if self.region.is_lost() => Err(ChangedError::FileLost),
+            Err(stop) => {
+                if let Stop::Ended(End::Died(generation)) = stop {
+                    self.reported = generation;
+                }
+                Err(stop.into())
+            }
+        }
+    }
+}
+
+/// A call that waits for a change.
+struct Call<'a, S> {
+    watch: &'a Watch<S>,
+    /// The generation of a writer that died, by the kernel's word. Whoever may only read does not write it into the region.
+    died: u64,
+    /// The region's file has lost its name, and the caller asked to be told.
+    lost: bool,
+}
+
+impl<S: CellShape> Blocked for Call<'_, S> {
+    type Found = Result<u64, Stop>;
+
+    fn poll(&mut self, _: u32) -> Option<Self::Found> {
+        let Watch { cells, seen, reported, .. } = self.watch;
+        match cells.look_for_change(*seen, *reported, self.died) {
+            Err(Stop::Blocked) => self.lost.then_some(Err(Stop::FileLost)),
+            changed => Some(changed),
+        }
+    }
+
+    fn inquire(&mut self) {
+        let region = &self.watch.region;
+        self.died = Witness::new(region).inquire(SENDER).unwrap_or(0);
+        self.lost = region.is_lost();
+    }
+}
+
+impl From<Stop> for ChangedError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Blocked => ChangedError::Timeout,
+            Stop::Ended(End::Left(_)) => ChangedError::Closed,
+            Stop::Ended(End::Died(generation)) => ChangedError::PeerDied { generation },
+            Stop::FileLost => ChangedError::FileLost,
+            Stop::Corrupt(corrupt) => ChangedError::Corrupt(corrupt),
+            Stop::Forked => unreachable!("a reader has no seat"),
+        }
+    }
+}
