@@ -323,8 +323,6 @@ impl<C: Channel> Options<C> {
 
 /// A kind of channel whose readers hold no seat, so that whoever may not write can read.
 pub trait ReadOnlyChannel: Channel {}
-impl<T: super::Message> ReadOnlyChannel for super::seqlock::Channel<T> {}
-impl ReadOnlyChannel for super::seqlock::raw::Channel {}
 
 impl<C: ReadOnlyChannel> Options<C> {
     /// Opens a file for its readers only: the mapping, and the descriptor, cannot be written.

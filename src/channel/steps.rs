@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::memory::steps::of;
-use crate::protocol::counts::WALK;
+use crate::protocol::tally::WALK;
 use crate::{bytes, seqlock, spsc};
 
 /// What every claim takes, or anything else that looks at seats.

@@ -1,7 +1,7 @@
 //! The record ring: publication (B1), reuse (B2), framing across the end, forged headers.
 
 use super::*;
-use crate::protocol::counts::{Count, FIRST_OF_ALL};
+use crate::protocol::tally::{Count, FIRST_OF_ALL};
 
 /// Eight bytes for each word, of which none is like another record's.
 fn record(n: u8, words: usize) -> Vec<u8> {

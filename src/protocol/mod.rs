@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod cell;
-pub(crate) mod counts;
+mod counts;
 pub(crate) mod death_notice;
 pub(crate) mod ends;
 pub(crate) mod records;
@@ -15,6 +15,7 @@ pub(crate) mod side;
 pub(crate) mod slots;
 mod stamps;
 pub(crate) mod state;
+pub(crate) mod tally;
 pub(crate) mod wait_word;
 
 use crate::error::{Corrupt, Fault};

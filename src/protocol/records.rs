@@ -22,7 +22,7 @@
 //! What can never happen: a header that the sender did not write as one; a length that was checked
 //! and is then read again.
 
-use super::counts::{WALK, tally_after};
+use super::tally::{WALK, tally_after};
 use super::{Ends, State, Stop, death_notice, spin};
 use crate::error::Fault;
 use crate::layout::{FIRST, WORD};

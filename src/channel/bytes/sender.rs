@@ -6,9 +6,9 @@ use crate::channel::awaited::Room;
 use crate::channel::endpoint::Endpoint;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 use crate::layout::WORD;
-use crate::protocol::counts::Count;
 use crate::protocol::ends::after_publish;
 use crate::protocol::records::RecordRing;
+use crate::protocol::tally::Count;
 use crate::wait::Wait;
 
 /// The sending end: one at a time for all processes, usable from one thread at a time of the process that

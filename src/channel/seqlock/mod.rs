@@ -46,7 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::endpoint::{Endpoint, Place};
-use super::options::{Options, Wanted};
+use super::options::{Options, ReadOnlyChannel, Wanted};
 use super::{Message, fingerprint_of, sealed};
 use crate::error::{ClaimError, Corrupt, Fault, KillError, OpenError, Reason};
 use crate::layout::seat::{RECEIVER, SENDER};
@@ -88,6 +88,8 @@ impl<T: Message> super::Channel for Channel<T> {
         &self.region
     }
 }
+
+impl<T: Message> ReadOnlyChannel for Channel<T> {}
 
 impl<T: Message> sealed::Channel for Channel<T> {
     #[allow(private_interfaces, reason = "the trait is sealed")]

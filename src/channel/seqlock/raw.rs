@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use super::watch::Watch;
 use super::{place, spec_of};
 use crate::channel::endpoint::Endpoint;
-use crate::channel::options::{Options, Wanted};
+use crate::channel::options::{Options, ReadOnlyChannel, Wanted};
 use crate::channel::sealed;
 use crate::error::{ChangedError, ClaimError, OpenError, ReadError, Reason, TypeFingerprint, WriteError};
 use crate::layout::Kind;
@@ -60,6 +60,8 @@ impl crate::channel::Channel for Channel {
         &self.region
     }
 }
+
+impl ReadOnlyChannel for Channel {}
 
 impl sealed::Channel for Channel {
     #[allow(private_interfaces, reason = "the trait is sealed")]
