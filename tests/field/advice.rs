@@ -122,7 +122,7 @@ fn errors_name_the_call_that_helps() {
     let mut contents = fs::read(&path).unwrap();
     contents[12] = 3;
     fs::write(&path, &contents).unwrap();
-    says(error(Spsc::open(&path)), &["version 3", "expected 4", "recreate"]);
+    says(error(Spsc::open(&path)), &["version 3", "expected 5", "recreate"]);
 
     // A file that is not ours must never be removed.
     for foreign in [&b"sixteen bytes..."[..], &[0; 5000], b""] {
