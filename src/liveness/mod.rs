@@ -73,7 +73,7 @@ impl Witness {
 
     /// This process, as it will name itself in a seat, and what gives its sign of life.
     pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), ClaimError> {
-        let (pid, identity) = process::this();
+        let (pid, identity) = process::current();
         // A filter may refuse `getpid`, and what is no id would be the id of a process that is missing.
         if pid == 0 || pid >> 22 != 0 {
             return Err(ClaimError::NoSignOfLife(OsError::new("getpid", Errno::ENOSYS)));
@@ -169,7 +169,7 @@ impl Witness {
             return Ok(());
         }
         process.kill()?;
-        match process.ended(timeout) {
+        match process.wait_for_end(timeout) {
             Ok(true) => Ok(()),
             Ok(false) => Err(KillError::NotGone { pid }),
             Err(errno) => Err(KillError::Refused { pid, error: OsError::new("poll", errno) }),

@@ -8,9 +8,10 @@ use nix::libc;
 
 use super::retry::retry;
 
-/// How many extents one call tells.
+/// How many extents one call returns.
 const BATCH: usize = 32;
-/// `struct fiemap`, by the kernel's `linux/fiemap.h`.
+
+/// `struct fiemap` of `linux/fiemap.h`.
 #[repr(C)]
 #[derive(Default)]
 struct Request {
@@ -37,27 +38,27 @@ struct Extent {
 const _: () = assert!(size_of::<Extent>() == 56 && size_of::<Request>() == 32 + BATCH * 56);
 
 const FIEMAP: libc::Ioctl = 0xC020_660B;
-/// An extent whose place is not known, not decided yet, or another file's as well.
-const NOT_OWN: u32 = 0x2 | 0x4 | 0x2000;
+/// Flags of an extent whose place is unknown, not decided yet, or shared with another file.
+const NOT_EXCLUSIVE: u32 = 0x2 | 0x4 | 0x2000;
 
-/// Whether the first `len` bytes all have blocks that are this file's alone. False where nobody says.
-pub(crate) fn are_own(file: &File, len: u64) -> bool {
+/// Whether all of the first `len` bytes have blocks that belong to this file alone. False if the file system does not say.
+pub(crate) fn are_exclusive(file: &File, len: u64) -> bool {
     let mut known = 0;
     while known < len {
         let mut request = Request { start: known, length: len - known, count: BATCH as u32, ..Default::default() };
-        let told = retry(|| {
+        let answer = retry(|| {
             // SAFETY: the kernel writes at most `count` extents into the request.
             Errno::result(unsafe { libc::ioctl(file.as_raw_fd(), FIEMAP, &raw mut request) })
         });
         let extents = request.extents.iter().take(request.mapped as usize);
         let before = known;
         for extent in extents {
-            if extent.logical > known || extent.flags & NOT_OWN != 0 {
+            if extent.logical > known || extent.flags & NOT_EXCLUSIVE != 0 {
                 return false;
             }
             known = known.max(extent.logical.saturating_add(extent.length));
         }
-        if told.is_err() || known == before {
+        if answer.is_err() || known == before {
             return false;
         }
     }

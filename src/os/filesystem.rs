@@ -1,8 +1,7 @@
-//! Which file systems keep what a region needs: memory that was reserved stays there, so that no store is a
-//! signal.
+//! Which file systems suit a region: reserved memory must stay reserved, so that no store raises a signal.
 //!
-//! On most disks a file's blocks are its own once they are allocated. A file system that writes every change to
-//! a new place (copy-on-write) needs room at each write-back, and one behind a network may lose anything.
+//! On most disks a file keeps its blocks once they are allocated. A copy-on-write file system writes every
+//! change to a new place, and needs room at each write-back. One behind a network may lose anything.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -16,25 +15,24 @@ use nix::sys::statfs::{
 };
 
 use super::retry::retry;
-use crate::error::OsError;
-use crate::error::Reason;
+use crate::error::{OsError, Reason};
 
-/// What a file lies on.
+/// The kind of file system that a file lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Memory, whose size is bounded, and whose files know their holes.
+    /// Memory of bounded size, whose files know their holes.
     Tmpfs,
-    /// Memory without any bound.
+    /// Memory without a size limit.
     Ramfs,
-    /// Huge pages.
+    /// hugetlbfs.
     Huge,
     /// ext2, ext3 and ext4.
     Ext,
     Xfs,
     Btrfs,
-    /// Whatever lies below.
+    /// A layer over an unknown file system.
     Overlay,
-    /// One that promises nothing.
+    /// A file system that guarantees nothing.
     Other(FsType),
 }
 
@@ -42,12 +40,12 @@ const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 /// `FS_IOC_SETFLAGS`, which libc does not name.
 const SETFLAGS: libc::Ioctl = libc::_IOW::<libc::c_long>(b'f' as u32, 2);
-/// The attributes of a file that is compressed, and of one whose blocks are overwritten in place.
+/// Attributes: the file is compressed; the file's blocks are overwritten in place.
 const COMPRESSED: libc::c_int = 0x4;
 const IN_PLACE: libc::c_int = 0x0080_0000;
 
-/// What is refused by name; any other by its number.
-const NAMES: [(i64, &str); 16] = [
+/// Names of file systems that are refused. Any other is reported by its number.
+const REFUSED: [(i64, &str); 16] = [
     (0x6969, "NFS"),
     (0x6573_5546, "FUSE"),
     (0x0102_1997, "9p"),
@@ -70,7 +68,7 @@ fn system(file: &File) -> Result<Statfs, OsError> {
     retry(|| fstatfs(file)).map_err(|errno| OsError::new("fstatfs", errno))
 }
 
-/// The file system that a file lies on.
+/// The kind of file system that a file lies on.
 pub(crate) fn kind(file: &File) -> Result<Kind, OsError> {
     Ok(match system(file)?.filesystem_type() {
         TMPFS_MAGIC => Kind::Tmpfs,
@@ -84,21 +82,21 @@ pub(crate) fn kind(file: &File) -> Result<Kind, OsError> {
     })
 }
 
-/// Whether what lies in the file is in memory alone, so that it cannot be of another boot.
+/// Whether the file exists in memory only, so that its content cannot be from another boot.
 pub(crate) fn is_in_memory(file: &File) -> Result<bool, OsError> {
     Ok(matches!(kind(file)?, Kind::Tmpfs | Kind::Ramfs | Kind::Huge))
 }
 
 fn name(system: FsType) -> String {
     let number = system.0 & 0xffff_ffff;
-    let known = NAMES.iter().find(|(magic, _)| *magic == number);
+    let known = REFUSED.iter().find(|(magic, _)| *magic == number);
     known.map_or_else(|| format!("a file system of type {number:#x}"), |(_, name)| (*name).to_owned())
 }
 
-/// Makes an empty file one whose memory stays where it is.
+/// Makes an empty file keep its blocks: on btrfs, turns copy-on-write off.
 pub(crate) fn prepare(file: &File) -> Result<(), Reason> {
     match kind(file)? {
-        // Of an overlay nobody can say what lies below. Only btrfs takes the attribute, and only it needs it.
+        // Nobody can tell what lies below an overlay. Only btrfs takes the attribute, and only btrfs needs it.
         Kind::Overlay => {
             let _ = write_in_place(file);
             Ok(())
@@ -111,7 +109,7 @@ pub(crate) fn prepare(file: &File) -> Result<(), Reason> {
     }
 }
 
-/// Refuses a file whose memory can be missing later, although it was reserved.
+/// Refuses a file whose reserved memory can be missing later.
 pub(crate) fn check(file: &File) -> Result<(), Reason> {
     match kind(file)? {
         Kind::Other(system) => Err(Reason::FileSystem { found: name(system) }),
@@ -123,13 +121,13 @@ pub(crate) fn check(file: &File) -> Result<(), Reason> {
     }
 }
 
-/// How many bytes are free, those that the file system keeps back included.
+/// How many bytes are free, including those that the file system holds in reserve.
 pub(crate) fn free(file: &File) -> Result<u64, OsError> {
     let system = system(file)?;
     Ok(system.blocks_free().saturating_mul(system.block_size() as u64))
 }
 
-/// Why no region can lie in a directory, whoever makes it.
+/// Why no process can make a region in this directory; `None` if one might.
 pub(crate) fn unsupported(dir: &Path) -> Option<Reason> {
     match kind(&File::open(dir).ok()?) {
         Ok(Kind::Other(system)) => Some(Reason::FileSystem { found: name(system) }),
@@ -139,7 +137,7 @@ pub(crate) fn unsupported(dir: &Path) -> Option<Reason> {
 
 fn write_in_place(file: &File) -> nix::Result<()> {
     let found = flags(file)?;
-    // What is compressed is never written in place; the kernel wants one change after the other.
+    // A compressed file is never written in place. The kernel takes the two changes only one after the other.
     if found & COMPRESSED != 0 {
         set_flags(file, found & !COMPRESSED)?;
     }
@@ -147,7 +145,7 @@ fn write_in_place(file: &File) -> nix::Result<()> {
 }
 
 fn flags(file: &File) -> nix::Result<libc::c_int> {
-    // The kernel writes an `int`, whatever the request's number says of a `long`.
+    // The kernel writes an `int`, although the request's number is made for a `long`.
     let mut flags: libc::c_long = 0;
     retry(|| {
         // SAFETY: the kernel writes at most the eight bytes of `flags`.
@@ -170,14 +168,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_refused_is_named() {
+    fn refused_file_systems_have_names() {
         assert_eq!(name(FsType(0x6969)), "NFS");
         assert_eq!(name(FsType(0xff53_4d42_u32 as i32 as _)), "CIFS");
         assert_eq!(name(FsType(0x9fa0)), "a file system of type 0x9fa0");
     }
 
     #[test]
-    fn what_promises_nothing_is_refused() {
+    fn an_unknown_file_system_is_refused() {
         let file = File::open("/proc/version").unwrap();
         assert!(matches!(check(&file), Err(Reason::FileSystem { found }) if found.contains("0x9fa0")));
     }

@@ -1,4 +1,4 @@
-//! What tells a file from its copies, and a region from every other.
+//! What distinguishes a file from its copies, and a region from all others.
 
 use core::mem::MaybeUninit;
 use std::ffi::CString;
@@ -18,7 +18,7 @@ use crate::layout::FileIdentity;
 /// The identity of an open file.
 pub(crate) fn of_file(file: &File) -> Result<FileIdentity, OsError> {
     let mut identity = match statx(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH) {
-        // Sandboxes of old know no `statx`: the inode number is what is left.
+        // Old sandboxes do not know `statx`: only the inode number is left.
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => {
             let stat = nix::sys::stat::fstat(file.as_fd()).map_err(|e| OsError::new("fstat", e))?;
             FileIdentity { inode: stat.st_ino, born: 0, subvolume: 0 }
@@ -31,14 +31,14 @@ pub(crate) fn of_file(file: &File) -> Result<FileIdentity, OsError> {
     Ok(identity)
 }
 
-/// The identity of what a path names now, a symbolic link not followed; `None`: there is nothing. The subvolume is
-/// known only if `statx` tells it.
+/// The identity of the file that a path names now; `None` if there is none. Does not follow a symbolic link. The
+/// subvolume is known only if `statx` gives it.
 pub(crate) fn of_path(path: &Path) -> Result<Option<FileIdentity>, OsError> {
     let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| OsError::new("statx", Errno::EINVAL))?;
     match statx(libc::AT_FDCWD, &name, libc::AT_SYMLINK_NOFOLLOW) {
         Ok(identity) => Ok(Some(identity)),
-        // A filter may answer it with any error, even that there is nothing: another call is asked. The standard
-        // library's would be `statx` again.
+        // A system-call filter may answer with any error, even "no such file", so another call checks. The standard
+        // library would call `statx` again.
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => {
             match retry(|| lstat(path)) {
                 Ok(found) => Ok(Some(FileIdentity { inode: found.st_ino, born: 0, subvolume: 0 })),
@@ -57,7 +57,7 @@ fn statx(dir: i32, path: &core::ffi::CStr, flags: i32) -> Result<FileIdentity, E
         // SAFETY: the path is a C string, and `found` has room for the answer; both live across the call.
         Errno::result(unsafe { libc::statx(dir, path.as_ptr(), flags, mask, found.as_mut_ptr()) })
     })?;
-    // SAFETY: zeroes are a `statx`, and the kernel wrote another over them.
+    // SAFETY: zeroes are a valid `statx`, and the kernel wrote another over them.
     let found = unsafe { found.assume_init() };
     let known = |bit: u32| found.stx_mask & bit != 0;
     let born = i128::from(found.stx_btime.tv_sec) * 1_000_000_000 + i128::from(found.stx_btime.tv_nsec);
@@ -70,16 +70,16 @@ fn statx(dir: i32, path: &core::ffi::CStr, flags: i32) -> Result<FileIdentity, E
 
 /// `BTRFS_IOC_INO_LOOKUP` of `linux/btrfs.h`: `_IOWR(0x94, 18, struct btrfs_ioctl_ino_lookup_args)`.
 const INO_LOOKUP: u64 = 0xD000_9412;
-/// `BTRFS_FIRST_FREE_OBJECTID`: asked for it, btrfs names the subvolume and no path.
+/// `BTRFS_FIRST_FREE_OBJECTID`: for this object id btrfs returns the subvolume and no path.
 const FIRST_FREE: u64 = 256;
 
-/// The btrfs subvolume of a file, for kernels before 6.10, whose `statx` does not tell.
+/// The btrfs subvolume of a file, for kernels before 6.10, whose `statx` does not give it.
 fn subvolume(file: &File) -> Option<u64> {
     let system = nix::sys::statfs::fstatfs(file.as_fd()).ok()?;
     if system.filesystem_type() != nix::sys::statfs::BTRFS_SUPER_MAGIC {
         return None;
     }
-    // Tree id, object id, and room for a path.
+    // The request holds a tree id, an object id, and room for a path.
     let mut request = [0u64; 512];
     request[1] = FIRST_FREE;
     // SAFETY: the kernel reads and writes the 4096 bytes of `request`.
@@ -94,7 +94,7 @@ pub(crate) fn random_id() -> Result<[u64; 2], OsError> {
     while filled < size_of_val(&id) {
         let rest = id.as_mut_ptr().cast::<u8>().wrapping_add(filled);
         let left = size_of_val(&id) - filled;
-        // SAFETY: the kernel writes what is left of `id`.
+        // SAFETY: the kernel writes at most the rest of `id`.
         let count = retry(|| Errno::result(unsafe { libc::getrandom(rest.cast(), left, 0) }));
         filled += count.map_err(|e| OsError::new("getrandom", e))? as usize;
     }

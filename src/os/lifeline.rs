@@ -1,13 +1,13 @@
 //! A lock that lasts exactly as long as this process's memory.
 //!
-//! The kernel drops the locks of an open file with the last reference to it, and a mapping is one. So: open
-//! the file anew, map a page of it that a forked child does not inherit (`MADV_DONTFORK`), take the lock,
-//! close the descriptor. What is left of the open file is that mapping. The lock is then gone when the
-//! process ends or execs, and not before: neither `close_range(2)` nor a child that inherits every descriptor
-//! changes it. The lock itself is seen from every PID namespace.
+//! The kernel drops an open file's locks with the last reference to it, and a mapping is a reference. So: open
+//! the file anew, map a page of it that a forked child does not inherit (`MADV_DONTFORK`), take the lock, and
+//! close the descriptor. That mapping is then the only reference. The lock goes when the process ends or
+//! execs, and not before: neither `close_range(2)` nor a child that inherits every descriptor affects it. The
+//! lock is visible from every PID namespace.
 //!
-//! A child forked by another thread between the opening and the closing keeps the descriptor until it execs or
-//! ends, and the lock with it.
+//! A child that another thread forks between the opening and the closing keeps the descriptor, and the lock
+//! with it, until it execs or ends.
 
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
@@ -21,24 +21,24 @@ use super::owned::Owned;
 use super::retry::retry;
 use crate::error::OsError;
 
-/// A mapping that holds a file open, and while it is being set up, that file.
+/// A mapping that holds a file open. It keeps the file itself only while it is being set up.
 pub(crate) struct Lifeline {
     page: NonNull<c_void>,
     len: NonZeroUsize,
     file: Option<Owned>,
 }
 
-// SAFETY: it owns a mapping that nothing is ever read or written through.
+// SAFETY: it owns a mapping through which nothing is ever read or written.
 unsafe impl Send for Lifeline {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Lifeline {}
 
 impl Lifeline {
-    /// Maps `len` bytes, a page, of `file`, which must have been opened for this alone.
+    /// Maps `len` bytes (one page) of `file`, which must have been opened for this purpose alone.
     pub fn new(file: Owned, len: usize) -> Result<Self, OsError> {
         let len = NonZeroUsize::new(len).ok_or_else(|| OsError::new("mmap", Errno::EINVAL))?;
         let own = file.get()?;
-        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        // SAFETY: a new mapping at an address that the kernel chooses touches no other memory.
         let page = retry(|| unsafe { mmap(None, len, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, own, 0) });
         let page = page.map_err(|e| OsError::new("mmap", e))?;
         let line = Self { page, len, file: Some(file) };
@@ -48,7 +48,7 @@ impl Lifeline {
         Ok(line)
     }
 
-    /// Takes a shared lock on a byte. Before [`Lifeline::let_go`] only.
+    /// Takes a shared lock on a byte. Works only before [`Lifeline::let_go`].
     pub fn lock(&self, byte: u64) -> Result<(), OsError> {
         let file = self.file.as_ref().ok_or_else(|| OsError::new("fcntl(F_OFD_SETLK)", Errno::EBADF))?;
         if lock::try_lock(file.get()?, Lock::Shared, byte)? {
@@ -57,12 +57,12 @@ impl Lifeline {
         Err(OsError::new("fcntl(F_OFD_SETLK)", Errno::EAGAIN))
     }
 
-    /// Closes the descriptor: from now on the mapping alone holds the locks.
+    /// Closes the descriptor. From then on the mapping alone holds the locks.
     pub fn let_go(&mut self) {
         self.file = None;
     }
 
-    /// Forgets the mapping, in a forked child, where it is not: by now another may lie at its address.
+    /// Forgets the mapping in a forked child, which did not inherit it: another mapping may be at its address by now.
     pub fn abandon(self) {
         core::mem::forget(self);
     }
@@ -70,7 +70,7 @@ impl Lifeline {
 
 impl Drop for Lifeline {
     fn drop(&mut self) {
-        // A filter may refuse it: then the memory stays until the process ends.
+        // A system-call filter may refuse this; the memory then stays until the process ends.
         // SAFETY: the page was mapped by `new` in this process (see `abandon`), and nothing refers to it.
         let _ = unsafe { munmap(self.page, self.len.get()) };
     }

@@ -1,7 +1,7 @@
 //! Locks of open file descriptions (`fcntl(2)`, `F_OFD_*`), each on one byte of a file.
 //!
 //! Such a lock belongs to an open file, not to a process: it is held until the last descriptor *and the last
-//! mapping* made from that open file is gone, in whatever process. See [`super::lifeline`] for what follows.
+//! mapping* of that open file is gone, in any process. [`super::lifeline`] builds on this.
 
 use std::fs::File;
 
@@ -19,7 +19,7 @@ pub(crate) enum Lock {
     Exclusive,
 }
 
-fn record(kind: libc::c_int, byte: u64) -> libc::flock {
+fn request(kind: libc::c_int, byte: u64) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
@@ -36,23 +36,23 @@ fn kind(lock: Lock) -> libc::c_int {
     }
 }
 
-/// Locks a byte, unless another open file's lock is in the way: then false.
+/// Locks a byte. False if another open file holds a conflicting lock.
 pub(crate) fn try_lock(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
-    match retry(|| fcntl(file, FcntlArg::F_OFD_SETLK(&record(kind(lock), byte)))) {
+    match retry(|| fcntl(file, FcntlArg::F_OFD_SETLK(&request(kind(lock), byte)))) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN) => Ok(false),
         Err(errno) => Err(OsError::new("fcntl(F_OFD_SETLK)", errno)),
     }
 }
 
-/// Gives the lock on a byte back, if this open file has one.
+/// Releases the lock on a byte, if this open file has one.
 pub(crate) fn unlock(file: &File, byte: u64) -> Result<(), OsError> {
-    retry(|| fcntl(file, FcntlArg::F_OFD_SETLK(&record(libc::F_UNLCK, byte))))
+    retry(|| fcntl(file, FcntlArg::F_OFD_SETLK(&request(libc::F_UNLCK, byte))))
         .map_err(|errno| OsError::new("fcntl(F_OFD_SETLK)", errno))?;
     Ok(())
 }
 
-/// Like [`try_lock`], but true on a file system that has no locks at all, and on no other failure.
+/// Like [`try_lock`], but a file system without locks counts as success. Other failures stay failures.
 pub(crate) fn try_lock_if_any(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
     match try_lock(file, lock, byte) {
         Err(error) if error.errno() == Errno::EOPNOTSUPP => Ok(true),
@@ -60,19 +60,19 @@ pub(crate) fn try_lock_if_any(file: &File, lock: Lock, byte: u64) -> Result<bool
     }
 }
 
-/// A lock of another open file that is in the way of this one.
-pub(crate) fn bar(file: &File, lock: Lock, byte: u64) -> Result<Option<libc::flock>, OsError> {
-    let mut found = record(kind(lock), byte);
+/// Another open file's lock that conflicts with this one, if there is one.
+pub(crate) fn conflicting(file: &File, lock: Lock, byte: u64) -> Result<Option<libc::flock>, OsError> {
+    let mut found = request(kind(lock), byte);
     retry(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))).map_err(|e| OsError::new("fcntl(F_OFD_GETLK)", e))?;
     Ok((found.l_type != libc::F_UNLCK as libc::c_short).then_some(found))
 }
 
-/// Whether another open file's lock is in the way of this one.
-pub(crate) fn is_barred(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
-    Ok(bar(file, lock, byte)?.is_some())
+/// Whether another open file's lock conflicts with this one.
+pub(crate) fn conflicts(file: &File, lock: Lock, byte: u64) -> Result<bool, OsError> {
+    Ok(conflicting(file, lock, byte)?.is_some())
 }
 
-/// Whether another open file has locked a byte, in either way.
+/// Whether another open file has locked a byte, shared or exclusive.
 pub(crate) fn is_locked(file: &File, byte: u64) -> Result<bool, OsError> {
-    is_barred(file, Lock::Exclusive, byte)
+    conflicts(file, Lock::Exclusive, byte)
 }

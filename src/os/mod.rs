@@ -1,4 +1,4 @@
-//! The kernel, thinly: each file wraps one of its facilities and has no policy of its own.
+//! Thin wrappers around the kernel: each file covers one facility and sets no policy.
 
 pub(crate) mod extents;
 pub(crate) mod file;

@@ -1,11 +1,11 @@
-//! A short sleep that nothing can turn into a panic, as a filter that refuses it does with the standard library's.
+//! A short sleep that never panics. The standard library's does if a system-call filter refuses the call.
 
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
 
-/// Sleeps for that long; where the kernel refuses, yields instead, once.
+/// Sleeps for `time`. If the kernel refuses, yields once instead.
 pub(crate) fn nap(time: Duration) {
     let end = Instant::now() + time;
     loop {
@@ -14,7 +14,7 @@ pub(crate) fn nap(time: Duration) {
             tv_sec: left.as_secs().min(i64::MAX as u64) as libc::time_t,
             tv_nsec: left.subsec_nanos().into(),
         };
-        // SAFETY: reads the time, and is told to write nothing.
+        // SAFETY: the kernel reads `left`, and a null pointer makes it write nothing.
         let refused =
             unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, 0, &raw const left, core::ptr::null_mut()) };
         match Errno::from_raw(refused) {

@@ -1,8 +1,8 @@
-//! A descriptor that may be closed under its owner's hands.
+//! A descriptor that other code may close while its owner still uses it.
 //!
-//! A daemon closes every descriptor that it does not know (`close_range(2)`), and the next file that is opened
-//! gets the number. So whoever owns a descriptor remembers which file it was, compares before each use, and
-//! forgets what is no longer its own: it is another's to close.
+//! A daemon closes every descriptor that it does not know (`close_range(2)`), and the next file to be opened
+//! gets the number. So an owner remembers which file its descriptor was, compares before each use, and never
+//! closes a descriptor that is no longer its own.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -14,17 +14,17 @@ use nix::errno::Errno;
 use super::retry::{retry, retry_io};
 use crate::error::OsError;
 
-/// The last of the numbers that belong to standard input, output and error.
+/// The highest of the descriptors for standard input, output and error.
 const STDERR: RawFd = 2;
 
-/// Device and inode number: what tells a file from every other that exists.
+/// Device and inode number: they distinguish a file from every other that exists.
 pub(crate) type FileId = (u64, u64);
 
-/// The file behind a descriptor, as the kernel says now.
+/// The file that a descriptor refers to now.
 pub(crate) fn id_of(file: &File) -> Result<FileId, OsError> {
     match retry_io(|| file.metadata()) {
         Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
-        // It could have been `statx` that was refused.
+        // The refused call may have been `statx`.
         Err(_) => match retry(|| nix::sys::stat::fstat(file)) {
             Ok(stat) => Ok((stat.st_dev, stat.st_ino)),
             Err(errno) => Err(OsError::new("fstat", errno)),
@@ -32,26 +32,26 @@ pub(crate) fn id_of(file: &File) -> Result<FileId, OsError> {
     }
 }
 
-/// A file of one's own: used and closed only as long as the descriptor still is that file.
+/// A file that is used and closed only while its descriptor still refers to it.
 pub(crate) struct Owned {
-    /// Always there, but in `drop`.
+    /// `None` only in `drop`.
     file: Option<File>,
     id: FileId,
 }
 
 impl Owned {
-    /// Takes a file that this crate has just opened. In a process that closed its standard input, output or error, it
-    /// may have got that number, under which others print: it gets a higher one.
+    /// Takes a file that this crate has just opened, and moves it to a descriptor above standard error. In a process that
+    /// closed its standard input, output or error, the file may have got that number, and other code would print into it.
     pub fn opened(file: File) -> Result<Self, OsError> {
         if file.as_raw_fd() > STDERR {
             return Self::new(file);
         }
-        // `try_clone` takes no number of those three either.
+        // `try_clone` never returns one of those three numbers.
         let moved = retry_io(|| file.try_clone());
         Self::new(moved.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?)
     }
 
-    /// Takes a file, under the number that it has.
+    /// Takes a file, and keeps its descriptor's number.
     pub fn new(file: File) -> Result<Self, OsError> {
         match id_of(&file) {
             Ok(id) => Ok(Self { file: Some(file), id }),
@@ -68,7 +68,7 @@ impl Owned {
         self.id
     }
 
-    /// The file, if the descriptor still is one of it.
+    /// The file, if the descriptor still refers to it.
     pub fn get(&self) -> Result<&File, OsError> {
         let closed = || OsError::new("fstat", Errno::EBADF);
         let file = self.file.as_ref().ok_or_else(closed)?;
@@ -86,7 +86,7 @@ impl Drop for Owned {
     }
 }
 
-/// Leaves a descriptor as it is.
+/// Leaves the descriptor open: it is another's to close.
 fn forget(file: File) {
     let _ = file.into_raw_fd();
 }

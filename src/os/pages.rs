@@ -1,4 +1,4 @@
-//! How many pages of a file in memory there are (`cachestat(2)`).
+//! Counts the pages that a file has in memory (`cachestat(2)`).
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -30,7 +30,7 @@ struct Found {
     recently_evicted: u64,
 }
 
-/// How many of the pages of the first `len` bytes of a file on tmpfs are in memory or swapped out. The others are holes.
+/// For a file on tmpfs: how many pages of its first `len` bytes are in memory or swapped out. The others are holes.
 pub(crate) fn in_memory(file: &File, len: u64) -> Result<u64, OsError> {
     let (range, mut found) = (Range { from: 0, len }, Found::default());
     retry(|| {

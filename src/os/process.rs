@@ -1,5 +1,5 @@
-//! Which process this is, told apart from every other that has had or will have its id, and whether another
-//! still is.
+//! Identifies this process, even among all that have had or will have its id, and tells whether another process is still
+//! alive.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -16,28 +16,27 @@ use super::owned::Owned;
 use super::retry::{retry, retry_io};
 use crate::error::OsError;
 
-/// What the kernel knows of a process.
+/// What the kernel knows about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Alive,
-    /// It ended, and every one of its threads with it; its id may be another's by now.
+    /// It ended, with all of its threads. Its id may belong to another process by now.
     Gone,
-    /// It cannot be asked.
+    /// The kernel does not say.
     Unknown,
 }
 
-/// Set in an identity that is a start time and no inode number, so that the two are never compared.
+/// Marks an identity as a start time instead of an inode number, so that the two are never compared.
 const START_TIME: u32 = 1 << 31;
-/// `PIDFS_MAGIC`: the file system that gives every process its own inode.
+/// `PIDFS_MAGIC`: the file system that gives each process an inode of its own.
 const PIDFS: i64 = 0x5049_4446;
 
-/// This process's id, and what tells it from others that have had or will have the same; `None` where neither a
-/// pidfd nor `/proc` says.
+/// This process's id, and its identity, which distinguishes it from others that have had or will have the same id. `None`
+/// if neither a pidfd nor `/proc` gives one.
 ///
-/// A process id is reused; a pidfd's inode number is not, for a whole boot (since Linux 6.9). On older
-/// kernels, where all pidfds share one inode, and where a pidfd is refused, the start time in clock ticks stands in
-/// for it.
-pub(crate) fn this() -> (u32, Option<u32>) {
+/// A process id is reused; a pidfd's inode number is not, for a whole boot (since Linux 6.9). On older kernels all
+/// pidfds share one inode. There, and where a pidfd is refused, the start time in clock ticks replaces it.
+pub(crate) fn current() -> (u32, Option<u32>) {
     let pid = std::process::id();
     let inode = Pidfd::open(pid).and_then(|fd| fd.inode()).ok().flatten();
     let identity = match inode {
@@ -47,13 +46,13 @@ pub(crate) fn this() -> (u32, Option<u32>) {
     (pid, identity)
 }
 
-/// This boot and this process's PID and time namespaces as one number, never 0.
-/// Two namespaces of one kind have two numbers, unless the first was gone before the second came. (In another time
-/// namespace, a process has another start time.)
+/// This boot and this process's PID and time namespaces as one number, never 0. The time namespace counts because a
+/// process's start time differs between them. Two namespaces of one kind have different numbers, unless the first was
+/// gone before the second was made.
 ///
 /// # Errors
 ///
-/// What `/proc` does not say.
+/// `/proc` does not say.
 pub(crate) fn origin() -> Result<u64, OsError> {
     let pids = namespace("stat /proc/thread-self/ns/pid", "/proc/thread-self/ns/pid")?;
     // Missing before Linux 5.6.
@@ -73,9 +72,9 @@ fn namespace(call: &'static str, path: &str) -> Result<u64, OsError> {
 ///
 /// # Errors
 ///
-/// What `/proc` does not say.
+/// `/proc` does not say.
 pub(crate) fn boot() -> Result<u64, OsError> {
-    // No lock, which a child forked meanwhile would find held for ever.
+    // Not a lock: a child forked meanwhile would find it held for ever.
     static KNOWN: AtomicU64 = AtomicU64::new(0);
     let known = KNOWN.load(Relaxed);
     if known != 0 {
@@ -90,40 +89,40 @@ pub(crate) fn boot() -> Result<u64, OsError> {
     Ok(boot)
 }
 
-/// What became of the process that was `pid`, in this process's PID namespace, and had this identity.
+/// What became of the process that had the id `pid`, in this process's PID namespace, and this identity.
 pub(crate) fn fate(pid: u32, identity: u32) -> Fate {
     match Pidfd::open(pid) {
         Ok(fd) => fd.fate_of(pid, identity),
         Err(_) if is_missing(pid) => Fate::Gone,
-        // The kernel has no pidfds, or this process may not have one, or no more descriptors.
+        // The kernel has no pidfds, or this process may not open one, or it has no descriptor left.
         Err(_) if identity & START_TIME != 0 => by_start_time(pid, identity),
         Err(_) => Fate::Unknown,
     }
 }
 
-/// Whether no process has this id. A filter may answer any call with any error, so this is believed only if two
-/// calls say so that know this process itself.
+/// Whether no process has this id. A system-call filter may answer any call with any error. So this takes two calls that
+/// say so, and each must find this process itself.
 fn is_missing(pid: u32) -> bool {
     let own = std::process::id();
-    let asked: [fn(u32) -> nix::Result<()>; 3] = [
+    let calls: [fn(u32) -> nix::Result<()>; 3] = [
         |pid| Pidfd::open(pid).map(drop).map_err(|error| error.errno()),
         |pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), None),
         |pid| {
-            // SAFETY: takes no memory. The first thread of a process has its id; signal 0 is none.
+            // SAFETY: takes no memory. A process's first thread has the process's id; signal 0 sends nothing.
             let answer = unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, 0) };
             Errno::result(answer).map(drop)
         },
     ];
-    let says = |ask: &&fn(u32) -> nix::Result<()>| {
-        // The id of a thread that is no process's: `EINVAL`, and since Linux 6.15 `ENOENT`, from the first.
-        matches!(ask(pid), Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT)) && ask(own).is_ok()
+    let finds_none = |call: &&fn(u32) -> nix::Result<()>| {
+        // For the id of a thread that is not a process's first, `pidfd_open` says `EINVAL`, since Linux 6.15 `ENOENT`.
+        matches!(call(pid), Err(Errno::ESRCH | Errno::EINVAL | Errno::ENOENT)) && call(own).is_ok()
     };
-    asked.iter().filter(says).count() >= 2
+    calls.iter().filter(finds_none).count() >= 2
 }
 
-/// A process with this id exists, or did a moment ago.
+/// The fate of a process by its start time. A process with this id exists, or did a moment ago.
 fn by_start_time(pid: u32, identity: u32) -> Fate {
-    // In the `/proc` of another PID namespace, ids are other processes'.
+    // In the `/proc` of another PID namespace, the same id names another process.
     if !is_own_proc() {
         return Fate::Unknown;
     }
@@ -134,15 +133,15 @@ fn by_start_time(pid: u32, identity: u32) -> Fate {
     }
 }
 
-/// Whether `/proc` is of this process's PID namespace. That `/proc/self` has this process's id does not show it: two
-/// namespaces may give it the same. `NSpid` has its id in each namespace from that of `/proc` down to its own.
+/// Whether `/proc` shows this process's PID namespace. Comparing this process's id with `/proc/self` would not do: it may
+/// have the same id in two namespaces. `NSpid` lists its id in each namespace from that of `/proc` down to its own.
 fn is_own_proc() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     ids.is_some_and(|ids| ids.split_whitespace().count() == 1)
 }
 
-/// A process, named by what no other can ever have.
+/// A handle that can never come to name another process.
 pub(crate) struct Pidfd(Owned);
 
 impl Pidfd {
@@ -155,7 +154,7 @@ impl Pidfd {
         Ok(Self(Owned::opened(File::from(fd))?))
     }
 
-    /// `None` where pidfds have no inodes of their own.
+    /// `None` if pidfds have no inodes of their own.
     fn inode(&self) -> Result<Option<u64>, OsError> {
         let file = self.0.get()?;
         let system = retry(|| fstatfs(file)).map_err(|e| OsError::new("fstatfs", e))?;
@@ -166,12 +165,13 @@ impl Pidfd {
         Ok((inode != 0).then_some(inode))
     }
 
-    /// What became of the process that had this identity, given that this is the one with its id.
+    /// What became of the process that had this identity, given that this pidfd names the one with its id.
     pub fn fate_of(&self, pid: u32, identity: u32) -> Fate {
         let fate = match self.inode() {
             Ok(Some(inode)) if identity & START_TIME == 0 => {
                 let same = inode as u32 & !START_TIME == identity;
-                // Another has the id by now: twice the same one, lest it be a descriptor that is another's by now.
+                // Another process has the id by now. A second pidfd must agree, since somebody may have closed this
+                // descriptor and its number may belong to another file.
                 let again = || Self::open(pid).and_then(|again| again.inode());
                 match same {
                     true => Fate::Alive,
@@ -182,7 +182,7 @@ impl Pidfd {
             Ok(_) if identity & START_TIME != 0 => by_start_time(pid, identity),
             _ => return Fate::Unknown,
         };
-        match (fate, self.ended(Duration::ZERO)) {
+        match (fate, self.wait_for_end(Duration::ZERO)) {
             (Fate::Gone, _) => Fate::Gone,
             // Its start time may be unknown because it has just ended.
             (_, Ok(true)) => Fate::Gone,
@@ -191,15 +191,15 @@ impl Pidfd {
         }
     }
 
-    /// Which of the questions about it the kernel refuses, if one.
+    /// The error of the first call about this process that the kernel refuses, if it refuses one.
     pub fn refusal(&self, pid: u32) -> Option<OsError> {
-        let polled = || self.ended(Duration::ZERO).map_err(|errno| OsError::new("poll", errno));
-        let asked = self.inode().err().or_else(|| polled().err());
-        asked.or_else(|| start_time(&pid.to_string()).err())
+        let polled = || self.wait_for_end(Duration::ZERO).map_err(|errno| OsError::new("poll", errno));
+        let refused = self.inode().err().or_else(|| polled().err());
+        refused.or_else(|| start_time(&pid.to_string()).err())
     }
 
-    /// Waits until the process, every thread of it, has ended; false when `timeout` has passed.
-    pub fn ended(&self, timeout: Duration) -> Result<bool, Errno> {
+    /// Waits until the process has ended, with all of its threads. False if `timeout` passes first.
+    pub fn wait_for_end(&self, timeout: Duration) -> Result<bool, Errno> {
         let start = Instant::now();
         let own = self.0.get().map_err(|_| Errno::EBADF)?;
         let mut fds = [PollFd::new(own.as_fd(), PollFlags::POLLIN)];
@@ -208,15 +208,15 @@ impl Pidfd {
                 let left = timeout.saturating_sub(start.elapsed());
                 poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
             });
-            // The time that `poll` knows is shorter than what a caller may ask for, and in milliseconds. A fast timer
-            // may interrupt it for all of that time.
+            // `poll` counts in milliseconds, and its longest timeout is shorter than the caller's may be. A fast timer
+            // may interrupt it all that time.
             if matches!(answered, Ok(0) | Err(Errno::EINTR)) && start.elapsed() < timeout {
                 continue;
             }
             answered?;
             let events = fds[0].revents().unwrap_or(PollFlags::empty());
-            // Somebody closed the descriptor, and perhaps another file has its number: that says nothing of the
-            // process.
+            // Somebody closed the descriptor, and its number may belong to another file. The answer says nothing about
+            // the process.
             if events.contains(PollFlags::POLLNVAL) || !events.is_empty() && self.0.get().is_err() {
                 return Err(Errno::EBADF);
             }
@@ -224,14 +224,16 @@ impl Pidfd {
         }
     }
 
-    /// Ends the process with `SIGKILL`. That it has ended already, whatever the kernel says of the signal then, is no
-    /// error.
+    /// Ends the process with `SIGKILL`. It is no error if the process has ended already, whatever the kernel returns for
+    /// the signal then.
     pub fn kill(&self) -> Result<(), OsError> {
         let (fd, info) = (self.0.get()?.as_raw_fd(), core::ptr::null::<libc::siginfo_t>());
-        // SAFETY: a null `info` is allowed, and nothing else is memory.
+        // SAFETY: `info` may be null, and no other argument is memory.
         let send = || Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, info, 0) });
         match retry(send) {
-            Err(errno) if self.ended(Duration::ZERO) != Ok(true) => Err(OsError::new("pidfd_send_signal", errno)),
+            Err(errno) if self.wait_for_end(Duration::ZERO) != Ok(true) => {
+                Err(OsError::new("pidfd_send_signal", errno))
+            }
             _ => Ok(()),
         }
     }
@@ -241,7 +243,7 @@ impl Pidfd {
 fn start_time(pid: &str) -> Result<u64, OsError> {
     let failed = |source| OsError { call: "read /proc/PID/stat", source };
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(failed)?;
-    // The second field, in parentheses, may hold anything, so count from the last of them.
+    // The second field, in parentheses, may hold anything, so count from the last parenthesis.
     let field = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
     field.and_then(|text| text.parse().ok()).ok_or_else(|| failed(std::io::Error::other("no start time in it")))
 }
@@ -251,9 +253,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_the_same_twice_and_alive() {
-        let (pid, identity) = this();
-        assert_eq!((pid, identity), this());
+    fn the_current_process_keeps_its_identity_and_is_alive() {
+        let (pid, identity) = current();
+        assert_eq!((pid, identity), current());
         let identity = identity.unwrap();
         assert_eq!(pid, std::process::id());
         assert_eq!(fate(pid, identity), Fate::Alive);
@@ -270,25 +272,25 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_the_largest_id() {
+    fn a_process_with_an_unused_id_is_gone() {
         assert_eq!(fate((1 << 22) - 1, 5), Fate::Gone);
     }
 
     #[test]
-    fn a_process_that_was_reaped_meanwhile_is_no_error_to_end() {
+    fn killing_a_process_that_was_reaped_is_no_error() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let process = Pidfd::open(child.id()).unwrap();
-        assert_eq!(process.ended(Duration::ZERO), Ok(false));
+        assert_eq!(process.wait_for_end(Duration::ZERO), Ok(false));
         child.kill().unwrap();
-        assert_eq!(process.ended(Duration::from_secs(60)), Ok(true));
+        assert_eq!(process.wait_for_end(Duration::from_secs(60)), Ok(true));
         process.kill().unwrap();
         child.wait().unwrap();
         process.kill().unwrap();
-        assert_eq!(process.ended(Duration::ZERO), Ok(true));
+        assert_eq!(process.wait_for_end(Duration::ZERO), Ok(true));
     }
 
     #[test]
-    fn a_home_is_the_same_twice() {
+    fn the_origin_does_not_change() {
         assert_eq!(origin().unwrap(), origin().unwrap());
     }
 }

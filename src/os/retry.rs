@@ -1,18 +1,18 @@
-//! Calls that a signal interrupts go on.
+//! Repeats calls that a signal interrupted.
 #![forbid(unsafe_code)]
 
 use std::io::{self, ErrorKind};
 
 use nix::errno::Errno;
 
-/// How often one call is made again. Signals do not come so densely: whoever interrupts more often than this
-/// is no signal but a filter that always says so, and the caller is to hear of it.
+/// How often one call is repeated. Signals never come this densely: more interruptions than this come from a
+/// system-call filter that always says `EINTR`, and the caller must hear of it.
 const TRIES: u32 = 1 << 16;
 
-/// The most bytes that one call works on, and so the most that an interruption undoes.
-const PIECE: u64 = 16 << 20;
+/// The most bytes that one call processes, and so the most work that an interruption can undo.
+const MAX_PIECE: u64 = 16 << 20;
 
-/// Makes a call until it is not interrupted.
+/// Makes a call until no signal interrupts it.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     let mut answer = call();
     for _ in 0..TRIES {
@@ -24,7 +24,7 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<
     answer
 }
 
-/// The same for what the standard library calls.
+/// The same for calls of the standard library.
 pub(crate) fn retry_io<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let mut answer = call();
     for _ in 0..TRIES {
@@ -36,10 +36,10 @@ pub(crate) fn retry_io<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result
     answer
 }
 
-/// Has `work(from, len)` done for all of `len` bytes, in pieces that get smaller, down to `least`, when they
-/// are interrupted: a call that begins anew each time would never end under a fast timer.
+/// Calls `work(from, len)` for all of `len` bytes, piece by piece. An interruption makes the pieces smaller,
+/// down to `least` bytes: under a fast timer, a call that starts over each time would never end.
 pub(crate) fn in_pieces(len: u64, least: u64, mut work: impl FnMut(u64, u64) -> nix::Result<()>) -> nix::Result<()> {
-    let most = PIECE.max(least);
+    let most = MAX_PIECE.max(least);
     let (mut done, mut piece) = (0, most);
     while done < len {
         let part = piece.min(len - done);
@@ -76,11 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_begins_anew_ends_if_a_small_one_can() {
-        // At most 10,000 bytes are done between two signals.
+    fn interrupted_work_is_finished_in_smaller_pieces() {
+        // The work gets through at most 10,000 bytes between two signals.
         let (len, mut expected) = (100_000_001, 0);
         let end = in_pieces(len, 4096, |from, part| {
-            assert!(part <= PIECE);
+            assert!(part <= MAX_PIECE);
             if part > 10_000 {
                 return Err(Errno::EINTR);
             }

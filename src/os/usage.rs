@@ -1,4 +1,4 @@
-//! What the kernel counts for this process.
+//! The kernel's counters and limits for this process.
 #![forbid(unsafe_code)]
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
@@ -9,23 +9,23 @@ use crate::error::OsError;
 /// Page faults of this process so far, all its threads together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageFaults {
-    /// Answered from memory.
+    /// Faults answered from memory.
     pub minor: u64,
-    /// Answered from disk.
+    /// Faults answered from disk.
     pub major: u64,
 }
 
-/// Page faults of this process so far (`getrusage(2)`), from any thread.
+/// Page faults of this process so far (`getrusage(2)`). Any thread may call it.
 ///
 /// # Errors
 ///
-/// The system call's, which Linux never gives.
+/// The system call failed, which it never does on Linux.
 pub fn page_faults() -> Result<PageFaults, OsError> {
     let usage = retry(|| getrusage(UsageWho::RUSAGE_SELF)).map_err(|e| OsError::new("getrusage", e))?;
     Ok(PageFaults { minor: usage.minor_page_faults() as u64, major: usage.major_page_faults() as u64 })
 }
 
-/// The soft limit on a resource; the largest number there is where it cannot be asked.
+/// The soft limit on a resource; `u64::MAX` if the kernel does not say.
 pub(crate) fn limit(resource: Resource) -> u64 {
     retry(|| getrlimit(resource)).map_or(u64::MAX, |(soft, _)| soft)
 }

@@ -1,8 +1,8 @@
 //! Private memory that a forked child finds zeroed.
 //!
-//! `MADV_WIPEONFORK` is done by the kernel as it copies the address space, so it holds for a raw
-//! `clone` too, which fork handlers miss, and it costs nothing until a fork (see `madvise(2)`). A child that
-//! shares its parent's memory (`vfork`, `CLONE_VM`) shares the page as well.
+//! The kernel applies `MADV_WIPEONFORK` as it copies the address space. So it also works for a raw `clone`,
+//! which fork handlers miss, and it costs nothing until a fork (see `madvise(2)`). A child that shares its
+//! parent's memory (`vfork`, `CLONE_VM`) shares the page as well.
 
 use core::marker::PhantomData;
 use core::num::NonZeroUsize;
@@ -51,7 +51,7 @@ fn place_in_page() -> usize {
 impl<T: FromBytes> Wiped<T> {
     pub fn new(value: T) -> Result<Self, OsError> {
         const { assert!(size_of::<T>() <= STEP && align_of::<T>() <= STEP / 2) };
-        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        // SAFETY: a new mapping at an address that the kernel chooses touches no other memory.
         let page = retry(|| unsafe { mmap_anonymous(None, LEN, READ_WRITE, MapFlags::MAP_PRIVATE) });
         let page = page.map_err(|e| OsError::new("mmap", e))?;
         // SAFETY: the place lies inside the page, with a step behind it.
@@ -71,10 +71,10 @@ impl<T: FromBytes> Deref for Wiped<T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: mapped until drop, and holding a `T`: the one written, or zeroes, which `FromBytes`
-        // takes. The kernel wipes only the copy in a child, where no reference is alive: the forking thread
-        // holds none across the system call, unless a signal handler forks inside an endpoint's call and
-        // returns in the child, which the README excludes.
+        // SAFETY: the page is mapped until drop, and holds a `T`: the one written, or zeroes, which are a `T`
+        // because it is `FromBytes`. The kernel wipes only the copy in a child. No reference is alive there:
+        // the forking thread holds none across the system call, unless a signal handler forks inside an
+        // endpoint's call and returns in the child, which the README excludes.
         unsafe { self.place.as_ref() }
     }
 }
@@ -89,9 +89,7 @@ impl<T: FromBytes> DerefMut for Wiped<T> {
 
 impl<T: FromBytes> Drop for Wiped<T> {
     fn drop(&mut self) {
-        let page = self.place.as_ptr().map_addr(|at| at & !(LEN.get() - 1));
-        let Some(page) = NonNull::new(page.cast()) else { return };
-        // A filter may refuse it: then the memory stays until the process ends.
+        // A system-call filter may refuse this; the memory then stays until the process ends.
         // SAFETY: the page was mapped by `new`, and nothing refers to it any more.
         let _ = unsafe { munmap(page, LEN.get()) };
     }

@@ -27,7 +27,7 @@ use crate::layout::locks::ATTACHED;
 use crate::layout::{Header, Kind, Lane, ReceiverLine, WORD};
 use crate::os::file;
 use crate::os::lock::{Lock, try_lock_if_any, unlock};
-use crate::os::mapping::{Access, Mapping, Source, Unshared};
+use crate::os::mapping::{Access, Mapping, Source, Unpublished};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::retry_io;
@@ -124,7 +124,7 @@ fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings)
 /// The region in private memory, as it is read through the file.
 fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
     reserve::check_memory(header.region_len)?;
-    let mapping = Unshared::new(Source::Anonymous { huge: false }, shape(header, spec))?;
+    let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape(header, spec))?;
     let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
     load(file, header, &mapping)?;
     Ok(mapping)
@@ -192,7 +192,7 @@ fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Optio
     let mode = there.mode() & 0o7777;
     let spec = Spec { carries: Some(copied.fingerprint()), capacity: Some(copied.capacity), ..*spec };
     let new = Nameless::beside(path, &spec, settings)?;
-    let mode = match file::give_to(new.unnamed.file()?, there.uid(), there.gid()) {
+    let mode = match file::change_owner(new.unnamed.file()?, there.uid(), there.gid()) {
         // One's own file, but of a group that one is not in: its permissions are not for one's own group.
         Err(error) if error.errno() == Errno::EPERM && Owner::Own.accepts(there.uid()) => mode & !0o070,
         given => {

@@ -21,9 +21,9 @@ use tempfile::TempPath;
 use crate::error::{OpenError, OsError, Reason};
 use crate::layout::fnv::{self, fnv};
 use crate::layout::locks::UNLINKING;
-use crate::os::file::{is_link_to_open_file, metadata, names, own_path, reason_of, reopen, set_mode};
+use crate::os::file::{fd_path, is_link_to_open_file, metadata, names, reason_of, reopen, set_mode};
 use crate::os::filesystem;
-use crate::os::lock::{Lock, bar, try_lock_if_any};
+use crate::os::lock::{Lock, conflicting, try_lock_if_any};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::{retry, retry_io};
@@ -94,7 +94,7 @@ impl Unnamed {
             Some(name) => (retry(|| linkat(AT_FDCWD, name.as_os_str(), AT_FDCWD, path, AtFlags::empty())), "linkat"),
             None => {
                 let mut own = [0; 40];
-                let own = own_path(file.as_raw_fd(), &mut own);
+                let own = fd_path(file.as_raw_fd(), &mut own);
                 let named = match retry(|| linkat(AT_FDCWD, own, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)) {
                     // There is no `/proc`. Not everybody may do it without; before Linux 6.10 only root.
                     Err(Errno::ENOENT) => retry(|| linkat(file, c"", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH)),
@@ -287,7 +287,7 @@ pub(crate) fn at<T>(place: &str, result: Result<T, Reason>) -> Result<T, OpenErr
 /// Refuses a file if a program that does not use this crate is in the way of this lock: it has locked more than one
 /// byte, as nobody here does. The kernel joins locks of one open file on neighbouring bytes, and nobody here has such.
 pub(crate) fn refuse_stranger(file: &File, lock: Lock, byte: u64) -> Result<(), Reason> {
-    match bar(file, lock, byte)? {
+    match conflicting(file, lock, byte)? {
         // A lock of an open file has no process: -1. Nor has one whose process this PID namespace does not see: 0.
         Some(found) if found.l_len != 1 => {
             Err(Reason::Locked { pid: u32::try_from(found.l_pid).ok().filter(|pid| *pid != 0) })

@@ -23,7 +23,7 @@ use crate::layout::locks::ATTACHED;
 use crate::layout::{FIRST, Header, WORD};
 use crate::os::file;
 use crate::os::lock::{Lock, try_lock_if_any};
-use crate::os::mapping::{Access, Mapping, Shape, Source, Unshared};
+use crate::os::mapping::{Access, Mapping, Shape, Source, Unpublished};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::retry_io;
@@ -116,7 +116,7 @@ impl Region {
                 reserve::check_memory(header.region_len)?;
             }
             let mapping = initialise(Source::Anonymous { huge }, &header, spec, settings)?;
-            Ok(Self::new(mapping, header, Backing::Anonymous(file::for_locks()), settings))
+            Ok(Self::new(mapping, header, Backing::Anonymous(file::lock_file()), settings))
         };
         files::at(ANONYMOUS, make())
     }
@@ -162,7 +162,7 @@ impl Region {
         let make = || {
             let shape = shape(&self.header, spec);
             reserve::check_memory(shape.len as u64)?;
-            let mapping = Unshared::new(Source::Anonymous { huge: false }, shape)?;
+            let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape)?;
             let mapping = mapping.with_header(self.header.as_bytes())?;
             // Made here, whatever the header says of the original.
             let header = Header { origin: process::origin().unwrap_or(0), ..self.header };
@@ -288,7 +288,7 @@ pub(super) fn shape(header: &Header, spec: &Spec) -> Shape {
 /// Maps a new region and writes its header and its first position.
 fn initialise(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
     let shape = shape(header, spec);
-    let mapping = Unshared::new(source, shape).map_err(|error| match error.errno() {
+    let mapping = Unpublished::new(source, shape).map_err(|error| match error.errno() {
         Errno::ENOMEM if settings.huge_pages => Reason::NoHugePages { needed: header.region_len },
         _ => error.into(),
     })?;

@@ -116,7 +116,7 @@ pub(super) fn lock_out(path: &Path, owner: Owner) -> Result<Owned, Reason> {
 fn why_not(path: &Path, file: &Owned, tries: u32) -> Result<Option<Reason>, Reason> {
     files::refuse_stranger(file.get()?, Lock::Exclusive, ATTACHED)?;
     // Another remover is no user: it will be done in a moment.
-    if lock::is_barred(file.get()?, Lock::Shared, ATTACHED)? || !lock::is_locked(file.get()?, ATTACHED)? {
+    if lock::conflicts(file.get()?, Lock::Shared, ATTACHED)? || !lock::is_locked(file.get()?, ATTACHED)? {
         return Ok((tries == PATIENCE).then_some(Reason::BeingRemoved));
     }
     // One that another removed is in use only by those who have not noticed yet.
