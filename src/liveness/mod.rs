@@ -93,7 +93,7 @@ impl Witness {
     fn lifeline(&self, identity: u32) -> Result<Lifeline, OsError> {
         if !self.region.keeps_locks() {
             self.try_locks(identity)?;
-            self.region.found_to_keep_locks();
+            self.region.set_keeps_locks();
         }
         Lifeline::new(self.region.reopen()?, self.region.page_size() as usize)
     }

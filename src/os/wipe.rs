@@ -89,6 +89,8 @@ impl<T: FromBytes> DerefMut for Wiped<T> {
 
 impl<T: FromBytes> Drop for Wiped<T> {
     fn drop(&mut self) {
+        let page = self.place.as_ptr().map_addr(|at| at & !(LEN.get() - 1));
+        let Some(page) = NonNull::new(page.cast()) else { return };
         // A system-call filter may refuse this; the memory then stays until the process ends.
         // SAFETY: the page was mapped by `new`, and nothing refers to it any more.
         let _ = unsafe { munmap(page, LEN.get()) };

@@ -1,8 +1,7 @@
-//! Regions that are read and not attached to, and copies that become regions of their own.
+//! Reads regions without attaching to them, and turns copies into regions of their own.
 //!
-//! Who only reads maps a region only if no store can be missing under the mapping: it is no copy, has no holes, and
-//! belongs to a user who is trusted not to truncate it. All others are read through the file, into memory of this
-//! process.
+//! A reader maps a region only if no part of the mapping can lose its memory: it is no copy, has no holes, and belongs to
+//! a user who is trusted not to truncate it. Any other region is read through its file into this process's memory.
 #![forbid(unsafe_code)]
 
 use core::mem::offset_of;
@@ -15,14 +14,13 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use zerocopy::IntoBytes;
 
-use super::files::{self, Owner, PATIENCE, PAUSE, Unnamed};
+use super::files::{self, ATTEMPTS, Owner, PAUSE, UnnamedFile};
 use super::header::Spec;
-use super::make::{Nameless, copy_header, len_of, map, shape};
+use super::make::{UnnamedRegion, copy_header, len_of, map, shape};
 use super::provenance::copy_sign;
 use super::views::{Parts, all_words};
 use super::{Backing, Region, Settings, unused};
-use crate::error::OsError;
-use crate::error::{CopySign, OpenError, Reason};
+use crate::error::{CopySign, OpenError, OsError, Reason};
 use crate::layout::locks::ATTACHED;
 use crate::layout::{Header, Kind, Lane, ReceiverLine, WORD};
 use crate::os::file;
@@ -35,13 +33,13 @@ use crate::os::{filesystem, process, reserve};
 use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
 
-/// A region that was opened to be looked at.
+/// A region that was opened only for reading.
 pub(crate) struct Reading {
     pub region: Region,
     pub kind: Kind,
-    /// What shows that it is a copy.
+    /// What shows that it is a copy; `None` if it is not.
     pub copied: Option<CopySign>,
-    /// Whether the region is what was read of the file, and not the file.
+    /// Whether `region` is a private image that was read from the file, instead of a mapping of the file.
     pub is_image: bool,
 }
 
@@ -51,13 +49,13 @@ impl Region {
         files::at(&path.display().to_string(), read(path, None, settings))
     }
 
-    /// Opens the file `path` for reading, to be copied. Of an image the seats are free.
+    /// Opens the file `path` for reading, for a copy. The seats of an image are free.
     pub(crate) fn read(path: &Path, spec: &Spec, settings: &Settings) -> Result<Reading, OpenError> {
         let vacant = || {
             let mut reading = read(path, Some(spec), settings)?;
             if reading.is_image {
                 vacate(&reading.region);
-                if let (Some(Parts { lane, .. }), Some(head)) = (reading.region.writable(), reading.head_now()?) {
+                if let (Some(Parts { lane, .. }), Some(head)) = (reading.region.writable(), reading.current_head()?) {
                     lane.receiver_line.head.store(head, Relaxed);
                 }
                 reading.region.backing = Backing::Snapshot;
@@ -68,9 +66,9 @@ impl Region {
         files::at(&path.display().to_string(), vacant())
     }
 
-    /// Begins to make the copy in the file `path` a region of its own. `Ok(None)`: it is no copy.
+    /// Begins to turn the copy in the file `path` into a region of its own. `Ok(None)` if it is no copy.
     ///
-    /// The caller makes the channel of it whole, and then [finishes](Adoption::finish).
+    /// The caller repairs the channel in it, and then [finishes](Adoption::finish).
     pub(crate) fn begin_adoption(
         path: &Path,
         spec: &Spec,
@@ -83,9 +81,9 @@ impl Region {
 fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading, Reason> {
     let owner = settings.owner_to_read();
     let file = match unused::attach(path, false, owner) {
-        // Who looks needs not be attached: if the file is removed meanwhile, what is open of it stays.
+        // A reader need not attach: if the file is removed meanwhile, the open file stays.
         Err(Reason::Locked { .. }) => files::open_checked(path, false, owner)?,
-        entered => entered?,
+        attached => attached?,
     };
     let own = file.get()?;
     let (header, schema) = copy_header(own)?;
@@ -101,7 +99,7 @@ fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading
     let (kind, copied) = (spec.kind, copy_sign(&header, own)?);
     let is_image = copied.is_some() || !may_be_mapped(own, path, &header, settings)?;
     if is_image {
-        // Who reads through the file is in nobody's way, however long it takes.
+        // A reader through the file must not keep others from removing it, however long it takes.
         let _ = unlock(file.get()?, ATTACHED);
     }
     let mapping =
@@ -110,7 +108,7 @@ fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading
     Ok(Reading { region, kind, copied, is_image })
 }
 
-/// Whether no access to a mapping of the file can end in `SIGBUS`, as long as those who are trusted keep its size.
+/// Whether no access to a mapping of the file can raise `SIGBUS`, as long as trusted users do not change its size.
 fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings) -> Result<bool, OsError> {
     let there = file::metadata(file)?;
     let sealed = || file::seals(file).is_some_and(|seals| seals.contains(file::SEALS));
@@ -121,7 +119,7 @@ fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings)
         && !reserve::has_holes(file, header.region_len)?)
 }
 
-/// The region in private memory, as it is read through the file.
+/// Reads the region through the file into private memory.
 fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
     reserve::check_memory(header.region_len)?;
     let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape(header, spec))?;
@@ -130,10 +128,10 @@ fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reas
     Ok(mapping)
 }
 
-/// Bytes that are read at once.
+/// How many bytes one call reads.
 const CHUNK: usize = 1 << 16;
 
-/// Reads all but the header out of `file` into a mapping that nobody else uses and that holds zeroes.
+/// Reads everything except the header from `file` into a mapping that nobody else uses and that holds zeroes.
 fn load(file: &File, header: &Header, mapping: &Arc<Mapping>) -> Result<(), Reason> {
     let words = all_words(mapping);
     let (page, len) = (header.page_size as usize, header.region_len as usize);
@@ -146,7 +144,7 @@ fn load(file: &File, header: &Header, mapping: &Arc<Mapping>) -> Result<(), Reas
             }
             _ => OsError { call: "pread", source }.into(),
         })?;
-        // What is zero needs no memory. The control page comes first, and a new one is not all zero.
+        // Zeroes need no memory. The control words come first, and those of a new region are not all zero.
         if at == page || chunk.iter().any(|byte| *byte != 0) {
             words.write(at - page, chunk);
         }
@@ -154,7 +152,7 @@ fn load(file: &File, header: &Header, mapping: &Arc<Mapping>) -> Result<(), Reas
     Ok(())
 }
 
-/// Makes a copied region one at which nobody sits or sleeps. Messages and their positions stay.
+/// Frees all seats of a copied region and forgets its sleepers. Messages and their positions stay.
 fn vacate(region: &Region) {
     let Some(Parts { control, lane, .. }) = region.writable() else { return };
     for number in region.seats() {
@@ -164,7 +162,7 @@ fn vacate(region: &Region) {
             seat.barrier.store(0, Relaxed);
         }
     }
-    // Whoever receives from it is to hear where it ends.
+    // A receiver of the copy must learn where it ends.
     lane.receiver_line.reported.store(0, Relaxed);
     lane.sender_line.batch.store(0, Relaxed);
     lane.data_wait.store(0, Relaxed);
@@ -172,9 +170,9 @@ fn vacate(region: &Region) {
     control.region.flags.store(0, Relaxed);
 }
 
-/// A region that takes the place of the copy that it was read from.
+/// A new region that will replace the copy that it was read from.
 pub(crate) struct Adoption {
-    unnamed: Unnamed,
+    unnamed: UnnamedFile,
     copy: Owned,
     path: PathBuf,
     mode: u32,
@@ -191,9 +189,10 @@ fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Optio
     let there = file::metadata(old)?;
     let mode = there.mode() & 0o7777;
     let spec = Spec { carries: Some(copied.fingerprint()), capacity: Some(copied.capacity), ..*spec };
-    let new = Nameless::beside(path, &spec, settings)?;
+    let new = UnnamedRegion::beside(path, &spec, settings)?;
     let mode = match file::change_owner(new.unnamed.file()?, there.uid(), there.gid()) {
-        // One's own file, but of a group that one is not in: its permissions are not for one's own group.
+        // The file belongs to this user but to a group that the user is not in. The user's own group must not get that
+        // group's permissions.
         Err(error) if error.errno() == Errno::EPERM && Owner::Own.accepts(there.uid()) => mode & !0o070,
         given => {
             given?;
@@ -210,17 +209,17 @@ fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Optio
 }
 
 impl Adoption {
-    /// Gives the region the name of the copy. False: the path names another file by now.
+    /// Gives the region the name of the copy. False if the path names another file by now.
     pub fn finish(self) -> Result<bool, OpenError> {
         files::at(&self.path.display().to_string(), self.replace())
     }
 
     fn replace(self) -> Result<bool, Reason> {
         let Self { unnamed, copy, path, mode } = self;
-        for _ in 0..PATIENCE {
-            // Others who adopt it, or remove it, hold the lock for a moment; where there are no locks, nobody does.
+        for _ in 0..ATTEMPTS {
+            // Other processes that adopt or remove the file hold the lock for a moment. Without locks, nobody does.
             if !try_lock_if_any(copy.get()?, Lock::Exclusive, ATTACHED)? {
-                files::refuse_stranger(copy.get()?, Lock::Exclusive, ATTACHED)?;
+                files::refuse_foreign_lock(copy.get()?, Lock::Exclusive, ATTACHED)?;
                 nap(PAUSE);
                 continue;
             }
@@ -235,9 +234,9 @@ impl Adoption {
 }
 
 impl Reading {
-    /// Where the receiver of a region in use is, after all of it was read: what lies before that may have been
-    /// overwritten meanwhile, and what lies behind it was not.
-    fn head_now(&self) -> Result<Option<u64>, OsError> {
+    /// The head of a region in use, read after all the rest: what lies before it may have been overwritten meanwhile, and
+    /// what lies behind it was not.
+    fn current_head(&self) -> Result<Option<u64>, OsError> {
         let (None, Backing::File { file, .. }) = (self.copied, &self.region.backing) else { return Ok(None) };
         let (file, mut head) = (file.get()?, [0; WORD]);
         let at =
@@ -246,7 +245,7 @@ impl Reading {
         Ok(Some(u64::from_ne_bytes(head)))
     }
 
-    /// Whether a second look may find more: what was read while others wrote may contradict itself.
+    /// Whether reading again may help: what was read while others wrote may contradict itself.
     pub fn may_have_changed(&self) -> bool {
         self.is_image && self.copied.is_none()
     }

@@ -1,6 +1,5 @@
-//! The file of a region, as policy: it is whole or not there, it is opened only as what it should be, and it is removed
+//! Policy for a region's file: it is complete or absent, it is opened only if it is what it should be, and it is removed
 //! without a race.
-
 #![forbid(unsafe_code)]
 
 use std::ffi::CString;
@@ -28,21 +27,22 @@ use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::{retry, retry_io};
 
-/// How long one waits for who is removing a file: a few system calls, if it is not stopped.
-pub(crate) const PATIENCE: u32 = 1000;
+/// How often to wait for a [`PAUSE`] while another process removes a file. That takes a few system calls, unless the
+/// process is stopped.
+pub(crate) const ATTEMPTS: u32 = 1000;
 pub(crate) const PAUSE: Duration = Duration::from_millis(1);
 
-/// A file that has no name yet, but for those who guess. It is gone when the process is, unless [`Unnamed::link`]
-/// names it.
-pub(crate) struct Unnamed {
+/// A file that has no name yet, or only a random one. It disappears with the process, unless [`UnnamedFile::link`] names
+/// it.
+pub(crate) struct UnnamedFile {
     file: Owned,
-    /// For file systems without `O_TMPFILE`: a random name beside the final one, which a kill at the wrong moment
-    /// leaves behind.
+    /// On file systems without `O_TMPFILE`: a random name beside the final one. A kill at the wrong moment leaves it
+    /// behind.
     temporary: Option<TempPath>,
 }
 
-impl Unnamed {
-    /// An empty file in the directory that `path` is in, for this user only.
+impl UnnamedFile {
+    /// Makes an empty file in the directory of `path`, for this user only.
     pub fn beside(path: &Path) -> Result<Self, Reason> {
         let dir = match path.parent() {
             Some(dir) if dir != Path::new("") => dir,
@@ -52,18 +52,18 @@ impl Unnamed {
         let unnamed = match retry(|| open(dir, flags, Mode::S_IRUSR | Mode::S_IWUSR)) {
             Ok(fd) => Self { file: Owned::opened(fd.into())?, temporary: None },
             Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
-                // The error of the crate hides the kernel's behind the path.
+                // The error of `tempfile` hides the kernel's behind the path.
                 let mut refusal = Errno::UnknownErrno;
                 let mut new = |path: &Path| {
                     let made = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
                     made.inspect_err(|error| refusal = Errno::from_raw(error.raw_os_error().unwrap_or(0)))
                 };
                 let named = retry_io(|| tempfile::Builder::new().prefix(".ringway-").make_in(dir, &mut new));
-                let named = named.map_err(|_| why_no_file(dir, "open(O_CREAT)", refusal))?;
+                let named = named.map_err(|_| create_error(dir, "open(O_CREAT)", refusal))?;
                 let (file, temporary) = named.into_parts();
                 Self { file: Owned::opened(file)?, temporary: Some(temporary) }
             }
-            Err(errno) => return Err(why_no_file(dir, "open(O_TMPFILE)", errno)),
+            Err(errno) => return Err(create_error(dir, "open(O_TMPFILE)", errno)),
         };
         filesystem::prepare(unnamed.file()?)?;
         Ok(unnamed)
@@ -73,12 +73,13 @@ impl Unnamed {
         self.file.get()
     }
 
-    /// Gives it its permissions and its name. If that name is taken, [`Reason::Exists`] and the file, to be tried again.
+    /// Gives it its permissions and its name. If the name is taken, returns [`Reason::Exists`] and the file, for another
+    /// try.
     pub fn link(self, path: &Path, mode: u32) -> Result<Owned, Box<(Self, Reason)>> {
         match self.link_to(path, mode) {
             Ok(()) => {
                 if let Some(temporary) = &self.temporary {
-                    // If it cannot be removed, its `TempPath` tries once more.
+                    // If this fails, the `TempPath` tries once more.
                     let _ = retry_io(|| fs::remove_file(temporary));
                 }
                 Ok(self.file)
@@ -96,7 +97,7 @@ impl Unnamed {
                 let mut own = [0; 40];
                 let own = fd_path(file.as_raw_fd(), &mut own);
                 let named = match retry(|| linkat(AT_FDCWD, own, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)) {
-                    // There is no `/proc`. Not everybody may do it without; before Linux 6.10 only root.
+                    // There is no `/proc`. Linking without it is not allowed to everyone; before Linux 6.10, only to root.
                     Err(Errno::ENOENT) => retry(|| linkat(file, c"", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH)),
                     named => named,
                 };
@@ -111,43 +112,43 @@ impl Unnamed {
         }
     }
 
-    /// Gives it its permissions and the name of another file, whose name is gone then, in one step. Only one process may
-    /// do that at a time. A kill in between leaves the file [`between`] behind, which the next one removes.
+    /// Gives it its permissions and the name of another file, which loses it, in one step. Only one process at a time may
+    /// do this. A kill in between leaves the [`replacement_path`] behind, and the next caller removes it.
     pub fn replace(self, path: &Path, mode: u32) -> Result<Owned, Reason> {
-        remove_between(path)?;
-        let between = between(path);
-        self.link_to(&between, mode)?;
-        match retry_io(|| fs::rename(&between, path)) {
+        remove_stale_replacement(path)?;
+        let replacement = replacement_path(path);
+        self.link_to(&replacement, mode)?;
+        match retry_io(|| fs::rename(&replacement, path)) {
             Ok(()) => Ok(self.file),
             Err(source) => {
-                let _ = remove_between(path);
+                let _ = remove_stale_replacement(path);
                 Err(OsError { call: "rename", source }.into())
             }
         }
     }
 }
 
-/// Why no file could be made in a directory.
-fn why_no_file(dir: &Path, call: &'static str, errno: Errno) -> Reason {
+/// The reason that no file could be made in a directory.
+fn create_error(dir: &Path, call: &'static str, errno: Errno) -> Reason {
     match errno {
         Errno::ENOENT if !dir.exists() => Reason::NoDirectory,
-        // What is no place for files at all, like `/proc`, may say anything.
+        // A place that takes no files at all, like `/proc`, may return any of these errors.
         Errno::ENOENT | Errno::EACCES | Errno::EPERM if let Some(reason) = filesystem::unsupported(dir) => reason,
         Errno::EACCES => Reason::DirectoryPermission { found: permissions(dir) },
         _ => reason_of(call, errno),
     }
 }
 
-/// The name of a file that is about to get the name `path`.
-fn between(path: &Path) -> PathBuf {
+/// The temporary name of a file that is about to get the name `path`.
+fn replacement_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().as_bytes();
     path.with_file_name(format!(".ringway-{:016x}", fnv(fnv::START, name)))
 }
 
-/// Removes what a process that was killed left behind when it was about to replace `path`. Only for whom nobody replaces
-/// it now.
-pub(crate) fn remove_between(path: &Path) -> Result<(), OsError> {
-    match retry_io(|| fs::remove_file(between(path))) {
+/// Removes the file that a killed process left behind as it replaced `path`. Call it only while nobody else can replace
+/// `path`.
+pub(crate) fn remove_stale_replacement(path: &Path) -> Result<(), OsError> {
+    match retry_io(|| fs::remove_file(replacement_path(path))) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => Err(OsError { call: "unlink", source }),
         _ => Ok(()),
     }
@@ -156,11 +157,11 @@ pub(crate) fn remove_between(path: &Path) -> Result<(), OsError> {
 /// Whose file may be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// Whatever the kernel lets this process open: for who only reads, and maps nothing.
+    /// Anyone's, if the kernel lets this process open it. For callers that only read, and map nothing.
     Anyone,
-    /// This process's user's.
+    /// A file of this process's user.
     Own,
-    /// This process's user's, or this one's.
+    /// A file of this process's user, or of this one.
     OwnOr(u32),
 }
 
@@ -183,8 +184,8 @@ fn own_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// Opens `path` if it is a regular file of an accepted owner. Follows no symbolic link, but for those of `/proc` to
-/// open files if it is only to be read; waits for no fifo.
+/// Opens `path` if it is a regular file of an accepted owner. It follows no symbolic link, except, for reading, those of
+/// `/proc` to open files. It does not block on a fifo.
 pub(crate) fn open_checked(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let mut flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -216,35 +217,35 @@ pub(crate) fn open_checked(path: &Path, writable: bool, owner: Owner) -> Result<
     }
 }
 
-/// Why the kernel did not let this process open a file, as far as it lets this process look.
+/// The reason that the kernel did not let this process open a file, as far as this process may look.
 fn permission(path: &Path, writing: bool) -> Reason {
     Reason::Permission { found: permissions(path), writing }
 }
 
-/// The permissions and the owner of what is there, as far as this process may look.
+/// The permissions and the owner of a file; `None` if this process may not look.
 fn permissions(path: &Path) -> Option<(u32, u32)> {
     let there = retry_io(|| fs::symlink_metadata(path)).ok()?;
     Some((there.mode() & 0o7777, there.uid()))
 }
 
-/// Removes `path` if it still names `file`. `meant` is told right before, and told no if it fails.
-pub(crate) fn unlink(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Result<()> {
-    // Two who look at the name and then remove it could remove a third one's file. Where the file system has
-    // no locks, or this process may only read or has no `/proc`, that stays so.
+/// Removes `path` if it still names `file`. Calls `announce(true)` right before, and `announce(false)` if it fails.
+pub(crate) fn unlink(path: &Path, file: &Owned, announce: impl Fn(bool)) -> io::Result<()> {
+    // Without a lock, two callers that check the name and then remove it could remove a third file. That race remains
+    // where the file system has no locks, or this process may only read, or has no `/proc`.
     let own = match reopen(file, true) {
         Ok(own) => own,
         Err(error) if matches!(error.errno(), Errno::EACCES | Errno::EROFS | Errno::ENOENT | Errno::EBADF) => {
-            return unlink_named(path, file, meant);
+            return unlink_named(path, file, announce);
         }
         Err(error) => return Err(error.source),
     };
-    for _ in 0..PATIENCE {
+    for _ in 0..ATTEMPTS {
         let locked = try_lock_if_any(own.get().map_err(|e| e.source)?, Lock::Exclusive, UNLINKING);
         if locked.map_err(|error| error.source)? {
-            return unlink_named(path, file, meant);
+            return unlink_named(path, file, announce);
         }
         let own = own.get().map_err(|error| error.source)?;
-        refuse_stranger(own, Lock::Exclusive, UNLINKING).map_err(|reason| match reason {
+        refuse_foreign_lock(own, Lock::Exclusive, UNLINKING).map_err(|reason| match reason {
             Reason::Os(error) => error.source,
             other => io::Error::new(io::ErrorKind::WouldBlock, other.to_string()),
         })?;
@@ -253,18 +254,18 @@ pub(crate) fn unlink(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Res
     Err(io::Error::new(io::ErrorKind::WouldBlock, "another process is removing it, and does not finish"))
 }
 
-fn unlink_named(path: &Path, file: &Owned, meant: impl Fn(bool)) -> io::Result<()> {
+fn unlink_named(path: &Path, file: &Owned, announce: impl Fn(bool)) -> io::Result<()> {
     if !names(path, file)? {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the path names another file by now"));
     }
     let name = CString::new(path.as_os_str().as_bytes())?;
-    meant(true);
-    retry(|| nix::unistd::unlink(name.as_c_str())).inspect_err(|_| meant(false))?;
+    announce(true);
+    retry(|| nix::unistd::unlink(name.as_c_str())).inspect_err(|_| announce(false))?;
     Ok(())
 }
 
-/// Where a path leads now, so that it leads there too when this process has changed its directory. No path that can name
-/// no file.
+/// Makes a path absolute, so that it still leads to the same place after this process changes its directory. Refuses a
+/// path that cannot name a file.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     let bytes = path.as_os_str().as_bytes();
     let found = match () {
@@ -279,16 +280,17 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     Err(OpenError::new(format!("{path:?}"), Reason::NotAFile { found }))
 }
 
-/// Names the place in an error.
+/// Adds the place to an error.
 pub(crate) fn at<T>(place: &str, result: Result<T, Reason>) -> Result<T, OpenError> {
     result.map_err(|reason| OpenError::new(place, reason))
 }
 
-/// Refuses a file if a program that does not use this crate is in the way of this lock: it has locked more than one
-/// byte, as nobody here does. The kernel joins locks of one open file on neighbouring bytes, and nobody here has such.
-pub(crate) fn refuse_stranger(file: &File, lock: Lock, byte: u64) -> Result<(), Reason> {
+/// Refuses a file if a program that does not use this crate holds a conflicting lock. Such a lock covers more than one
+/// byte, which this crate's never do. (The kernel merges an open file's locks on neighbouring bytes; this crate takes
+/// none.)
+pub(crate) fn refuse_foreign_lock(file: &File, lock: Lock, byte: u64) -> Result<(), Reason> {
     match conflicting(file, lock, byte)? {
-        // A lock of an open file has no process: -1. Nor has one whose process this PID namespace does not see: 0.
+        // A lock of an open file has no process: -1. A lock whose process is invisible in this PID namespace has 0.
         Some(found) if found.l_len != 1 => {
             Err(Reason::Locked { pid: u32::try_from(found.l_pid).ok().filter(|pid| *pid != 0) })
         }

@@ -1,7 +1,7 @@
-//! Writing a header, and believing one.
+//! Writes headers, and checks them before anyone relies on them.
 //!
-//! A header is read once, by copy, and everything in it is checked against what the reader expects
-//! and what `fstat` says. What is returned is private memory.
+//! A header is copied once into private memory. Every field of the copy is checked against what the reader
+//! expects and what `fstat` says.
 #![forbid(unsafe_code)]
 
 use zerocopy::IntoBytes;
@@ -12,19 +12,19 @@ use crate::layout::fnv::{self, fnv};
 use crate::layout::header::{NAME_LEN, RESERVED};
 use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, Sections, VERSION, WORD, WORD_BITS};
 
-/// What a channel wants of its region.
+/// What a channel requires of its region.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     pub kind: Kind,
-    /// The type; `None`: whatever the region carries.
+    /// The type; `None` accepts any.
     pub carries: Option<TypeFingerprint>,
-    /// Slots, words or cells; `None`: whatever the region has.
+    /// In slots, words or cells; `None` accepts any.
     pub capacity: Option<u64>,
 }
 
 const PADDING: u64 = size_of::<crossbeam_utils::CachePadded<u8>>() as u64;
 
-/// FNV-1a over the header and the text of the schema. Against accidents: whoever forges a header can forge the sum.
+/// FNV-1a over the header and the schema text. It guards against accidents: a forger can compute the checksum too.
 fn checksum(header: &Header, schema: &[u8]) -> u64 {
     let bytes = header.as_bytes();
     fnv(fnv(fnv::START, &bytes[..bytes.len() - size_of::<u64>()]), schema)
@@ -45,7 +45,7 @@ impl Header {
         }
     }
 
-    /// Whether it is the header of a region of this layout, as it was written.
+    /// Checks that this is the header of a region of this layout, unchanged since it was written.
     pub fn check_format(&self, schema: &[u8]) -> Result<(), Reason> {
         if self.magic != MAGIC {
             return Err(Reason::NotARegion { found: self.magic });
@@ -64,7 +64,7 @@ impl Header {
         Ok(())
     }
 
-    /// The kind that the header names: `check` it with a [`Spec`] of that.
+    /// The kind that this header claims to be. [`Spec::check`] must still check the header against a spec of that kind.
     pub fn kind_of(&self, schema: &[u8]) -> Result<Kind, Reason> {
         self.check_format(schema)?;
         let kind = Reason::Field { field: "kind", found: self.kind.into(), expected: Kind::Spsc as u64 };
@@ -73,14 +73,14 @@ impl Header {
 }
 
 impl Spec {
-    /// Words from one slot, record or cell to the next for values of a type; `None`: no region can carry it.
+    /// Words from one slot, record or cell to the next for values of a type; `None` if no region can carry it.
     fn stride(&self, carries: &TypeFingerprint) -> Option<usize> {
         let (size, align) = (usize::try_from(carries.size).ok()?, usize::try_from(carries.align).ok()?);
         let can_cross = size > 0 && align.is_power_of_two() && align <= 4096;
         can_cross.then(|| (self.kind.info().stride)(size, align))?
     }
 
-    /// The header of a new region of `capacity` in pages of `page` bytes.
+    /// The header of a new region. `capacity` is in slots, words or cells, `page` in bytes.
     pub fn header(&self, capacity: u64, page: usize, provenance: Provenance) -> Result<Header, Reason> {
         let carries = self.carries.as_ref().ok_or(Reason::NoType)?;
         let overflow = || {
@@ -93,19 +93,11 @@ impl Spec {
         let (lanes, rows) = (1, self.kind.info().rows);
         let sections = Sections::of(lanes, rows, data_len, page as u64).ok_or_else(overflow)?;
         let Sections { lanes_offset, rows_offset, data_offset, region_len } = sections;
-        // Mapped with its mirror, guards and alignment, it must fit an address space.
+        // The region, with its mirror, guards and alignment, must fit into an address space.
         if region_len.checked_mul(2).is_none_or(|len| len > i64::MAX as u64 / 2) {
             return Err(overflow());
         }
-        let name = carries.name.as_bytes();
-        if name.len() > NAME_LEN {
-            return Err(Reason::TypeName { found: name.len(), expected: NAME_LEN });
-        }
-        if name.contains(&0) {
-            return Err(Reason::NulInTypeName);
-        }
-        let mut type_name = [0; NAME_LEN];
-        type_name[..name.len()].copy_from_slice(name);
+        let type_name = padded(&carries.name)?;
         let Provenance { origin, boot, id, file } = provenance;
         let mut header = Header {
             magic: MAGIC,
@@ -142,14 +134,32 @@ impl Spec {
         Ok(header)
     }
 
-    /// The capacity that fits `data_len` bytes: a mirrored area has no unused end.
+    /// The capacity that fits `data_len` bytes. A mirrored area uses all of them.
     fn rounded(&self, capacity: u64, data_len: u64) -> u64 {
         if self.kind.info().mirrored { data_len / WORD as u64 } else { capacity }
     }
 
-    /// Checks a header that was copied, with the text of its schema, out of a region of `len` bytes in pages of `page`.
+    /// Checks a header that was copied out of a region, with its schema text. `len` is the region's length and `page` its
+    /// page size, in bytes.
     pub fn check(&self, header: &Header, schema: &[u8], len: u64, page: usize) -> Result<(), Reason> {
         header.check_format(schema)?;
+        self.check_content(header, page)?;
+        let stride = self.check_geometry(header, schema, page)?;
+        if header.region_len != len {
+            return Err(Reason::Length { found: len, expected: header.region_len });
+        }
+        let Some(expected) = self.capacity else { return Ok(()) };
+        let expected = bytes_for(expected, stride, page).map_or(expected, |len| self.rounded(expected, len));
+        if expected != header.capacity {
+            let [found, expected] =
+                [header.capacity, expected].map(|count| count.saturating_mul(self.kind.info().unit));
+            return Err(Reason::OtherCapacity { found, expected });
+        }
+        Ok(())
+    }
+
+    /// Checks that the region is from a machine like this one, and holds this kind and type.
+    fn check_content(&self, header: &Header, page: usize) -> Result<(), Reason> {
         expect("word size", header.word_bits.into(), WORD_BITS.into())?;
         expect("cache line padding", header.padding, PADDING)?;
         expect("page size", header.page_size, page as u64)?;
@@ -165,6 +175,12 @@ impl Spec {
         if let Some(expected) = self.carries.as_ref().filter(|expected| **expected != found) {
             return Err(Reason::Type { found, expected: expected.clone() });
         }
+        Ok(())
+    }
+
+    /// Checks that every size and offset follows from the type and the capacity. Returns the stride in words.
+    fn check_geometry(&self, header: &Header, schema: &[u8], page: usize) -> Result<usize, Reason> {
+        let found = header.fingerprint();
         let Some(stride) = self.stride(&found) else {
             return Err(Reason::UnsupportedType { found, expected: "one that can cross" });
         };
@@ -195,17 +211,7 @@ impl Spec {
         if let Some(capacity) = self.kind.info().capacity {
             expect("capacity", header.capacity, capacity(stride))?;
         }
-        if header.region_len != len {
-            return Err(Reason::Length { found: len, expected: header.region_len });
-        }
-        let Some(expected) = self.capacity else { return Ok(()) };
-        let expected = bytes_for(expected, stride, page).map_or(expected, |len| self.rounded(expected, len));
-        if expected != header.capacity {
-            let [found, expected] =
-                [header.capacity, expected].map(|count| count.saturating_mul(self.kind.info().unit));
-            return Err(Reason::OtherCapacity { found, expected });
-        }
-        Ok(())
+        Ok(stride)
     }
 }
 
@@ -213,6 +219,19 @@ impl Spec {
 fn bytes_for(capacity: u64, stride: usize, page: usize) -> Option<u64> {
     let words = capacity.checked_mul(stride as u64)?;
     words.checked_mul(WORD as u64)?.checked_next_multiple_of(page as u64)
+}
+
+/// A type's name, padded with zeroes.
+fn padded(name: &str) -> Result<[u8; NAME_LEN], Reason> {
+    if name.len() > NAME_LEN {
+        return Err(Reason::TypeName { found: name.len(), expected: NAME_LEN });
+    }
+    if name.contains('\0') {
+        return Err(Reason::NulInTypeName);
+    }
+    let mut padded = [0; NAME_LEN];
+    padded[..name.len()].copy_from_slice(name.as_bytes());
+    Ok(padded)
 }
 
 #[cfg(test)]
@@ -242,19 +261,19 @@ mod tests {
         }
     }
 
-    /// Also with a checksum that fits: a forger can compute one.
+    /// The checksum is made to fit, as a forger would.
     #[test]
-    fn every_flipped_bit_that_geometry_depends_on_is_found_without_the_checksum() {
+    fn every_flipped_bit_of_the_geometry_is_found_without_the_checksum() {
         let header = spec().header(100, 4096, provenance()).unwrap();
         for bit in 0..(header.as_bytes().len() - 8) * 8 {
             let mut flipped = header;
             flipped.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
             flipped.checksum = checksum(&flipped, &[]);
             let accepted = spec().check(&flipped, &[], header.region_len, 4096).is_ok();
-            // The capacity may be any that needs the same pages. Where a region was made says nothing of its geometry.
-            let says_where = (offset_of!(Header, origin)..offset_of!(Header, reserved)).contains(&(bit / 8))
+            // Any capacity that needs the same pages is accepted. Provenance and schema say nothing about geometry.
+            let is_free = (offset_of!(Header, origin)..offset_of!(Header, reserved)).contains(&(bit / 8))
                 || (offset_of!(Header, schema_hash)..offset_of!(Header, schema_len)).contains(&(bit / 8));
-            assert!(!accepted || says_where || (flipped.capacity <= 256 && flipped.capacity > 0), "bit {bit}");
+            assert!(!accepted || is_free || (flipped.capacity <= 256 && flipped.capacity > 0), "bit {bit}");
         }
     }
 

@@ -1,6 +1,6 @@
-//! The file that has a region's locks: asked who holds one, and opened anew to take one.
+//! The file that carries a region's locks. Testing a lock, and taking one, opens it anew.
 //!
-//! Files and memfds have their own; an anonymous region has an empty memfd for it.
+//! A file or memfd region uses its own file; an anonymous region has an empty memfd for this.
 #![forbid(unsafe_code)]
 
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ use crate::os::owned::Owned;
 use crate::sync::Ordering::Relaxed;
 
 impl Region {
-    /// The file that has the region's locks.
+    /// The file that carries the region's locks.
     pub(super) fn lock_file(&self) -> Option<&Owned> {
         match &self.backing {
             Backing::File { file, .. } | Backing::Memfd(file) => Some(file),
@@ -26,7 +26,7 @@ impl Region {
         }
     }
 
-    /// The file that has the locks, opened anew.
+    /// Opens the lock file anew.
     pub(crate) fn reopen(&self) -> Result<Owned, OsError> {
         let gone = || OsError::new("open(/proc/thread-self/fd)", Errno::EBADF);
         let own = self.lock_file().ok_or_else(gone)?;
@@ -40,8 +40,8 @@ impl Region {
         if file.id() == own.id() { Ok(file) } else { Err(gone()) }
     }
 
-    /// What to say of a claim that needs a lock on the file and failed to get one: whether a limit or the file's mode
-    /// is why.
+    /// The error for a claim that needs a lock on the file and could not get one. It names a limit or the file's mode if
+    /// that is the cause.
     pub(crate) fn unlockable(&self, error: OsError) -> ClaimError {
         if matches!(error.errno(), Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) {
             return ClaimError::Os(error);
@@ -57,14 +57,15 @@ impl Region {
         }
     }
 
-    /// Whether any open file has locked the byte; `None` where nobody can say. Asked from a file opened for it: the
-    /// region's own descriptor may be closed and its number taken, even by a file that holds a lock. That can only be
-    /// one of this process, so it does for locks that only another process can hold (`by_another`), when no more files
-    /// can be opened.
+    /// Whether any open file has locked the byte; `None` if the kernel does not say.
+    ///
+    /// It asks through a file opened for this. The region's own descriptor may be closed and its number taken, even by a
+    /// file that holds the lock. Such a file can only belong to this process. So if no more files can be opened, the
+    /// region's descriptor will do for a lock that only another process can hold (`by_another`).
     pub(crate) fn is_locked(&self, byte: u64, by_another: bool) -> Option<bool> {
         let ask = |file: &Owned| {
             let own = file.get().ok()?;
-            // Overlayfs has locks of its own: who holds one on the file below is not seen here.
+            // Overlayfs has locks of its own, and does not show those on the file below.
             if filesystem::kind(own).ok()? == Kind::Overlay {
                 return None;
             }
@@ -77,12 +78,12 @@ impl Region {
         }
     }
 
-    /// Whether a lock was seen to last as long as a mapping of the file.
+    /// Whether a lock has been seen to last as long as a mapping of the file.
     pub(crate) fn keeps_locks(&self) -> bool {
         self.keeps_locks.load(Relaxed)
     }
 
-    pub(crate) fn found_to_keep_locks(&self) {
+    pub(crate) fn set_keeps_locks(&self) {
         self.keeps_locks.store(true, Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! Making and opening regions: whole or not at all, and only when everything is as it should be.
+//! Makes and opens regions: complete or not at all, and only if every check passes.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -11,13 +11,12 @@ use nix::errno::Errno;
 use nix::sys::resource::Resource;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::files::{self, PAUSE, Unnamed};
+use super::files::{self, PAUSE, UnnamedFile};
 use super::header::Spec;
 use super::provenance::{Provenance, copy_sign};
 use super::views::{Parts, writable};
 use super::{ANONYMOUS, Backing, MEMFD, Region, Settings, unused};
-use crate::error::OsError;
-use crate::error::{OpenError, Reason};
+use crate::error::{OpenError, OsError, Reason};
 use crate::layout::header::SCHEMA_LEN;
 use crate::layout::locks::ATTACHED;
 use crate::layout::{FIRST, Header, WORD};
@@ -33,7 +32,7 @@ use crate::protocol::seat;
 use crate::sync::Ordering::Relaxed;
 
 impl Region {
-    /// Makes the file `path`, whole or not at all.
+    /// Makes the file `path`, complete or not at all.
     pub(crate) fn create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         files::at(&path.display().to_string(), Self::create_inner(path, spec, settings))
     }
@@ -42,10 +41,10 @@ impl Region {
         if path.symlink_metadata().is_ok() {
             return Err(Reason::Exists);
         }
-        Nameless::beside(path, spec, settings)?.link(path, settings).map_err(|refused| refused.1)
+        UnnamedRegion::beside(path, spec, settings)?.link(path, settings).map_err(|refused| refused.1)
     }
 
-    /// Opens the file `path` if everything about it is as it should be.
+    /// Opens the file `path` if it passes every check.
     pub(crate) fn open(path: &Path, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
         files::at(&path.display().to_string(), Self::open_inner(path, spec, settings, access))
     }
@@ -57,11 +56,11 @@ impl Region {
         Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
     }
 
-    /// Opens the file `path`, or makes it where it is missing; however many do so at once, one makes it
-    /// and the others open that.
+    /// Opens the file `path`, or makes it if it is missing. If several processes do so at once, one makes it
+    /// and the others open it.
     pub(crate) fn open_or_create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let mut full = Full::default();
-        // Each turn but the last means that the file came or went in between.
+        // Another iteration means that the file appeared or vanished in between.
         for _ in 0..1000 {
             match Self::open(path, spec, settings, Access::Shared) {
                 Err(error) if matches!(error.reason(), Reason::Missing) => {}
@@ -75,19 +74,19 @@ impl Region {
         Self::open(path, spec, settings, Access::Shared)
     }
 
-    /// Makes the file `path` anew, unless someone is attached to the one there. The new one takes its name in one step,
-    /// when all else that can fail has been done.
+    /// Replaces the file `path` with a new region, unless someone is attached to the old one. The new one takes the name
+    /// in one step, after everything else that can fail.
     pub(crate) fn recreate(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let recreate = || {
-            let mut new = Nameless::beside(path, spec, settings)?;
-            // Each turn but the last means that the file came or went in between.
+            let mut new = UnnamedRegion::beside(path, spec, settings)?;
+            // Another iteration means that the file appeared or vanished in between.
             for _ in 0..1000 {
                 new = match new.link(path, settings).map_err(|refused| *refused) {
                     Ok(region) => return Ok(region),
                     Err((new, Reason::Exists)) => new,
                     Err((_, reason)) => return Err(reason),
                 };
-                match unused::lock_out(path, settings.owner()) {
+                match unused::lock_unused(path, settings.owner()) {
                     Err(Reason::Missing) => {}
                     Err(reason) => return Err(reason),
                     Ok(old) if file::names(path, &old).map_err(|source| OsError { call: "lstat", source })? => {
@@ -101,11 +100,11 @@ impl Region {
         files::at(&path.display().to_string(), recreate())
     }
 
-    /// A region for this process and the children it forks.
+    /// Makes a region for this process and the children that it forks.
     pub(crate) fn anonymous(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let make = || {
             if settings.huge_pages && spec.kind.info().mirrored {
-                // The kernel mirrors no huge pages without a file, so they get one that nobody can have.
+                // The kernel cannot mirror huge pages without a file, so they get a memfd that nobody else can get.
                 let (mapping, header, file) = make_memfd(spec, settings)?;
                 return Ok(Self::new(mapping, header, Backing::Anonymous(Some(file)), settings));
             }
@@ -121,13 +120,13 @@ impl Region {
         files::at(ANONYMOUS, make())
     }
 
-    /// A region behind a descriptor that can be inherited or sent, and never truncated.
+    /// Makes a region behind a descriptor that can be inherited or sent, and whose file can never be truncated.
     pub(crate) fn memfd(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let (mapping, header, file) = files::at(MEMFD, make_memfd(spec, settings))?;
         Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
-    /// Opens a region behind a descriptor that was inherited or received. It must be sealed.
+    /// Opens a region behind a descriptor that was inherited or received. The memfd must be sealed.
     pub(crate) fn from_fd(fd: OwnedFd, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
         let file = files::at(MEMFD, Owned::new(File::from(fd)).map_err(Reason::from))?;
         let open = || {
@@ -139,13 +138,14 @@ impl Region {
             if seals & expected != expected {
                 return Err(Reason::Unsealed { found: seals, expected });
             }
-            // Seals do not keep a peer from punching a hole, and the kernel may have no huge page to fill it.
+            // Seals do not stop a peer from punching a hole, and the kernel may have no huge page to fill it.
             if file::page_size(file.get()?)? != file::base_page()? && !settings.huge_pages {
                 return Err(Reason::HugePagesUnasked);
             }
             let header = read_header(file.get()?, spec)?;
             let mapping = map(file.get()?, &header, spec, settings, access)?;
-            // For whoever looks at it through `/proc`; a peer may hold any lock on it.
+            // Shows that this process is attached to anyone who looks at the file through `/proc`. A conflict is no
+            // error: a peer may hold any lock.
             try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)?;
             Ok((mapping, header))
         };
@@ -153,18 +153,18 @@ impl Region {
         Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
-    /// A private copy of this region, word by word, with nobody in its seats. What was written meanwhile
-    /// may be in it or not, or in part.
+    /// A private copy of this region, word by word, with free seats. It may contain, wholly or in part, what
+    /// was written meanwhile.
     ///
-    /// A mapping with `MAP_PRIVATE` would not do: a page shows what others store until it is first
-    /// written, and a mirrored one would be copied twice.
+    /// `MAP_PRIVATE` would not do: a page still shows what others store until this process first writes it,
+    /// and a mirrored page would be copied twice.
     pub(crate) fn copy(&self, spec: &Spec) -> Result<Self, OpenError> {
         let make = || {
             let shape = shape(&self.header, spec);
             reserve::check_memory(shape.len as u64)?;
             let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape)?;
             let mapping = mapping.with_header(self.header.as_bytes())?;
-            // Made here, whatever the header says of the original.
+            // The copy is made here, wherever the original was made.
             let header = Header { origin: process::origin().unwrap_or(0), ..self.header };
             Ok(Self::new(Arc::new(mapping), header, Backing::Snapshot, &Settings::default()))
         };
@@ -174,20 +174,20 @@ impl Region {
             seat::copy_vacant(&self.seat(number), &vacant);
         }
         let (from, to) = (self.parts(), copy.writable().expect("a private copy is writable"));
-        // `reported` stays 0: whoever receives from the copy is to hear where it ends.
+        // `reported` stays 0, so that a receiver of the copy learns where it ends.
         to.lane.sender_line.latest.store(from.lane.sender_line.latest.relaxed(), Relaxed);
         to.area.copy_from(&from.area, self.header.data_len as usize / WORD);
         Ok(copy)
     }
 }
 
-/// Counts how often there was no room because another was about to make the same region, perhaps.
+/// Counts how often there was no room. Another process that makes the same region may be taking it for a moment.
 #[derive(Default)]
 pub(crate) struct Full(u32);
 
 impl Full {
-    /// Whether an error says that there is no room, and it may be tried again: after a pause whose length is this thread's
-    /// own, so that of two who are in each other's way one comes first.
+    /// Whether to try again, because the error says that there is no room. Sleeps first. The pause depends on the thread's
+    /// id, so that of two callers in each other's way one comes first.
     pub fn may_pass(&mut self, error: &OpenError) -> bool {
         let again = matches!(error.reason(), Reason::NoSpace { .. }) && self.0 < 100;
         if again {
@@ -198,44 +198,44 @@ impl Full {
     }
 }
 
-/// The capacity of a region to be made.
-fn wanted(spec: &Spec) -> Result<u64, Reason> {
+/// The capacity of a new region.
+fn requested_capacity(spec: &Spec) -> Result<u64, Reason> {
     spec.capacity.ok_or(Reason::Capacity { found: 0, expected: "one to be set before the region is made" })
 }
 
-/// The header of a region made here and now, in `file` if it has one.
+/// The header of a new region, in `file` if it has one.
 fn new_header(spec: &Spec, page: usize, file: Option<&File>) -> Result<Header, Reason> {
-    spec.header(wanted(spec)?, page, Provenance::here(file)?)
+    spec.header(requested_capacity(spec)?, page, Provenance::here(file)?)
 }
 
-/// A region in a file, whole but for its name.
-pub(super) struct Nameless {
-    pub unnamed: Unnamed,
+/// A region in a file, complete except for its name.
+pub(super) struct UnnamedRegion {
+    pub unnamed: UnnamedFile,
     pub mapping: Arc<Mapping>,
     pub header: Header,
 }
 
-impl Nameless {
-    /// In the directory that `path` is in.
+impl UnnamedRegion {
+    /// Makes one in the directory of `path`.
     pub fn beside(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, Reason> {
         if settings.huge_pages {
             return Err(Reason::HugePagesUnsupported);
         }
-        // Checked before there is a file: a capacity, a name, a size that no region can have.
-        wanted(spec)?;
-        let unnamed = Unnamed::beside(path)?;
+        // Checked before there is a file.
+        requested_capacity(spec)?;
+        let unnamed = UnnamedFile::beside(path)?;
         let page = file::page_size(unnamed.file()?)?;
         let header = new_header(spec, page, Some(unnamed.file()?))?;
         reserve::reserve(unnamed.file()?, header.region_len)?;
         let mapping = initialise(Source::File(unnamed.file()?), &header, spec, settings)?;
-        // A file system without locks has regions that nobody can tell to be unused.
+        // On a file system without locks, nobody can tell whether a region is unused.
         if !try_lock_if_any(unnamed.file()?, Lock::Shared, ATTACHED)? {
             return Err(Reason::BeingRemoved);
         }
         Ok(Self { unnamed, mapping, header })
     }
 
-    /// Gives it its name. If that is taken, [`Reason::Exists`] and the region, to be tried again.
+    /// Gives it its name. If the name is taken, returns [`Reason::Exists`] and the region, for another try.
     pub fn link(self, path: &Path, settings: &Settings) -> Result<Region, Box<(Self, Reason)>> {
         let Self { unnamed, mapping, header } = self;
         match unnamed.link(path, settings.mode) {
@@ -247,7 +247,7 @@ impl Nameless {
         }
     }
 
-    /// Gives it the name of another file, in one step.
+    /// Gives it the name of another file, which loses it, in one step.
     fn replace(self, path: &Path, settings: &Settings) -> Result<Region, Reason> {
         let Self { unnamed, mapping, header } = self;
         let file = unnamed.replace(path, settings.mode)?;
@@ -255,7 +255,7 @@ impl Nameless {
     }
 }
 
-/// A sealed memfd with a region in it.
+/// Makes a sealed memfd with a region in it.
 fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header, Owned), Reason> {
     let huge = settings.huge_pages;
     let file = file::memfd(huge).map_err(|reason| match reason {
@@ -271,7 +271,7 @@ fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header,
     let mapping = initialise(Source::File(file.get()?), &header, spec, settings)?;
     file::seal(file.get()?)?;
     file::set_mode(file.get()?, settings.mode)?;
-    // For whoever looks at it through `/proc`.
+    // Shows that this process is attached to anyone who looks at the file through `/proc`.
     try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)?;
     Ok((mapping, header, file))
 }
@@ -285,7 +285,7 @@ pub(super) fn shape(header: &Header, spec: &Spec) -> Shape {
     }
 }
 
-/// Maps a new region and writes its header and its first position.
+/// Maps a new region, and writes its header and its first position.
 fn initialise(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
     let shape = shape(header, spec);
     let mapping = Unpublished::new(source, shape).map_err(|error| match error.errno() {
@@ -293,7 +293,7 @@ fn initialise(source: Source<'_>, header: &Header, spec: &Spec, settings: &Setti
         _ => error.into(),
     })?;
     if matches!(source, Source::Anonymous { .. }) {
-        // A file's memory was reserved with its length; this is the same for memory without a file.
+        // A file's memory was reserved already; this reserves memory that has no file.
         mapping.prefault()?;
     }
     let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
@@ -325,7 +325,7 @@ pub(super) fn map(
     Ok(Arc::new(mapping))
 }
 
-/// What is done to every mapping, new or attached.
+/// Applies the settings to a mapping, new or attached.
 fn apply_settings(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> {
     mapping.protect_header()?;
     if settings.prefault {
@@ -343,7 +343,7 @@ fn apply_settings(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> 
     Ok(())
 }
 
-/// Copies the header out of a file, and checks it, the file's length, and that it was made there.
+/// Copies the header out of a file. Checks it, checks the file's length, and checks that the region was made there.
 fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
     let (header, schema) = copy_header(file)?;
     spec.check(&header, &schema, len_of(file)?, file::page_size(file)?)?;
@@ -357,7 +357,7 @@ pub(super) fn len_of(file: &File) -> Result<u64, OsError> {
     file::metadata(file).map(|metadata| metadata.len())
 }
 
-/// The header, and the text of the schema behind it.
+/// Copies the header, and the schema text behind it.
 pub(super) fn copy_header(file: &File) -> Result<(Header, Vec<u8>), Reason> {
     let (len, least) = (len_of(file)?, (2 * file::page_size(file)?) as u64 + 1);
     if len < size_of::<Header>() as u64 {
@@ -365,7 +365,7 @@ pub(super) fn copy_header(file: &File) -> Result<(Header, Vec<u8>), Reason> {
     }
     let mut header = Header::new_zeroed();
     file.read_exact_at(header.as_mut_bytes(), 0).map_err(|source| OsError { call: "pread", source })?;
-    // What is longer is no schema, and the checksum will say so.
+    // A longer one is no schema, and the checksum will show that.
     let mut schema = vec![0; header.schema_len.min(SCHEMA_LEN as u64) as usize];
     let read = retry_io(|| file.read_at(&mut schema, size_of::<Header>() as u64));
     let read = read.map_err(|source| OsError { call: "pread", source })?;

@@ -1,8 +1,8 @@
 //! A region: one mapping, one header, checked views.
 //!
-//! A file region is filled in before it has a name, so nobody ever finds a half-made one; a memfd is
-//! sealed against truncation before anybody else can have it; an anonymous one is there only for the
-//! children of the process that made it. None of this knows a protocol.
+//! A file region is complete before it gets its name, so nobody ever finds a half-made one. A memfd is
+//! sealed against truncation before anyone else can get it. An anonymous region exists only for the
+//! process that made it and its children. Nothing here knows a protocol.
 
 mod copies;
 mod file_state;
@@ -23,8 +23,7 @@ use std::sync::atomic::AtomicBool;
 
 use nix::sys::mman::MmapAdvise;
 
-use crate::error::OsError;
-use crate::error::{OpenError, Reason};
+use crate::error::{OpenError, OsError, Reason};
 use crate::layout::{Header, Kind};
 use crate::os::file;
 use crate::os::mapping::{Access, Mapping};
@@ -36,7 +35,7 @@ pub(crate) use make::Full;
 pub use unused::{in_use, remove_unused};
 pub(crate) use views::Parts;
 
-/// What the user may choose about a region besides its geometry.
+/// The user's choices about a region, except its geometry.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub mode: u32,
@@ -54,28 +53,28 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whose files may be mapped.
+    /// Whose files this process may map.
     pub fn owner(&self) -> Owner {
         self.owner.map_or(Owner::Own, Owner::OwnOr)
     }
 
-    /// Whose files may be read.
+    /// Whose files this process may read.
     pub fn owner_to_read(&self) -> Owner {
         self.owner.map_or(Owner::Anyone, Owner::OwnOr)
     }
 }
 
-/// How the data area will be used: what [`madvise(2)`] may be told.
+/// How the data area will be used: the advice that [`madvise(2)`] may get.
 ///
 /// [`madvise(2)`]: https://man7.org/linux/man-pages/man2/madvise.2.html
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
-    /// No special way.
+    /// In no special way.
     Normal,
     /// From front to back.
     Sequential,
-    /// In no order.
+    /// In random order.
     Random,
     /// Soon: read it in.
     WillNeed,
@@ -88,9 +87,9 @@ pub enum Advice {
 /// Whether [`flush`](Region::flush) waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
-    /// Returns when the file holds what was stored before the call.
+    /// Returns once the file holds everything stored before the call.
     Wait,
-    /// Returns at once; the kernel writes in its own time, which Linux does without being asked.
+    /// Returns at once. The kernel writes in its own time, which Linux does even without this call.
     Start,
 }
 
@@ -100,23 +99,23 @@ enum Backing {
         path: PathBuf,
     },
     Memfd(Owned),
-    /// Nobody else can have the file: it is there for its locks.
+    /// Nobody else can get the file: it serves only for its locks.
     Anonymous(Option<Owned>),
     Snapshot,
 }
 
-/// A mapped region whose header was checked: what can be asked of the memory behind a channel.
+/// A mapped region whose header was checked: the memory behind a channel.
 ///
-/// Any thread may call any of it, in any process that has the channel.
+/// Any thread may call any method, in any process that has the channel.
 pub struct Region {
     mapping: Arc<Mapping>,
     header: Header,
     backing: Backing,
-    /// Whether a lock was seen to last as long as a mapping.
+    /// Whether a lock has been seen to last as long as a mapping.
     keeps_locks: AtomicBool,
-    /// Whether messages shall cause no page fault.
+    /// Whether all pages are faulted in ahead, so that messages cause no page fault.
     prefault: bool,
-    /// Whether blocked calls shall say that the file has lost its name.
+    /// Whether blocked calls report that the file has lost its name.
     watch_file: bool,
 }
 
@@ -130,32 +129,32 @@ impl Region {
         Self { mapping, header, backing, keeps_locks, prefault, watch_file }
     }
 
-    /// Whether nothing may be stored.
+    /// Whether the region may not be written.
     pub(crate) fn read_only(&self) -> bool {
         self.mapping.access() == Access::ReadOnly
     }
 
-    /// Faults the pages in again if that was asked for: a forked child inherits the mapping without them.
+    /// Faults the pages in, if the user asked for that: a forked child inherits the mapping without its pages.
     pub(crate) fn prefault_here(&self) -> Result<(), OsError> {
         if self.prefault { self.mapping.prefault() } else { Ok(()) }
     }
 
-    /// Slots, words or cells.
+    /// The capacity, in slots, words or cells.
     pub(crate) fn capacity(&self) -> u64 {
         self.header.capacity
     }
 
-    /// Size of the region in bytes, a whole number of pages: that of its file.
+    /// The size of the region, and of its file, in bytes: a whole number of pages.
     pub fn size(&self) -> u64 {
         self.header.region_len
     }
 
-    /// Size of its pages in bytes.
+    /// The size of its pages in bytes.
     pub fn page_size(&self) -> u64 {
         self.header.page_size
     }
 
-    /// The path of a file region, made absolute when it was given.
+    /// The path of a file region. It was made absolute when it was given.
     pub fn path(&self) -> Option<&Path> {
         match &self.backing {
             Backing::File { path, .. } => Some(path),
@@ -180,12 +179,12 @@ impl Region {
         }
     }
 
-    /// Whether the memory is a copy that no other process opened.
+    /// Whether the memory is a private copy that no other process opened.
     pub(crate) fn is_snapshot(&self) -> bool {
         matches!(self.backing, Backing::Snapshot)
     }
 
-    /// Boot, PID and time namespace in which the region was made, as one number; 0: not known.
+    /// The boot, PID namespace and time namespace in which the region was made, as one number; 0: not known.
     pub(crate) fn origin(&self) -> u64 {
         self.header.origin
     }
@@ -194,21 +193,21 @@ impl Region {
         Kind::from_u32(self.header.kind).expect("a header that was checked")
     }
 
-    /// What was checked when the region was made or opened.
+    /// The header, which was checked when the region was made or opened.
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The descriptor of a file or memfd, to be sent over a Unix socket (`SCM_RIGHTS`). It is closed on
-    /// exec; for a program to be started see [`inheritable_fd`](Self::inheritable_fd). `None` as well if somebody in
-    /// this process closed it.
+    /// The descriptor of a file or memfd, for sending over a Unix socket (`SCM_RIGHTS`). It closes on exec: to give one to
+    /// a program that you start, see [`inheritable_fd`](Self::inheritable_fd). `None` if the region has no descriptor, or
+    /// if somebody in this process closed it.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.file()?.get().ok().map(|file| file.as_fd())
     }
 
-    /// A descriptor that stays open across exec, for the program to open with
-    /// [`from_fd`](crate::Options::from_fd). Every program started while it exists inherits it, so drop
-    /// it once the one it is meant for runs.
+    /// A descriptor that stays open across exec; the new program opens it with
+    /// [`from_fd`](crate::Options::from_fd). Every program that starts while it exists inherits it, so drop it once the
+    /// intended one runs.
     ///
     /// # Errors
     ///
@@ -219,13 +218,13 @@ impl Region {
         files::at(&self.place(), copy())
     }
 
-    /// Removes the file's name, if it still names this region. Those attached go on; nobody new can open
-    /// it, and the memory is freed when the last of them is gone.
+    /// Removes the file's name, if it still names this region. Attached processes go on using the region. Nobody else can
+    /// open it, and its memory is freed when the last of them is gone.
     ///
     /// # Errors
     ///
-    /// The region has no path, the path names another file by now, the directory may not be written, or another program
-    /// has locked the whole file.
+    /// The region has no path, the path names another file by now, this process may not write the directory, or another
+    /// program has locked the whole file.
     pub fn unlink(&self) -> io::Result<()> {
         match &self.backing {
             Backing::File { file, path } => self.unlink_on_purpose(path, file),
@@ -233,37 +232,36 @@ impl Region {
         }
     }
 
-    /// A number that tells this region from every other. A copy has the number of its original, until it is
+    /// A number that no other region has. A copy has its original's number until it is
     /// [adopted](crate::Options::adopt).
     pub fn id(&self) -> u128 {
         let [high, low] = self.header.id;
         u128::from(high) << 64 | u128::from(low)
     }
 
-    /// Has the kernel write what was stored to the file on disk (`msync(2)`). What other processes see
-    /// does not depend on it.
+    /// Writes the region's content to the file on disk (`msync(2)`). Other processes see every store without this.
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// The disk failed.
     pub fn flush(&self, flush: Flush) -> Result<(), OsError> {
         self.mapping.flush(flush == Flush::Wait)
     }
 
-    /// How many of the region's pages are in memory (`mincore(2)`), of `size() / page_size()`.
+    /// How many of the region's `size() / page_size()` pages are in memory (`mincore(2)`).
     ///
     /// # Errors
     ///
-    /// The kernel may deny it.
+    /// The kernel refuses the call.
     pub fn resident_pages(&self) -> Result<usize, OsError> {
         self.mapping.resident_pages()
     }
 
-    /// Tells the kernel how the data will be used (`madvise(2)`).
+    /// Advises the kernel how the data will be used (`madvise(2)`).
     ///
     /// # Errors
     ///
-    /// The kernel does not know the advice, or not for this memory.
+    /// The kernel does not support this advice, or not for this memory.
     pub fn advise(&self, advice: Advice) -> Result<(), OsError> {
         self.mapping.advise(match advice {
             Advice::Normal => MmapAdvise::MADV_NORMAL,

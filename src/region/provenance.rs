@@ -1,21 +1,20 @@
 //! Where a region was made, and whether a file that holds one is the file it was made in.
 //!
-//! A copy of a region passes every check of a header. But the words in it are of different moments, and the processes
-//! that they name are users of the original. So a region remembers its file ([`FileIdentity`]) and its boot: what
-//! contradicts either is a copy, and nobody takes a seat there on its word.
+//! A copy of a region passes every check of its header. But its words may come from different moments, and the processes
+//! that they name use the original. So a region remembers its file ([`FileIdentity`]) and its boot. If either does not
+//! match, the file holds a copy, and nobody takes a seat in it.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
 
-use crate::error::CopySign;
-use crate::error::OsError;
+use crate::error::{CopySign, OsError};
 use crate::layout::{FileIdentity, Header};
 use crate::os::{filesystem, identity, process};
 
-/// What a new region remembers of where it was made.
+/// What a new region remembers about where it was made.
 #[derive(Clone, Copy)]
 pub(crate) struct Provenance {
-    /// Boot, PID and time namespace; 0: not known.
+    /// The boot, PID namespace and time namespace; 0: not known.
     pub origin: u64,
     /// The boot alone; 0: not known.
     pub boot: u64,
@@ -24,8 +23,8 @@ pub(crate) struct Provenance {
 }
 
 impl Provenance {
-    /// Of a region that this process makes now, in `file` if it has one. On a disk it needs to know the boot: without it,
-    /// the region would be a copy to all who come.
+    /// For a region that this process makes now, in `file` if it has one. On a disk the boot must be known: without it,
+    /// everyone who opened the region would take it for a copy.
     pub fn here(file: Option<&File>) -> Result<Self, OsError> {
         let none = FileIdentity { inode: 0, born: 0, subvolume: 0 };
         Ok(Self {
@@ -40,19 +39,19 @@ impl Provenance {
     }
 }
 
-/// What shows that the region in `file` was copied there; `None`: it was made there, in this boot.
+/// What shows that the region in `file` is a copy; `None` if it was made there, in this boot.
 pub(crate) fn copy_sign(header: &Header, file: &File) -> Result<Option<CopySign>, OsError> {
     if differ(&header.file, &identity::of_file(file)?) {
         return Ok(Some(CopySign::OtherFile));
     }
     Ok(match (header.boot, process::boot().unwrap_or(0)) {
-        // What is in memory alone is of this boot.
+        // A file that exists in memory only is from this boot.
         (0, _) | (_, 0) => (!filesystem::is_in_memory(file)?).then_some(CopySign::UnknownBoot),
         (made, now) => (made != now).then_some(CopySign::OtherBoot),
     })
 }
 
-/// Whether two identities are of different files: what one of them does not know cannot differ.
+/// Whether two identities belong to different files. A field that either does not know does not count.
 pub(crate) fn differ(a: &FileIdentity, b: &FileIdentity) -> bool {
     let both_known_and_differ = |a, b| a != 0 && b != 0 && a != b;
     a.inode != b.inode || both_known_and_differ(a.born, b.born) || both_known_and_differ(a.subvolume, b.subvolume)
@@ -63,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_makes_no_copy() {
+    fn unknown_fields_do_not_make_a_copy() {
         let file = FileIdentity { inode: 1, born: 2, subvolume: 3 };
         assert!(!differ(&file, &file));
         assert!(!differ(&file, &FileIdentity { born: 0, subvolume: 0, ..file }));

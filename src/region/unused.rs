@@ -1,16 +1,16 @@
-//! Files that nobody is attached to: told from those in use, and removed without racing a newcomer.
+//! Finds files that nobody is attached to, and removes them without racing a newcomer.
 //!
-//! Everyone attached to a file region holds a shared lock on the byte [`ATTACHED`], in the open file that is
-//! mapped, so that a forked child is attached too and one that ended is not. Who removes the file holds an
-//! exclusive lock on it meanwhile. A newcomer takes the shared lock first, and then looks whether the file
-//! still has a name: if not, it begins anew.
+//! Every process attached to a file region holds a shared lock on the byte [`ATTACHED`]. The lock belongs to
+//! the open file that is mapped, so a forked child is attached too, and a process that ended is not. A remover
+//! holds an exclusive lock on the byte meanwhile. A newcomer takes the shared lock first, and then checks
+//! whether the file still has its name: if not, it starts over.
 #![forbid(unsafe_code)]
 
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::files::{self, Owner, PATIENCE, PAUSE};
+use super::files::{self, ATTEMPTS, Owner, PAUSE};
 use crate::error::{OpenError, OsError, Reason};
 use crate::layout::MAGIC;
 use crate::layout::locks::ATTACHED;
@@ -20,17 +20,17 @@ use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::retry_io;
 
-/// How often one looks, a [`PAUSE`] apart, until a file is in use indeed. The memory of a process that has ended, and
-/// was waited for, lingers while another looks into it, as `ps` does.
-const LINGERING: u32 = 5;
+/// How often to check, a [`PAUSE`] apart, before a file counts as in use. The memory of a process that has ended, and was
+/// waited for, lingers while another process, such as `ps`, reads it.
+const IN_USE_CHECKS: u32 = 5;
 
-/// Opens a file and attaches to it; not to one that is being removed.
+/// Opens a file and attaches to it, unless someone is removing it.
 pub(super) fn attach(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
-    for _ in 0..PATIENCE {
+    for _ in 0..ATTEMPTS {
         let file = files::open_checked(path, writable, owner)?;
-        // A file system without locks has regions that nobody can remove as unused.
+        // On a file system without locks, nobody can remove a region as unused.
         if !try_lock_if_any(file.get()?, Lock::Shared, ATTACHED)? {
-            files::refuse_stranger(file.get()?, Lock::Shared, ATTACHED)?;
+            files::refuse_foreign_lock(file.get()?, Lock::Shared, ATTACHED)?;
             nap(PAUSE);
         } else if file::is_link_to_open_file(path)
             || file::names(path, &file).map_err(|source| OsError { call: "lstat", source })?
@@ -52,15 +52,17 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
     if magic == MAGIC { Ok(file) } else { Err(Reason::NotARegion { found: magic }) }
 }
 
-/// Whether any process, in any PID namespace, is attached to the region in the file `path`, or has a
-/// descriptor from which it was attached, or is removing it, or has locked the whole file for reasons of its own.
+/// Whether the region in the file `path` is in use. It is if any process, in any PID namespace, is attached to it, has a
+/// descriptor from which it was attached, is removing it, or has locked the whole file for reasons of its own.
 ///
-/// A process is attached as long as its memory is there. That may be a moment longer than itself, while another looks
-/// into it by `/proc`, as `ps` and `top` do.
+/// A process is attached as long as its memory exists. That may be a moment longer than the process itself, while another
+/// reads its memory through `/proc`, as `ps` and `top` do.
+///
+/// Any thread may call it; it does not attach.
 ///
 /// # Errors
 ///
-/// The path is missing, may not be read, or is no region; its file system has no locks.
+/// The path is missing, may not be read, or holds no region, or its file system has no locks.
 pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
     ask(&files::absolute(path.as_ref())?, Owner::Anyone)
 }
@@ -70,26 +72,29 @@ pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
     files::at(&path.display().to_string(), ask())
 }
 
-/// Removes the region in the file `path` if nobody is attached to it. Whoever opens the path at the same
-/// moment either is attached first, and it stays, or finds it missing.
+/// Removes the region in the file `path` if nobody is attached to it. A process that opens the path at the same moment
+/// either attaches first, and the file stays, or finds it missing. Any thread may call it.
 ///
 /// # Errors
 ///
-/// [`Reason::InUse`]; another process began to remove it and is stopped; the path is missing, is no region, or belongs to
-/// another user (see [`Options::remove_unused`](crate::Options::remove_unused)); another program has locked it
-/// ([`Reason::Locked`]); its file system has no locks; its directory may not be written.
+/// - [`Reason::InUse`]: someone is attached.
+/// - [`Reason::BeingRemoved`]: another process began to remove it, and is stopped.
+/// - [`Reason::Locked`]: another program has locked the whole file.
+/// - The path is missing, holds no region, or belongs to another user (see
+///   [`Options::remove_unused`](crate::Options::remove_unused)).
+/// - Its file system has no locks, or this process may not write its directory.
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
     remove(&files::absolute(path.as_ref())?, Owner::Own)
 }
 
 pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
     let remove = || {
-        let file = lock_out(path, owner)?;
-        // Only who has locked the file that is named knows that nobody replaces it now.
+        let file = lock_unused(path, owner)?;
+        // The lock keeps others from replacing the path only if the locked file still has that name.
         if !file::names(path, &file).map_err(|source| OsError { call: "lstat", source })? {
             return Err(Reason::Missing);
         }
-        files::remove_between(path)?;
+        files::remove_stale_replacement(path)?;
         files::unlink(path, &file, |_| ()).map_err(|source| match source.kind() {
             ErrorKind::NotFound => Reason::Missing,
             _ => OsError { call: "unlink", source }.into(),
@@ -98,12 +103,12 @@ pub(crate) fn remove(path: &Path, owner: Owner) -> Result<(), OpenError> {
     files::at(&path.display().to_string(), remove())
 }
 
-/// The file of a region that nobody is attached to. As long as it is open, nobody attaches.
-pub(super) fn lock_out(path: &Path, owner: Owner) -> Result<Owned, Reason> {
+/// Opens and locks the file of a region that nobody is attached to. As long as it is open, nobody can attach.
+pub(super) fn lock_unused(path: &Path, owner: Owner) -> Result<Owned, Reason> {
     let file = open_region(path, true, owner)?;
     let mut tries = 0;
     while !try_lock(file.get()?, Lock::Exclusive, ATTACHED)? {
-        if let Some(reason) = why_not(path, &file, tries)? {
+        if let Some(reason) = why_not_removable(path, &file, tries)? {
             return Err(reason);
         }
         tries += 1;
@@ -112,18 +117,18 @@ pub(super) fn lock_out(path: &Path, owner: Owner) -> Result<Owned, Reason> {
     Ok(file)
 }
 
-/// Why a file that is locked by somebody else cannot be removed; `None` if that may change in a moment.
-fn why_not(path: &Path, file: &Owned, tries: u32) -> Result<Option<Reason>, Reason> {
-    files::refuse_stranger(file.get()?, Lock::Exclusive, ATTACHED)?;
-    // Another remover is no user: it will be done in a moment.
+/// Why a file that somebody else has locked cannot be removed; `None` if that may change in a moment.
+fn why_not_removable(path: &Path, file: &Owned, tries: u32) -> Result<Option<Reason>, Reason> {
+    files::refuse_foreign_lock(file.get()?, Lock::Exclusive, ATTACHED)?;
+    // Another remover is no user, and will be done in a moment.
     if lock::conflicts(file.get()?, Lock::Shared, ATTACHED)? || !lock::is_locked(file.get()?, ATTACHED)? {
-        return Ok((tries == PATIENCE).then_some(Reason::BeingRemoved));
+        return Ok((tries == ATTEMPTS).then_some(Reason::BeingRemoved));
     }
-    // One that another removed is in use only by those who have not noticed yet.
+    // If another process removed it, only processes that have not noticed yet still use it.
     if !file::names(path, file).map_err(|source| OsError { call: "lstat", source })? {
         return Ok(Some(Reason::Missing));
     }
-    Ok((tries >= LINGERING).then_some(Reason::InUse))
+    Ok((tries >= IN_USE_CHECKS).then_some(Reason::InUse))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -139,9 +144,9 @@ mod tests {
         drop(crate::spsc::Channel::<u64>::create(&path, 4).unwrap());
         let (file, user) = (Owned::new(File::open(&path).unwrap()).unwrap(), File::open(&path).unwrap());
         assert!(try_lock(&user, Lock::Shared, ATTACHED).unwrap());
-        assert!(why_not(&path, &file, 0).unwrap().is_none());
-        assert!(matches!(why_not(&path, &file, LINGERING), Ok(Some(Reason::InUse))));
+        assert!(why_not_removable(&path, &file, 0).unwrap().is_none());
+        assert!(matches!(why_not_removable(&path, &file, IN_USE_CHECKS), Ok(Some(Reason::InUse))));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(why_not(&path, &file, 0), Ok(Some(Reason::Missing))));
+        assert!(matches!(why_not_removable(&path, &file, 0), Ok(Some(Reason::Missing))));
     }
 }

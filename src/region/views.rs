@@ -1,4 +1,4 @@
-//! Where the parts of a region lie in its mapping: the views that protocols work on.
+//! Views of the parts of a region in its mapping. The protocols work on them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::os::mapping::{Access, Mapping, Shape};
 use crate::protocol::Ends;
 use crate::sync::{ReadOnly, Writable};
 
-/// The parts of a region of one lane.
+/// The parts of a region with one lane.
 pub(crate) struct Parts<M = Writable> {
     pub control: View<Control<M>>,
     pub lane: View<Lane<M>>,
@@ -29,12 +29,12 @@ impl<M> Parts<M> {
 ///
 /// # Safety
 ///
-/// `T` is nothing but atomics. It lies inside the mapping, aligned: `Sections` says so of all its offsets, and the
-/// header was checked against those. Its words are read-only, or the mapping is writable.
+/// `T` consists of atomics only. It lies inside the mapping, aligned: `Sections` guarantees that for all its offsets, and
+/// the header was checked against those. Its words are read-only, or the mapping is writable.
 unsafe fn view<T>(mapping: &Arc<Mapping>, offset: u64) -> View<T> {
     const { assert!(align_of::<T>() <= 4096) };
     assert!(offset + size_of::<T>() as u64 <= mapping.shape().data as u64);
-    // SAFETY: W1: the caller vouches for it. W2: the view keeps `mapping`. W3: the caller's.
+    // SAFETY: W1 and W3: the caller guarantees them. W2: the view keeps `mapping`.
     unsafe { View::new(mapping.at(offset as usize).cast(), mapping.clone()) }
 }
 
@@ -45,8 +45,8 @@ unsafe fn view<T>(mapping: &Arc<Mapping>, offset: u64) -> View<T> {
 /// W3: the words are read-only, or the mapping is writable.
 unsafe fn area<M>(mapping: &Arc<Mapping>) -> WordArea<M> {
     let Shape { len, data, mirror, .. } = mapping.shape();
-    // SAFETY: W1: whole pages from `data` to the end of the mapping. W2: the area keeps `mapping`. W3: the caller's. W4:
-    // nothing hands out references to payload.
+    // SAFETY: W1: whole pages from `data` to the end of the mapping. W2: the area keeps `mapping`. W3: the caller
+    // guarantees it. W4: nothing hands out references to payload.
     unsafe { WordArea::new(mapping.at(data).cast(), (len - data + mirror) / WORD, mapping.clone()) }
 }
 
@@ -54,18 +54,18 @@ unsafe fn area<M>(mapping: &Arc<Mapping>) -> WordArea<M> {
 ///
 /// W3: the words are read-only, or the mapping is writable.
 unsafe fn parts<M>(mapping: &Arc<Mapping>, header: &Header) -> Parts<M> {
-    // SAFETY: `Control` is nothing but atomics, and stands where the header's page ends.
+    // SAFETY: `Control` consists of atomics only, and begins where the header's page ends.
     let control = unsafe { view(mapping, header.page_size) };
-    // SAFETY: `Lane` is nothing but atomics, and the first one stands where the header says.
+    // SAFETY: `Lane` consists of atomics only, and the first one begins where the header says.
     let lane = unsafe { view(mapping, header.lanes_offset) };
-    // SAFETY: W3: the caller's.
+    // SAFETY: W3: the caller guarantees it.
     let area = unsafe { area(mapping) };
     Parts { control, lane, area }
 }
 
-/// The parts of a mapping that may be written; `None` if it may not.
+/// Writable views of a mapping's parts; `None` if it is read-only.
 pub(super) fn writable(mapping: &Arc<Mapping>, header: &Header) -> Option<Parts> {
-    // SAFETY: W3: just asked.
+    // SAFETY: W3: just checked.
     (mapping.access() == Access::Shared).then(|| unsafe { parts(mapping, header) })
 }
 
@@ -73,39 +73,39 @@ pub(super) fn writable(mapping: &Arc<Mapping>, header: &Header) -> Option<Parts>
 pub(super) fn all_words(mapping: &Arc<Mapping>) -> WordArea {
     let Shape { page, len, .. } = mapping.shape();
     assert!(mapping.access() == Access::Shared);
-    // SAFETY: W1: whole pages from the control page to the end of the mapping. W2: the area keeps `mapping`. W3: just
-    // asked. W4: nothing hands out references but to atomics.
+    // SAFETY: W1: whole pages from the control words to the end of the mapping. W2: the area keeps `mapping`. W3: just
+    // checked. W4: nothing hands out references except to atomics.
     unsafe { WordArea::new(mapping.at(page).cast(), (len - page) / WORD, mapping.clone()) }
 }
 
 impl Region {
-    /// The parts of the region, to be looked at.
+    /// Read-only views of the region's parts.
     pub(crate) fn parts(&self) -> Parts<ReadOnly> {
         // SAFETY: W3: the words are read-only.
         unsafe { parts(&self.mapping, &self.header) }
     }
 
-    /// The parts of the region, unless nothing may be stored.
+    /// Writable views of the region's parts; `None` if it is read-only.
     pub(crate) fn writable(&self) -> Option<Parts> {
         writable(&self.mapping, &self.header)
     }
 
-    /// How many seats there are, by their numbers: rows, lanes' senders, the receiver.
+    /// The numbers of the region's seats: rows, then the lanes' senders, then the receiver.
     pub(crate) fn seats(&self) -> impl Iterator<Item = usize> {
         let Header { rows, lanes, .. } = self.header;
         let receiver = self.kind().info().has_receiver.then_some(RECEIVER);
         (0..rows as usize).chain((0..lanes as usize).map(|lane| SENDER + lane)).chain(receiver)
     }
 
-    /// The seat with a number, to be looked at.
+    /// A read-only view of a seat, by its number.
     pub(crate) fn seat(&self, number: usize) -> View<Seat<ReadOnly>> {
         // SAFETY: W3: the words are read-only.
         unsafe { self.seat_as(number) }
     }
 
-    /// The seat with a number, unless nothing may be stored.
+    /// A writable view of a seat, by its number; `None` if the region is read-only.
     pub(crate) fn writable_seat(&self, number: usize) -> Option<View<Seat>> {
-        // SAFETY: W3: just asked.
+        // SAFETY: W3: just checked.
         (!self.read_only()).then(|| unsafe { self.seat_as(number) })
     }
 
@@ -126,7 +126,7 @@ impl Region {
                 rows_offset + row as u64 * size_of::<Row>() as u64
             }
         };
-        // SAFETY: `Seat` is nothing but atomics; control words, a lane and a row each begin with one.
+        // SAFETY: `Seat` consists of atomics only; the control words, a lane and a row each begin with one.
         unsafe { view(&self.mapping, offset) }
     }
 }
