@@ -41,7 +41,8 @@ const FIEMAP: libc::Ioctl = 0xC020_660B;
 /// Flags of an extent whose place is unknown, not decided yet, or shared with another file.
 const NOT_EXCLUSIVE: u32 = 0x2 | 0x4 | 0x2000;
 
-/// Whether all of the first `len` bytes have blocks that belong to this file alone. False if the file system does not say.
+/// Whether all of the first `len` bytes have blocks that belong to this file alone. False if the file system does not
+/// say.
 pub(crate) fn are_exclusive(file: &File, len: u64) -> bool {
     let mut known = 0;
     while known < len {

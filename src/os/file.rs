@@ -49,8 +49,8 @@ pub(crate) fn metadata(file: &File) -> Result<fs::Metadata, OsError> {
     retry_io(|| file.metadata()).map_err(|source| OsError { call: "fstat", source })
 }
 
-/// The `/proc` path of one of this thread's descriptors. It does not allocate, since a blocked call checks its peer with
-/// it.
+/// The `/proc` path of one of this thread's descriptors. It does not allocate, since a blocked call checks its peer
+/// with it.
 pub(crate) fn fd_path(fd: i32, path: &mut [u8; 40]) -> &[u8] {
     let mut rest = &mut path[..];
     // It is long enough for any number.

@@ -1,7 +1,7 @@
 //! Which file systems suit a region: reserved memory must stay reserved, so that no store raises a signal.
 //!
-//! On most disks a file keeps its blocks once they are allocated. A copy-on-write file system writes every
-//! change to a new place, and needs room at each write-back. One behind a network may lose anything.
+//! On most disks a file keeps its blocks once they are allocated. A copy-on-write file system writes every change to a
+//! new place, and needs room at each write-back. One behind a network may lose anything.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;

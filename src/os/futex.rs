@@ -12,8 +12,8 @@ use super::nap::nap;
 /// How long a caller sleeps where the kernel refuses `futex(2)` and nobody can wake it.
 const UNWAKEABLE_SLEEP: Duration = Duration::from_millis(1);
 
-/// Sleeps while `word` holds `expected`, for at most `time`; true if it slept that long. May wake up early for
-/// no reason.
+/// Sleeps while `word` holds `expected`, for at most `time`; true if it slept that long. May wake up early for no
+/// reason.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, time: Duration) -> bool {
     let timeout = libc::timespec {
         tv_sec: time.as_secs().min(i64::MAX as u64) as libc::time_t,

@@ -1,13 +1,13 @@
 //! A lock that lasts exactly as long as this process's memory.
 //!
-//! The kernel drops an open file's locks with the last reference to it, and a mapping is a reference. So: open
-//! the file anew, map a page of it that a forked child does not inherit (`MADV_DONTFORK`), take the lock, and
-//! close the descriptor. That mapping is then the only reference. The lock goes when the process ends or
-//! execs, and not before: neither `close_range(2)` nor a child that inherits every descriptor affects it. The
-//! lock is visible from every PID namespace.
+//! The kernel drops an open file's locks with the last reference to it, and a mapping is a reference. So: open the file
+//! anew, map a page of it that a forked child does not inherit (`MADV_DONTFORK`), take the lock, and close the
+//! descriptor. That mapping is then the only reference. The lock goes when the process ends or execs, and not before:
+//! neither `close_range(2)` nor a child that inherits every descriptor affects it. The lock is visible from every PID
+//! namespace.
 //!
-//! A child that another thread forks between the opening and the closing keeps the descriptor, and the lock
-//! with it, until it execs or ends.
+//! A child that another thread forks between the opening and the closing keeps the descriptor, and the lock with it,
+//! until it execs or ends.
 
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;

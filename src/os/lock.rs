@@ -1,7 +1,7 @@
 //! Locks of open file descriptions (`fcntl(2)`, `F_OFD_*`), each on one byte of a file.
 //!
-//! Such a lock belongs to an open file, not to a process: it is held until the last descriptor *and the last
-//! mapping* of that open file is gone, in any process. [`super::lifeline`] builds on this.
+//! Such a lock belongs to an open file, not to a process: it is held until the last descriptor *and the last mapping*
+//! of that open file is gone, in any process. [`super::lifeline`] builds on this.
 
 use std::fs::File;
 

@@ -5,8 +5,7 @@
 //!   └ none ─┴ read-only ──┴ read-write ──────────┴─────────────────────┴ none ─┘
 //! ```
 //!
-//! The whole range is reserved first, so that no other mapping can land inside it. Drop unmaps it as a
-//! whole.
+//! The whole range is reserved first, so that no other mapping can land inside it. Drop unmaps it as a whole.
 
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;

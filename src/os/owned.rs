@@ -1,8 +1,8 @@
 //! A descriptor that other code may close while its owner still uses it.
 //!
-//! A daemon closes every descriptor that it does not know (`close_range(2)`), and the next file to be opened
-//! gets the number. So an owner remembers which file its descriptor was, compares before each use, and never
-//! closes a descriptor that is no longer its own.
+//! A daemon closes every descriptor that it does not know (`close_range(2)`), and the next file to be opened gets the
+//! number. So an owner remembers which file its descriptor was, compares before each use, and never closes a descriptor
+//! that is no longer its own.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -40,8 +40,9 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// Takes a file that this crate has just opened, and moves it to a descriptor above standard error. In a process that
-    /// closed its standard input, output or error, the file may have got that number, and other code would print into it.
+    /// Takes a file that this crate has just opened, and moves it to a descriptor above standard error. In a process
+    /// that closed its standard input, output or error, the file may have got that number, and other code would print
+    /// into it.
     pub fn opened(file: File) -> Result<Self, OsError> {
         if file.as_raw_fd() > STDERR {
             return Self::new(file);

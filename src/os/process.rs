@@ -1,5 +1,5 @@
-//! Identifies this process, even among all that have had or will have its id, and tells whether another process is still
-//! alive.
+//! Identifies this process, even among all that have had or will have its id, and tells whether another process is
+//! still alive.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -31,8 +31,8 @@ const START_TIME: u32 = 1 << 31;
 /// `PIDFS_MAGIC`: the file system that gives each process an inode of its own.
 const PIDFS: i64 = 0x5049_4446;
 
-/// This process's id, and its identity, which distinguishes it from others that have had or will have the same id. `None`
-/// if neither a pidfd nor `/proc` gives one.
+/// This process's id, and its identity, which distinguishes it from others that have had or will have the same id.
+/// `None` if neither a pidfd nor `/proc` gives one.
 ///
 /// A process id is reused; a pidfd's inode number is not, for a whole boot (since Linux 6.9). On older kernels all
 /// pidfds share one inode. There, and where a pidfd is refused, the start time in clock ticks replaces it.
@@ -100,8 +100,8 @@ pub(crate) fn fate(pid: u32, identity: u32) -> Fate {
     }
 }
 
-/// Whether no process has this id. A system-call filter may answer any call with any error. So this takes two calls that
-/// say so, and each must find this process itself.
+/// Whether no process has this id. A system-call filter may answer any call with any error. So this takes two calls
+/// that say so, and each must find this process itself.
 fn is_missing(pid: u32) -> bool {
     let own = std::process::id();
     let calls: [fn(u32) -> nix::Result<()>; 3] = [
@@ -133,8 +133,8 @@ fn by_start_time(pid: u32, identity: u32) -> Fate {
     }
 }
 
-/// Whether `/proc` shows this process's PID namespace. Comparing this process's id with `/proc/self` would not do: it may
-/// have the same id in two namespaces. `NSpid` lists its id in each namespace from that of `/proc` down to its own.
+/// Whether `/proc` shows this process's PID namespace. Comparing this process's id with `/proc/self` would not do: it
+/// may have the same id in two namespaces. `NSpid` lists its id in each namespace from that of `/proc` down to its own.
 fn is_own_proc() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
@@ -224,8 +224,8 @@ impl Pidfd {
         }
     }
 
-    /// Ends the process with `SIGKILL`. It is no error if the process has ended already, whatever the kernel returns for
-    /// the signal then.
+    /// Ends the process with `SIGKILL`. It is no error if the process has ended already, whatever the kernel returns
+    /// for the signal then.
     pub fn kill(&self) -> Result<(), OsError> {
         let (fd, info) = (self.0.get()?.as_raw_fd(), core::ptr::null::<libc::siginfo_t>());
         // SAFETY: `info` may be null, and no other argument is memory.

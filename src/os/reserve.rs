@@ -80,8 +80,9 @@ pub(crate) fn check_room(file: &File, len: u64) -> Result<(), Reason> {
     }
 }
 
-/// Whether part of the file's first `len` bytes has no memory. Reading a hole through a mapping allocates memory, and is
-/// a signal if there is none. On a disk, blocks beyond `len` can hide a hole, but reading one there allocates no block.
+/// Whether part of the file's first `len` bytes has no memory. Reading a hole through a mapping allocates memory, and
+/// is a signal if there is none. On a disk, blocks beyond `len` can hide a hole, but reading one there allocates no
+/// block.
 pub(crate) fn has_holes(file: &File, len: u64) -> Result<bool, OsError> {
     match filesystem::kind(file)? {
         // ramfs counts no blocks, and is full only when the machine is.
@@ -106,15 +107,15 @@ fn allocated(file: &File) -> Result<u64, OsError> {
     Ok(metadata(file)?.blocks().saturating_mul(512))
 }
 
-/// Offset of the file's first hole, or its length if it has none. Memory that was reserved but never written counts as a
-/// hole.
+/// Offset of the file's first hole, or its length if it has none. Memory that was reserved but never written counts as
+/// a hole.
 fn first_hole(file: &File) -> Result<u64, OsError> {
     let hole = retry(|| lseek(file, 0, Whence::SeekHole)).map_err(|e| OsError::new("lseek(SEEK_HOLE)", e))?;
     Ok(hole as u64)
 }
 
-/// Refuses more bytes than the machine's memory can hold. Nothing else refuses memory that belongs to no file system: the
-/// kernel would kill processes to make room.
+/// Refuses more bytes than the machine's memory can hold. Nothing else refuses memory that belongs to no file system:
+/// the kernel would kill processes to make room.
 pub(crate) fn check_memory(len: u64) -> Result<(), Reason> {
     let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let known = meminfo_field(&info, "MemAvailable:").zip(meminfo_field(&info, "SwapFree:"));
@@ -130,8 +131,8 @@ fn meminfo_field(info: &str, name: &str) -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
 }
 
-/// Unused memory and swap, in bytes. This is a lower bound: `sysinfo(2)` does not count what the kernel could reclaim. It
-/// needs no `/proc`.
+/// Unused memory and swap, in bytes. This is a lower bound: `sysinfo(2)` does not count what the kernel could reclaim.
+/// It needs no `/proc`.
 fn unused_memory() -> Option<(u64, u64)> {
     let info = nix::sys::sysinfo::sysinfo().ok()?;
     Some((info.ram_unused(), info.swap_free()))

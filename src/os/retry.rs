@@ -36,8 +36,8 @@ pub(crate) fn retry_io<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result
     answer
 }
 
-/// Calls `work(from, len)` for all of `len` bytes, piece by piece. An interruption makes the pieces smaller,
-/// down to `least` bytes: under a fast timer, a call that starts over each time would never end.
+/// Calls `work(from, len)` for all of `len` bytes, piece by piece. An interruption makes the pieces smaller, down to
+/// `least` bytes: under a fast timer, a call that starts over each time would never end.
 pub(crate) fn in_pieces(len: u64, least: u64, mut work: impl FnMut(u64, u64) -> nix::Result<()>) -> nix::Result<()> {
     let most = MAX_PIECE.max(least);
     let (mut done, mut piece) = (0, most);

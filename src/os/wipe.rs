@@ -1,8 +1,8 @@
 //! Private memory that a forked child finds zeroed.
 //!
-//! The kernel applies `MADV_WIPEONFORK` as it copies the address space. So it also works for a raw `clone`,
-//! which fork handlers miss, and it costs nothing until a fork (see `madvise(2)`). A child that shares its
-//! parent's memory (`vfork`, `CLONE_VM`) shares the page as well.
+//! The kernel applies `MADV_WIPEONFORK` as it copies the address space. So it also works for a raw `clone`, which fork
+//! handlers miss, and it costs nothing until a fork (see `madvise(2)`). A child that shares its parent's memory
+//! (`vfork`, `CLONE_VM`) shares the page as well.
 
 use core::marker::PhantomData;
 use core::num::NonZeroUsize;
@@ -71,10 +71,10 @@ impl<T: FromBytes> Deref for Wiped<T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        // SAFETY: the page is mapped until drop, and holds a `T`: the one written, or zeroes, which are a `T`
-        // because it is `FromBytes`. The kernel wipes only the copy in a child. No reference is alive there:
-        // the forking thread holds none across the system call, unless a signal handler forks inside an
-        // endpoint's call and returns in the child, which the README excludes.
+        // SAFETY: the page is mapped until drop, and holds a `T`: the one written, or zeroes, which are a `T` because
+        // it is `FromBytes`. The kernel wipes only the copy in a child. No reference is alive there: the forking thread
+        // holds none across the system call, unless a signal handler forks inside an endpoint's call and returns in the
+        // child, which the README excludes.
         unsafe { self.place.as_ref() }
     }
 }

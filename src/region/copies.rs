@@ -1,7 +1,7 @@
 //! Reads regions without attaching to them, and turns copies into regions of their own.
 //!
-//! A reader maps a region only if no part of the mapping can lose its memory: it is no copy, has no holes, and belongs to
-//! a user who is trusted not to truncate it. Any other region is read through its file into this process's memory.
+//! A reader maps a region only if no part of the mapping can lose its memory: it is no copy, has no holes, and belongs
+//! to a user who is trusted not to truncate it. Any other region is read through its file into this process's memory.
 #![forbid(unsafe_code)]
 
 use core::mem::offset_of;
@@ -234,8 +234,8 @@ impl Adoption {
 }
 
 impl Reading {
-    /// The head of a region in use, read after all the rest: what lies before it may have been overwritten meanwhile, and
-    /// what lies behind it was not.
+    /// The head of a region in use, read after all the rest: what lies before it may have been overwritten meanwhile,
+    /// and what lies behind it was not.
     fn current_head(&self) -> Result<Option<u64>, OsError> {
         let (None, Backing::File { file, .. }) = (self.copied, &self.region.backing) else { return Ok(None) };
         let (file, mut head) = (file.get()?, [0; WORD]);

@@ -1,7 +1,8 @@
 //! Whether the path of a region still names the file that this process has mapped.
 //!
 //! A cleaner of temporary files, an update, or a user may remove the file or put another one in its place. Attached
-//! processes go on with the old file, and later ones do not find it. The kernel notifies nobody, so a process has to ask.
+//! processes go on with the old file, and later ones do not find it. The kernel notifies nobody, so a process has to
+//! ask.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -26,8 +27,8 @@ pub enum FileState {
     Unlinked,
     /// Nothing: somebody else removed or moved the file. A process that comes now finds no region, or makes a new one.
     Removed,
-    /// Another file. A process that comes now attaches to that one. On overlayfs it may be the copy that the first writer
-    /// makes of a file in a lower layer.
+    /// Another file. A process that comes now attaches to that one. On overlayfs it may be the copy that the first
+    /// writer makes of a file in a lower layer.
     Replaced,
     /// The region has no path, or this process may not look at it.
     Unknown,
@@ -43,9 +44,9 @@ impl FileState {
 impl Region {
     /// What the path names now. Asks the kernel, with one system call. Any thread may call it.
     ///
-    /// Use it for a long-running pair. If the file [is lost](FileState::is_lost), drop the channel and its ends, and call
-    /// [`open_or_create`](crate::Options::open_or_create) again, on both sides. If that finds a copy in the file's place,
-    /// [`adopt`](crate::Options::adopt) it, or start empty with [`recreate`](crate::Options::recreate). With
+    /// Use it for a long-running pair. If the file [is lost](FileState::is_lost), drop the channel and its ends, and
+    /// call [`open_or_create`](crate::Options::open_or_create) again, on both sides. If that finds a copy in the file's
+    /// place, [`adopt`](crate::Options::adopt) it, or start empty with [`recreate`](crate::Options::recreate). With
     /// [`watch_file`](crate::Options::watch_file), blocked calls notice the loss themselves.
     pub fn file_state(&self) -> FileState {
         let Backing::File { path, .. } = &self.backing else { return FileState::Unknown };

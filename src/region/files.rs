@@ -1,5 +1,5 @@
-//! Policy for a region's file: it is complete or absent, it is opened only if it is what it should be, and it is removed
-//! without a race.
+//! Policy for a region's file: it is complete or absent, it is opened only if it is what it should be, and it is
+//! removed without a race.
 #![forbid(unsafe_code)]
 
 use std::ffi::CString;
@@ -32,8 +32,8 @@ use crate::os::retry::{retry, retry_io};
 pub(crate) const ATTEMPTS: u32 = 1000;
 pub(crate) const PAUSE: Duration = Duration::from_millis(1);
 
-/// A file that has no name yet, or only a random one. It disappears with the process, unless [`UnnamedFile::link`] names
-/// it.
+/// A file that has no name yet, or only a random one. It disappears with the process, unless [`UnnamedFile::link`]
+/// names it.
 pub(crate) struct UnnamedFile {
     file: Owned,
     /// On file systems without `O_TMPFILE`: a random name beside the final one. A kill at the wrong moment leaves it
@@ -73,8 +73,8 @@ impl UnnamedFile {
         self.file.get()
     }
 
-    /// Gives it its permissions and its name. If the name is taken, returns [`Reason::Exists`] and the file, for another
-    /// try.
+    /// Gives it its permissions and its name. If the name is taken, returns [`Reason::Exists`] and the file, for
+    /// another try.
     pub fn link(self, path: &Path, mode: u32) -> Result<Owned, Box<(Self, Reason)>> {
         match self.link_to(path, mode) {
             Ok(()) => {
@@ -97,7 +97,8 @@ impl UnnamedFile {
                 let mut own = [0; 40];
                 let own = fd_path(file.as_raw_fd(), &mut own);
                 let named = match retry(|| linkat(AT_FDCWD, own, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)) {
-                    // There is no `/proc`. Linking without it is not allowed to everyone; before Linux 6.10, only to root.
+                    // There is no `/proc`. Linking without it is not allowed to everyone; before Linux 6.10, only to
+                    // root.
                     Err(Errno::ENOENT) => retry(|| linkat(file, c"", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH)),
                     named => named,
                 };
@@ -112,8 +113,8 @@ impl UnnamedFile {
         }
     }
 
-    /// Gives it its permissions and the name of another file, which loses it, in one step. Only one process at a time may
-    /// do this. A kill in between leaves the [`replacement_path`] behind, and the next caller removes it.
+    /// Gives it its permissions and the name of another file, which loses it, in one step. Only one process at a time
+    /// may do this. A kill in between leaves the [`replacement_path`] behind, and the next caller removes it.
     pub fn replace(self, path: &Path, mode: u32) -> Result<Owned, Reason> {
         remove_stale_replacement(path)?;
         let replacement = replacement_path(path);
@@ -184,8 +185,8 @@ fn own_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// Opens `path` if it is a regular file of an accepted owner. It follows no symbolic link, except, for reading, those of
-/// `/proc` to open files. It does not block on a fifo.
+/// Opens `path` if it is a regular file of an accepted owner. It follows no symbolic link, except, for reading, those
+/// of `/proc` to open files. It does not block on a fifo.
 pub(crate) fn open_checked(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reason> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     let mut flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;

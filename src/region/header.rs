@@ -1,7 +1,7 @@
 //! Writes headers, and checks them before anyone relies on them.
 //!
-//! A header is copied once into private memory. Every field of the copy is checked against what the reader
-//! expects and what `fstat` says.
+//! A header is copied once into private memory. Every field of the copy is checked against what the reader expects and
+//! what `fstat` says.
 #![forbid(unsafe_code)]
 
 use zerocopy::IntoBytes;
@@ -139,8 +139,8 @@ impl Spec {
         if self.kind.info().mirrored { data_len / WORD as u64 } else { capacity }
     }
 
-    /// Checks a header that was copied out of a region, with its schema text. `len` is the region's length and `page` its
-    /// page size, in bytes.
+    /// Checks a header that was copied out of a region, with its schema text. `len` is the region's length and `page`
+    /// its page size, in bytes.
     pub fn check(&self, header: &Header, schema: &[u8], len: u64, page: usize) -> Result<(), Reason> {
         header.check_format(schema)?;
         self.check_content(header, page)?;

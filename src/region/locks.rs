@@ -40,8 +40,8 @@ impl Region {
         if file.id() == own.id() { Ok(file) } else { Err(gone()) }
     }
 
-    /// The error for a claim that needs a lock on the file and could not get one. It names a limit or the file's mode if
-    /// that is the cause.
+    /// The error for a claim that needs a lock on the file and could not get one. It names a limit or the file's mode
+    /// if that is the cause.
     pub(crate) fn unlockable(&self, error: OsError) -> ClaimError {
         if matches!(error.errno(), Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) {
             return ClaimError::Os(error);
@@ -59,8 +59,8 @@ impl Region {
 
     /// Whether any open file has locked the byte; `None` if the kernel does not say.
     ///
-    /// It asks through a file opened for this. The region's own descriptor may be closed and its number taken, even by a
-    /// file that holds the lock. Such a file can only belong to this process. So if no more files can be opened, the
+    /// It asks through a file opened for this. The region's own descriptor may be closed and its number taken, even by
+    /// a file that holds the lock. Such a file can only belong to this process. So if no more files can be opened, the
     /// region's descriptor will do for a lock that only another process can hold (`by_another`).
     pub(crate) fn is_locked(&self, byte: u64, by_another: bool) -> Option<bool> {
         let ask = |file: &Owned| {

@@ -56,8 +56,8 @@ impl Region {
         Ok(Self::new(mapping, header, Backing::File { file, path: path.to_owned() }, settings))
     }
 
-    /// Opens the file `path`, or makes it if it is missing. If several processes do so at once, one makes it
-    /// and the others open it.
+    /// Opens the file `path`, or makes it if it is missing. If several processes do so at once, one makes it and the
+    /// others open it.
     pub(crate) fn open_or_create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let mut full = Full::default();
         // Another iteration means that the file appeared or vanished in between.
@@ -74,8 +74,8 @@ impl Region {
         Self::open(path, spec, settings, Access::Shared)
     }
 
-    /// Replaces the file `path` with a new region, unless someone is attached to the old one. The new one takes the name
-    /// in one step, after everything else that can fail.
+    /// Replaces the file `path` with a new region, unless someone is attached to the old one. The new one takes the
+    /// name in one step, after everything else that can fail.
     pub(crate) fn recreate(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
         let recreate = || {
             let mut new = UnnamedRegion::beside(path, spec, settings)?;
@@ -153,11 +153,11 @@ impl Region {
         Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
-    /// A private copy of this region, word by word, with free seats. It may contain, wholly or in part, what
-    /// was written meanwhile.
+    /// A private copy of this region, word by word, with free seats. It may contain, wholly or in part, what was
+    /// written meanwhile.
     ///
-    /// `MAP_PRIVATE` would not do: a page still shows what others store until this process first writes it,
-    /// and a mirrored page would be copied twice.
+    /// `MAP_PRIVATE` would not do: a page still shows what others store until this process first writes it, and a
+    /// mirrored page would be copied twice.
     pub(crate) fn copy(&self, spec: &Spec) -> Result<Self, OpenError> {
         let make = || {
             let shape = shape(&self.header, spec);
@@ -186,8 +186,8 @@ impl Region {
 pub(crate) struct Full(u32);
 
 impl Full {
-    /// Whether to try again, because the error says that there is no room. Sleeps first. The pause depends on the thread's
-    /// id, so that of two callers in each other's way one comes first.
+    /// Whether to try again, because the error says that there is no room. Sleeps first. The pause depends on the
+    /// thread's id, so that of two callers in each other's way one comes first.
     pub fn may_pass(&mut self, error: &OpenError) -> bool {
         let again = matches!(error.reason(), Reason::NoSpace { .. }) && self.0 < 100;
         if again {

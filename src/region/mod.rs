@@ -1,8 +1,8 @@
 //! A region: one mapping, one header, checked views.
 //!
-//! A file region is complete before it gets its name, so nobody ever finds a half-made one. A memfd is
-//! sealed against truncation before anyone else can get it. An anonymous region exists only for the
-//! process that made it and its children. Nothing here knows a protocol.
+//! A file region is complete before it gets its name, so nobody ever finds a half-made one. A memfd is sealed against
+//! truncation before anyone else can get it. An anonymous region exists only for the process that made it and its
+//! children. Nothing here knows a protocol.
 
 mod copies;
 mod file_state;
@@ -198,16 +198,15 @@ impl Region {
         &self.header
     }
 
-    /// The descriptor of a file or memfd, for sending over a Unix socket (`SCM_RIGHTS`). It closes on exec: to give one to
-    /// a program that you start, see [`inheritable_fd`](Self::inheritable_fd). `None` if the region has no descriptor, or
-    /// if somebody in this process closed it.
+    /// The descriptor of a file or memfd, for sending over a Unix socket (`SCM_RIGHTS`). It closes on exec: to give one
+    /// to a program that you start, see [`inheritable_fd`](Self::inheritable_fd). `None` if the region has no
+    /// descriptor, or if somebody in this process closed it.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.file()?.get().ok().map(|file| file.as_fd())
     }
 
-    /// A descriptor that stays open across exec; the new program opens it with
-    /// [`from_fd`](crate::Options::from_fd). Every program that starts while it exists inherits it, so drop it once the
-    /// intended one runs.
+    /// A descriptor that stays open across exec; the new program opens it with [`from_fd`](crate::Options::from_fd).
+    /// Every program that starts while it exists inherits it, so drop it once the intended one runs.
     ///
     /// # Errors
     ///
@@ -218,8 +217,8 @@ impl Region {
         files::at(&self.place(), copy())
     }
 
-    /// Removes the file's name, if it still names this region. Attached processes go on using the region. Nobody else can
-    /// open it, and its memory is freed when the last of them is gone.
+    /// Removes the file's name, if it still names this region. Attached processes go on using the region. Nobody else
+    /// can open it, and its memory is freed when the last of them is gone.
     ///
     /// # Errors
     ///

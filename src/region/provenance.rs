@@ -1,8 +1,8 @@
 //! Where a region was made, and whether a file that holds one is the file it was made in.
 //!
-//! A copy of a region passes every check of its header. But its words may come from different moments, and the processes
-//! that they name use the original. So a region remembers its file ([`FileIdentity`]) and its boot. If either does not
-//! match, the file holds a copy, and nobody takes a seat in it.
+//! A copy of a region passes every check of its header. But its words may come from different moments, and the
+//! processes that they name use the original. So a region remembers its file ([`FileIdentity`]) and its boot. If either
+//! does not match, the file holds a copy, and nobody takes a seat in it.
 #![forbid(unsafe_code)]
 
 use std::fs::File;

@@ -1,9 +1,9 @@
 //! Finds files that nobody is attached to, and removes them without racing a newcomer.
 //!
-//! Every process attached to a file region holds a shared lock on the byte [`ATTACHED`]. The lock belongs to
-//! the open file that is mapped, so a forked child is attached too, and a process that ended is not. A remover
-//! holds an exclusive lock on the byte meanwhile. A newcomer takes the shared lock first, and then checks
-//! whether the file still has its name: if not, it starts over.
+//! Every process attached to a file region holds a shared lock on the byte [`ATTACHED`]. The lock belongs to the open
+//! file that is mapped, so a forked child is attached too, and a process that ended is not. A remover holds an
+//! exclusive lock on the byte meanwhile. A newcomer takes the shared lock first, and then checks whether the file still
+//! has its name: if not, it starts over.
 #![forbid(unsafe_code)]
 
 use std::io::ErrorKind;
@@ -20,8 +20,8 @@ use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::retry_io;
 
-/// How often to check, a [`PAUSE`] apart, before a file counts as in use. The memory of a process that has ended, and was
-/// waited for, lingers while another process, such as `ps`, reads it.
+/// How often to check, a [`PAUSE`] apart, before a file counts as in use. The memory of a process that has ended, and
+/// was waited for, lingers while another process, such as `ps`, reads it.
 const IN_USE_CHECKS: u32 = 5;
 
 /// Opens a file and attaches to it, unless someone is removing it.
@@ -52,11 +52,11 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
     if magic == MAGIC { Ok(file) } else { Err(Reason::NotARegion { found: magic }) }
 }
 
-/// Whether the region in the file `path` is in use. It is if any process, in any PID namespace, is attached to it, has a
-/// descriptor from which it was attached, is removing it, or has locked the whole file for reasons of its own.
+/// Whether the region in the file `path` is in use. It is if any process, in any PID namespace, is attached to it, has
+/// a descriptor from which it was attached, is removing it, or has locked the whole file for reasons of its own.
 ///
-/// A process is attached as long as its memory exists. That may be a moment longer than the process itself, while another
-/// reads its memory through `/proc`, as `ps` and `top` do.
+/// A process is attached as long as its memory exists. That may be a moment longer than the process itself, while
+/// another reads its memory through `/proc`, as `ps` and `top` do.
 ///
 /// Any thread may call it; it does not attach.
 ///

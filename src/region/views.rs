@@ -29,8 +29,8 @@ impl<M> Parts<M> {
 ///
 /// # Safety
 ///
-/// `T` consists of atomics only. It lies inside the mapping, aligned: `Sections` guarantees that for all its offsets, and
-/// the header was checked against those. Its words are read-only, or the mapping is writable.
+/// `T` consists of atomics only. It lies inside the mapping, aligned: `Sections` guarantees that for all its offsets,
+/// and the header was checked against those. Its words are read-only, or the mapping is writable.
 unsafe fn view<T>(mapping: &Arc<Mapping>, offset: u64) -> View<T> {
     const { assert!(align_of::<T>() <= 4096) };
     assert!(offset + size_of::<T>() as u64 <= mapping.shape().data as u64);
