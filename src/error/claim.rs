@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::{Corrupt, OsError};
 
-/// The places at a channel, one holder each.
+/// The seats of a channel. Each has at most one holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Seat {
@@ -30,40 +30,41 @@ impl fmt::Display for Seat {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// Someone who is alive sits there, as far as the kernel says.
+    /// A process that is alive, as far as the kernel says, holds the seat.
     Taken {
         /// Which seat.
         seat: Seat,
         /// The process that holds it, as it sees itself in its PID namespace.
         pid: u32,
-        /// How often the seat was taken so far, this holder's turn included.
+        /// How often the seat has been taken so far, including by this holder.
         generation: u64,
     },
-    /// The region is attached read-only; only a seqlock's readers can use it so.
+    /// The region is attached read-only. Only a seqlock's readers can use it that way.
     ReadOnly,
-    /// The region holds what cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
     /// The seat's words contradict each other: the region is corrupt.
     CorruptSeat {
         /// Which seat.
         seat: Seat,
-        /// What its word holds.
+        /// The value of its word.
         found: u64,
     },
-    /// This process is not in the boot and PID namespace where the region was made, or has no `/proc` to say so: only
-    /// a lock on the region's file could tell others that it lives. To take one it must open the file anew, which the
-    /// file's mode forbids to its user. See `docs/sandbox.md`.
+    /// This process must lock the region's file, and the file's mode does not let its user open the file anew for that.
+    ///
+    /// It is not in the boot and PID namespace where the region was made, or has no `/proc` to find out. So only a lock
+    /// can show others that it is alive. See `docs/sandbox.md`.
     FileMode {
         /// The mode of the memfd or file.
         found: u32,
-        /// The user it belongs to, as this process sees users.
+        /// The user id of its owner, as this process sees it.
         owner: u32,
-        /// The user of this process.
+        /// The user id of this process.
         user: u32,
     },
-    /// The same, but the lock failed for this reason.
+    /// As [`FileMode`](Self::FileMode), but the lock failed for this reason.
     NoSignOfLife(OsError),
-    /// The kernel refused what an endpoint needs.
+    /// The kernel refused something that an endpoint needs.
     Os(OsError),
 }
 
@@ -73,9 +74,10 @@ impl fmt::Display for ClaimError {
             ClaimError::Taken { seat, pid, generation } => {
                 write!(f, "the {seat} seat is taken by process {pid} (generation {generation}), which is ")?;
                 f.write_str(if *pid == std::process::id() {
-                    "this very process, or has its id in another PID namespace; use the end that it has, or drop that first"
+                    "this very process, or has the same id in another PID namespace; use its endpoint, or drop that \
+                     first"
                 } else {
-                    "alive; let it leave first, or end it with kill_and_take_sender and its like"
+                    "alive; let it leave first, or end it with kill_and_take_sender or its like"
                 })
             }
             ClaimError::ReadOnly => f.write_str("the region is attached read-only; open it for writing to take a seat"),
@@ -88,8 +90,8 @@ impl fmt::Display for ClaimError {
             ClaimError::FileMode { found, owner, user } => write!(
                 f,
                 "the region's memfd or file has mode {found:04o} and belongs to user {owner}; this process, of user \
-                 {user}, must open it anew to lock it, for nothing else tells others that it lives; make the region \
-                 with mode(0o644), or take the seat before the process is confined"
+                 {user}, must open it anew to lock it, because only a lock shows others that it is alive; make the \
+                 region with mode(0o644), or take the seat before the process is confined"
             ),
             ClaimError::NoSignOfLife(error) => {
                 let advice = match error.errno() {
@@ -100,8 +102,9 @@ impl fmt::Display for ClaimError {
                 };
                 write!(
                     f,
-                    "{} failed: {}; only a lock on the region's file can tell others that this process lives, which is \
-                     elsewhere than the region was made, or has no /proc to say so; {advice}",
+                    "{} failed: {}; only a lock on the region's file can show others that this process is alive, \
+                     because it is in another boot or namespace than the region's maker, or has no /proc to find out; \
+                     {advice}",
                     error.call, error.source
                 )
             }
@@ -126,32 +129,31 @@ impl From<OsError> for ClaimError {
     }
 }
 
-/// Why the holder of a seat could not be killed, or the seat not be taken after it.
+/// Why the holder of a seat could not be killed, or its seat could not be taken.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum KillError {
-    /// This very process sits there.
+    /// This process itself holds the seat.
     OwnProcess,
-    /// The holder lives in another PID namespace than this process or the region's creator, or cannot be asked
-    /// after: its id names nobody that may be ended. Nothing was done.
+    /// The holder is in another PID namespace than this process or the region's creator, or the kernel does not
+    /// identify it. Its id could name another process here. Nothing was done.
     OutOfReach {
         /// Its process id, in its own PID namespace.
         pid: u32,
     },
-    /// The kernel, or a filter before it, refuses to say what became of the holder. Nothing was done.
+    /// The kernel, or a system-call filter, refuses to say whether the holder is alive. Nothing was done.
     Refused {
         /// Its process id.
         pid: u32,
-        /// What was refused.
+        /// The call that was refused.
         error: OsError,
     },
-    /// The holder was sent `SIGKILL`, and the kernel had not ended it in the time given. Nothing was taken from
-    /// it; try again.
+    /// The holder was sent `SIGKILL`, but had not ended within the timeout. Its seat was not taken; try again.
     NotGone {
         /// Its process id.
         pid: u32,
     },
-    /// The holder is gone, but the seat could not be taken: another may have been faster.
+    /// The holder is gone, but the seat could not be taken. Another claimant may have been faster.
     Claim(ClaimError),
     /// The kernel refused, for instance to end another user's process.
     Os(OsError),
@@ -160,15 +162,15 @@ pub enum KillError {
 impl fmt::Display for KillError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KillError::OwnProcess => f.write_str("this process itself sits there; drop its endpoint instead"),
+            KillError::OwnProcess => f.write_str("this process itself holds the seat; drop its endpoint instead"),
             KillError::OutOfReach { pid } => write!(
                 f,
-                "the holder is process {pid} of another PID namespace, or cannot be asked after; kill it from a \
-                 process beside it"
+                "the holder is process {pid} of another PID namespace, or the kernel does not identify it; kill it \
+                 from a process in its namespace"
             ),
             KillError::Refused { pid, error } => write!(
                 f,
-                "process {pid} cannot be asked after, so it may be alive: {error}; allow that call to this process, or \
+                "the kernel does not say whether process {pid} is alive: {error}; allow that call to this process, or \
                  kill it from one that may make it"
             ),
             KillError::NotGone { pid } => {

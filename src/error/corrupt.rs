@@ -1,16 +1,16 @@
-//! What a peer that follows the protocol cannot have written.
+//! Values that no peer that follows the protocol can have written.
 
 use core::fmt;
 use std::error::Error;
 
-/// What a peer that follows the protocol cannot have written.
+/// A value that no peer that follows the protocol can have written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u64)]
 pub enum Fault {
     /// A slot's stamp is neither that of the message expected there nor that of the lap before.
     Stamp = 1,
-    /// The receiver's position lies before what it had consumed, or beyond what was sent.
+    /// The head, the receiver's position, is before what it has consumed, or beyond what was sent.
     Head = 2,
     /// A record's header names another position, or a length that no record can have.
     RecordHeader = 3,
@@ -28,16 +28,16 @@ impl Fault {
     }
 }
 
-/// The region holds what cannot be: a peer broke the protocol, or another program wrote into it.
+/// The region is corrupt: a peer broke the protocol, or another program wrote into it.
 ///
-/// The endpoint that found it stays unusable. Nothing was read or written outside the region.
+/// The endpoint that found this stays unusable. Nothing was read or written outside the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt {
     /// Which word is wrong.
     pub fault: Fault,
-    /// What it holds.
+    /// The word's value.
     pub found: u64,
-    /// The endpoint's own position when it looked.
+    /// The endpoint's own position when it read the word.
     pub position: u64,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Corrupt {
         match self.fault {
             Fault::Stamp | Fault::RecordHeader => write!(f, " at position {position}")?,
             _ if *position > 0 => write!(f, ", seen from position {position},")?,
-            // Whoever looked has no position of its own yet.
+            // The reader has no position of its own yet.
             _ => {}
         }
         write!(f, " holds {found:#x}, expected {expected}; a peer broke the protocol: make a new region")

@@ -1,16 +1,16 @@
-//! What tells one type from another, and a copy from its original.
+//! What distinguishes one type from another, and a copy from its original.
 
 use core::fmt;
 
-/// What shows that a region was copied to where it is.
+/// What shows that a region is a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CopySign {
     /// The region was made in another file: this one has another inode number, birth time or subvolume.
     OtherFile,
-    /// The region was made in another boot of the machine. A crash may have left it with a part of what was written.
+    /// The region was made in another boot of the machine. A crash may have kept only part of what was written.
     OtherBoot,
-    /// The file lies on a disk, and `/proc` did not say which boot this is, now or when the region was made.
+    /// The file is on a disk, and `/proc` did not say which boot this is, now or when the region was made.
     UnknownBoot,
 }
 
@@ -22,21 +22,21 @@ impl fmt::Display for CopySign {
                 "the region was made in another boot of the machine, which may have left it half written"
             }
             CopySign::UnknownBoot => {
-                "the file lies on a disk, and /proc/sys/kernel/random/boot_id could not be read to tell whether the \
-                 region is of this boot"
+                "the file is on a disk, and /proc/sys/kernel/random/boot_id could not be read to tell whether the \
+                 region is from this boot"
             }
         })
     }
 }
 
-/// The type that a channel carries, as the region remembers it.
+/// The type that a channel carries, as the region records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeFingerprint {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Bytes.
+    /// Alignment in bytes.
     pub align: u64,
-    /// The name without its path, unless the user set one.
+    /// The type's name without its path, or the name that the user set.
     pub name: String,
 }
 

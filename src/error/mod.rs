@@ -1,7 +1,7 @@
 //! Every error: what was found, what was expected, and what to do.
 //!
-//! Making and opening a region has one rich type, [`OpenError`]; claiming a seat [`ClaimError`]; the operations on the
-//! hot path small ones.
+//! Making and opening a region has one rich type, [`OpenError`]. Claiming a seat has [`ClaimError`]. The operations on
+//! the hot path have small types.
 #![forbid(unsafe_code)]
 
 mod claim;
@@ -26,5 +26,5 @@ pub use value::*;
 
 const FORKED: &str = "this endpoint belongs to the process that forked this one; claim one of your own \
                       from the channel, which crosses a fork";
-const FILE_LOST: &str = "the region's file was removed or replaced: whoever comes now is elsewhere; drop this end and its \
-                         channel, and call open_or_create again, on both sides; where that finds a copy, adopt it";
+const FILE_LOST: &str = "the region's file was removed or replaced, so a new peer cannot reach it; drop this end and \
+                         its channel, and call open_or_create again, on both sides; if that finds a copy, adopt it";

@@ -17,12 +17,12 @@ impl OpenError {
         Self { place: place.into(), reason: reason.into() }
     }
 
-    /// The path, or what the region is.
+    /// The path; for a region without one, its kind.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// What was found and expected.
+    /// What was found, and what was expected.
     pub fn reason(&self) -> &Reason {
         &self.reason
     }

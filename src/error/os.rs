@@ -1,4 +1,4 @@
-//! What the kernel refused.
+//! System calls that failed.
 
 use core::fmt;
 use std::error::Error;
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 pub struct OsError {
     /// The call's name.
     pub call: &'static str,
-    /// What the kernel said.
+    /// The kernel's error.
     pub source: io::Error,
 }
 
@@ -20,7 +20,7 @@ impl OsError {
         Self { call, source: errno.into() }
     }
 
-    /// What to do about it, as far as the call does not matter.
+    /// What to do about the error, whatever the call.
     pub(super) fn advice(&self) -> &'static str {
         match self.errno() {
             Errno::EMFILE => "raise RLIMIT_NOFILE, or close some descriptors",

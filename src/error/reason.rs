@@ -8,35 +8,35 @@ use super::{CopySign, Corrupt, OsError, TypeFingerprint};
 pub enum Reason {
     /// `create`: the file exists.
     Exists,
-    /// `recreate`, `remove_unused`: someone is attached to it.
+    /// `recreate`, `remove_unused`: a process is attached to it.
     InUse,
-    /// `open`: somebody began to remove the file, and has neither finished nor ended.
+    /// `open`: a process began to remove the file, and has neither finished nor ended.
     BeingRemoved,
-    /// Another program has locked the whole file, so that nobody can be told to be attached to it. Who is attached
-    /// goes on; [`Report`](crate::Report) and `open_snapshot` still read it.
+    /// Another program has locked the whole file, which hides who is attached to it. Attached processes go on;
+    /// [`Report`](crate::Report) and `open_snapshot` can still read it.
     Locked {
-        /// Its process, if the lock belongs to one: those of open files (`F_OFD_SETLK`) do not.
+        /// The process that has the lock, if the lock belongs to one: locks of open files (`F_OFD_SETLK`) do not.
         pid: Option<u32>,
     },
     /// `open`: there is no such file.
     Missing,
-    /// The path names something that is no regular file.
+    /// The path does not name a regular file.
     NotAFile {
-        /// What it is.
+        /// What it names.
         found: &'static str,
     },
-    /// The file belongs to someone else.
+    /// The file belongs to another user.
     Owner {
         /// Its owner's user id.
         found: u32,
-        /// The one expected: the caller's, or the one given to [`owner`](crate::Options::owner).
+        /// The expected user id: the caller's, or the one given to [`owner`](crate::Options::owner).
         expected: u32,
     },
     /// The kernel does not let this process open the file.
     Permission {
         /// The file's permissions and its owner's user id, where the kernel lets this process see them.
         found: Option<(u32, u32)>,
-        /// Whether it was to be written too: `open` needs that.
+        /// Whether it was also opened for writing, as `open` does.
         writing: bool,
     },
     /// The kernel does not let this process make a file in the directory.
@@ -44,100 +44,101 @@ pub enum Reason {
         /// The directory's permissions and its owner's user id, where the kernel lets this process see them.
         found: Option<(u32, u32)>,
     },
-    /// The file is a copy of a region: made from another file, or left by another boot of the machine. What lies in it
-    /// may be of different moments, and whoever its seats name is not here.
+    /// The file is a copy of a region: made from another file, or left by another boot of the machine. Its content may
+    /// be from different moments, and its seats name processes that do not use this file.
     Copy {
         /// What shows it.
         sign: CopySign,
     },
-    /// `open_read_only`: parts of the file have no memory, and this process may not give them some.
+    /// `open_read_only`: parts of the file have no memory, and this process may not allocate it.
     Holes,
-    /// The file ends before what it must hold.
+    /// The file is too short.
     Short {
         /// Its length in bytes.
         found: u64,
-        /// The least it must have.
+        /// The minimum length in bytes.
         expected: u64,
     },
-    /// The file's length is not the one its header names, or no whole number of pages.
+    /// The file's length is not the one that its header names, or not a whole number of pages.
     Length {
         /// Its length in bytes.
         found: u64,
-        /// The one expected.
+        /// The expected length in bytes.
         expected: u64,
     },
-    /// It does not begin as a region does.
+    /// The file does not begin as a region does.
     NotARegion {
         /// Its first eight bytes.
         found: [u8; 8],
     },
-    /// It was made by a machine of the other byte order.
+    /// The region was made on a machine of the other byte order.
     Endianness,
-    /// It was made by another version of this crate's layout.
+    /// The region was made by another version of this crate's layout.
     Version {
-        /// The region's.
+        /// The region's layout version.
         found: u32,
-        /// This crate's.
+        /// This crate's layout version.
         expected: u32,
     },
     /// The header was altered.
     Checksum {
-        /// The one it carries.
+        /// The checksum in the header.
         found: u64,
-        /// The one its bytes have.
+        /// The checksum of the header's bytes.
         expected: u64,
     },
-    /// A field of the header cannot be so.
+    /// A field of the header has an impossible value.
     Field {
         /// The field's name.
         field: &'static str,
-        /// What it holds.
+        /// Its value.
         found: u64,
-        /// What it must hold.
+        /// The value that it must have.
         expected: u64,
     },
-    /// It is a channel of another kind.
+    /// The region holds a channel of another kind.
     Kind {
-        /// What it is.
+        /// Its kind.
         found: &'static str,
-        /// What was asked for.
+        /// The requested kind.
         expected: &'static str,
     },
-    /// It carries another type.
+    /// The channel carries another type.
     Type {
         /// Its type.
         found: TypeFingerprint,
-        /// The one asked for.
+        /// The requested type.
         expected: TypeFingerprint,
     },
-    /// The region has another capacity than the one asked for.
+    /// The region does not have the requested capacity. Both values are in the unit of the option that sets it: slots,
+    /// or bytes for records.
     OtherCapacity {
-        /// The region's.
+        /// The region's capacity.
         found: u64,
-        /// The one asked for.
+        /// The requested capacity.
         expected: u64,
     },
     /// A capacity that no region can have.
     Capacity {
-        /// The one asked for.
+        /// The requested capacity.
         found: u64,
         /// What it must be.
         expected: &'static str,
     },
-    /// A type of no bytes, or aligned to more than a page.
+    /// A type without bytes, or aligned to more than 4096 bytes.
     UnsupportedType {
         /// The type.
         found: TypeFingerprint,
         /// What it must be.
         expected: &'static str,
     },
-    /// A raw channel is to be made, and nobody said of what values: see `type_layout` of its options.
+    /// A raw channel is to be created, but its options name no type. Call `type_layout`.
     NoType,
-    /// A type name longer than the header holds.
+    /// A type name too long for the header.
     TypeName {
         /// Its length in bytes.
         found: usize,
-        /// The most it may have.
+        /// The maximum length in bytes.
         expected: usize,
     },
     /// A type name with a NUL in it.
@@ -146,65 +147,64 @@ pub enum Reason {
     NoDirectory,
     /// The file system, or the machine's memory, has no room.
     NoSpace {
-        /// Bytes the region needs.
+        /// Bytes that the region needs.
         needed: u64,
     },
-    /// The file lies on a file system where memory that was reserved can be missing later, which is a signal for
-    /// whoever touches it.
+    /// The file is on a file system where reserved memory can be missing later. Touching it then raises a signal.
     FileSystem {
-        /// What it lies on.
+        /// The file system.
         found: String,
     },
-    /// The file lies on btrfs and is written by copying (it lacks the attribute `No_COW`): when the file system is
-    /// full, a store is a signal.
+    /// The file is on btrfs and is written by copying (it lacks the attribute `No_COW`): when the file system is full,
+    /// a store raises a signal.
     CopyOnWrite,
     /// Somebody in this process closed the region's descriptor.
     DescriptorClosed,
-    /// The process may not make files so large (`RLIMIT_FSIZE`).
+    /// The process may not make files that large (`RLIMIT_FSIZE`).
     FileSizeLimit {
-        /// Bytes the region needs.
+        /// Bytes that the region needs.
         needed: u64,
-        /// Bytes the process may write.
+        /// Bytes that the process may write.
         limit: u64,
     },
-    /// The process may not lock so much memory (`RLIMIT_MEMLOCK`).
+    /// The process may not lock that much memory (`RLIMIT_MEMLOCK`).
     LockLimit {
-        /// Bytes the region needs.
+        /// Bytes that the region needs.
         needed: u64,
-        /// Bytes the process may lock in all.
+        /// Bytes that the process may lock in total.
         limit: u64,
     },
     /// The process has no descriptor left (`RLIMIT_NOFILE`).
     DescriptorLimit {
-        /// Descriptors it may have.
+        /// Descriptors that the process may have.
         limit: u64,
     },
-    /// The kernel has no huge pages for it.
+    /// The kernel has no huge pages for the region.
     NoHugePages {
-        /// Bytes the region needs.
+        /// Bytes that the region needs.
         needed: u64,
     },
-    /// Huge pages were asked for where they cannot be had.
+    /// Huge pages were requested where the kernel cannot provide them.
     HugePagesUnsupported,
-    /// The memfd has huge pages, which were not asked for: a peer can take them away, with a signal for who
-    /// touches them. For trusted peers, set [`huge_pages`](crate::Options::huge_pages).
+    /// The memfd has huge pages, which were not requested. A peer can take them away, and touching them then raises a
+    /// signal. For trusted peers, set [`huge_pages`](crate::Options::huge_pages).
     HugePagesUnasked,
-    /// The memfd can be truncated under its users.
+    /// The memfd can be truncated while others use it.
     Unsealed {
         /// The seals it has, as in `fcntl(2)`.
         found: u32,
         /// The seals it must have.
         expected: u32,
     },
-    /// A region in use changed so quickly that no copy of it was whole.
+    /// A region in use changed so quickly that no copy of it was consistent.
     Busy,
-    /// No value in a copy of a seqlock is whole: it was written while the file was copied.
+    /// No value in a copy of a seqlock is whole: the writer wrote while the file was copied.
     NothingWhole,
-    /// The region holds what cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
-    /// The region has no file to do that with.
+    /// The region is anonymous, and the operation needs a file.
     Anonymous,
-    /// Another error of the system.
+    /// Another system error.
     Os(OsError),
 }
 

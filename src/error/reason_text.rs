@@ -1,4 +1,4 @@
-//! What each reason says.
+//! The texts of the reasons.
 
 use core::fmt;
 
@@ -10,14 +10,17 @@ impl fmt::Display for Reason {
             Reason::Exists => f.write_str("it exists; use open, open_or_create or another path"),
             Reason::InUse => f.write_str("it is in use; let those attached to it end, or use another path"),
             Reason::BeingRemoved => {
-                f.write_str("a process is removing it and does not finish; is it stopped? Let it go on, or end it")
+                f.write_str("a process is removing it but does not finish; if it is stopped, let it go on or end it")
             }
             Reason::Locked { pid } => {
                 match pid {
                     Some(pid) => write!(f, "process {pid}")?,
                     None => f.write_str("another program")?,
                 }
-                f.write_str(" has locked the whole file, expected locks on single bytes only; let it give its lock back, or use another path")
+                f.write_str(
+                    " has locked the whole file, expected locks on single bytes only; let it release its lock, or use \
+                     another path",
+                )
             }
             Reason::NoType => f.write_str("the size of its values is not known; set it with type_layout"),
             Reason::Missing => f.write_str("there is no such file; create it first, or use open_or_create"),
@@ -28,10 +31,12 @@ impl fmt::Display for Reason {
                 match found {
                     Some((mode, uid)) => write!(
                         f,
-                        "its mode is {mode:04o} and its owner user {uid}: have its creator give it another with mode(0o660) or \
-                         the like (the default is 0600), or run as that user"
+                        "its mode is {mode:04o} and its owner is user {uid}: have its creator set another mode, such \
+                         as mode(0o660) (the default is 0600), or run as that user"
                     ),
-                    None => f.write_str("a directory of the path may not be entered: give this process that permission"),
+                    None => {
+                        f.write_str("a directory of the path may not be entered: give this process that permission")
+                    }
                 }
             }
             Reason::DirectoryPermission { found } => {
@@ -39,35 +44,38 @@ impl fmt::Display for Reason {
                 match found {
                     Some((mode, uid)) => write!(
                         f,
-                        "the mode of this one is {mode:04o} and its owner user {uid}: use another directory, or give this \
-                         process that permission"
+                        "the mode of this one is {mode:04o} and its owner is user {uid}: use another directory, or \
+                         give this process that permission"
                     ),
-                    None => f.write_str("a directory of the path may not be entered: give this process that permission"),
+                    None => {
+                        f.write_str("a directory of the path may not be entered: give this process that permission")
+                    }
                 }
             }
             Reason::Copy { sign } => write!(
                 f,
-                "found a copy of a region, expected a region: {sign}; read it with open_snapshot, or make it a region of \
-                 its own with adopt"
+                "found a copy of a region, expected a region: {sign}; read it with open_snapshot, or make it a region \
+                 of its own with adopt"
             ),
             Reason::Holes => f.write_str(
-                "parts of the file have no memory, expected all of it reserved; open it for writing, which reserves it where \
-                 the file system can, or read it with open_snapshot",
+                "parts of the file have no memory, expected all of it reserved; open it for writing, which reserves it \
+                 where the file system can, or read it with open_snapshot",
             ),
             Reason::Owner { found, expected } => write!(
                 f,
-                "it belongs to user {found}, expected {expected}; if that user is to be trusted, say so with \
+                "it belongs to user {found}, expected {expected}; if you trust that user, say so with \
                  options().owner({found})"
             ),
             Reason::Short { found, expected } => write!(
                 f,
-                "found {found} bytes, expected at least {expected}; it is no region, or one that was truncated: use another path"
+                "found {found} bytes, expected at least {expected}; it is no region, or one that was truncated: use \
+                 another path"
             ),
             Reason::Length { found, expected } => {
                 write!(
                     f,
-                    "found {found} bytes, expected {expected}; the region was truncated or extended: let its users end, and \
-                     make it anew with recreate"
+                    "found {found} bytes, expected {expected}; the region was truncated or extended: let its users \
+                     end, and make it anew with recreate"
                 )
             }
             Reason::NotARegion { found } => write!(
@@ -76,9 +84,9 @@ impl fmt::Display for Reason {
                 String::from_utf8_lossy(found),
                 String::from_utf8_lossy(&crate::layout::MAGIC)
             ),
-            Reason::Endianness => {
-                f.write_str("it was made on a machine of the other byte order; use another path, or make it anew with recreate")
-            }
+            Reason::Endianness => f.write_str(
+                "it was made on a machine of the other byte order; use another path, or make it anew with recreate",
+            ),
             Reason::Version { found, expected } => write!(
                 f,
                 "found layout version {found}, expected {expected}; link both programs with the same version of \
@@ -87,8 +95,8 @@ impl fmt::Display for Reason {
             Reason::Checksum { found, expected } => {
                 write!(
                     f,
-                    "found header checksum {found:#x}, expected {expected:#x}; the header was altered: make the region anew \
-                     with recreate"
+                    "found header checksum {found:#x}, expected {expected:#x}; the header was altered: make the region \
+                     anew with recreate"
                 )
             }
             Reason::Field { field, found, expected } => write!(
@@ -102,8 +110,8 @@ impl fmt::Display for Reason {
             Reason::Type { found, expected } => {
                 write!(
                     f,
-                    "it carries {found}, expected {expected}; use the same type on both sides, or set type_name; if the file \
-                     is an older one, make it anew with recreate"
+                    "it carries {found}, expected {expected}; use the same type on both sides, or set type_name; if \
+                     the file is an older one, make it anew with recreate"
                 )
             }
             Reason::OtherCapacity { found, expected } => write!(
@@ -113,8 +121,8 @@ impl fmt::Display for Reason {
             ),
             Reason::Capacity { found, expected } => write!(
                 f,
-                "a capacity of {found}, expected {expected}; give one with capacity(slots), or capacity_bytes(bytes) for \
-                 records"
+                "a capacity of {found}, expected {expected}; give one with capacity(slots), or capacity_bytes(bytes) \
+                 for records"
             ),
             Reason::UnsupportedType { found, expected } => {
                 write!(f, "the type is {found}, expected {expected}; use another type")
@@ -131,17 +139,17 @@ impl fmt::Display for Reason {
             ),
             Reason::FileSystem { found } => write!(
                 f,
-                "it lies on {found}, expected tmpfs, ext4, xfs, btrfs or overlayfs: elsewhere, memory that was \
-                 reserved can be missing when it is touched; use a path in /dev/shm, or a memfd"
+                "it is on {found}, expected tmpfs, ext4, xfs, btrfs or overlayfs: on others, reserved memory can be \
+                 missing when it is touched; use a path in /dev/shm, or a memfd"
             ),
             Reason::CopyOnWrite => f.write_str(
-                "it lies on btrfs without the attribute No_COW, which ringway gives a file it makes: on a full file \
-                 system, to write it would be a signal; make the region anew, or copy it into an empty file with that \
+                "it is on btrfs without the attribute No_COW, which ringway sets on the files it makes: on a full file \
+                 system, a store would raise a signal; make the region anew, or copy it into an empty file with that \
                  attribute (touch, chattr +C, cat) or to /dev/shm",
             ),
             Reason::DescriptorClosed => f.write_str(
-                "somebody in this process closed the region's descriptor, and its number may be another file's by \
-                 now; spare it, or take its descriptor before",
+                "somebody in this process closed the region's descriptor, and its number may belong to another file by \
+                 now; keep it open, or take a descriptor before it is closed",
             ),
             Reason::FileSizeLimit { needed, limit } => {
                 write!(f, "{needed} bytes needed, but RLIMIT_FSIZE allows {limit}; raise it or ask for less capacity")
@@ -157,8 +165,8 @@ impl fmt::Display for Reason {
                 write!(f, "no huge pages for {needed} bytes; reserve them in /proc/sys/vm/nr_hugepages or do without")
             }
             Reason::HugePagesUnsupported => f.write_str(
-                "huge pages are for memfd and anonymous regions; for a file, put it on a hugetlbfs and leave the \
-                 option out",
+                "huge pages are for memfd and anonymous regions; to have them for a file, put it on a hugetlbfs and \
+                 leave the option out",
             ),
             Reason::HugePagesUnasked => f.write_str(
                 "found a memfd of huge pages, expected one of ordinary pages; if its peers are trusted, set \
@@ -166,13 +174,13 @@ impl fmt::Display for Reason {
             ),
             Reason::Unsealed { found, expected } => write!(
                 f,
-                "the memfd has seals {found:#x}, expected {expected:#x}: it could be truncated under its users; let \
-                 ringway make it"
+                "the memfd has seals {found:#x}, expected {expected:#x}: it could be truncated while others use it; \
+                 let ringway make it"
             ),
             Reason::Busy => f.write_str("it changed during every try to copy it; let its users pause, or try again"),
             Reason::NothingWhole => f.write_str(
-                "no value in this copy is whole, for it was written while the file was copied; copy the original anew, with \
-                 open_snapshot, or make the region anew with recreate",
+                "no value in this copy is whole, because the writer wrote while the file was copied; copy the original \
+                 again, with open_snapshot, or make the region anew with recreate",
             ),
             Reason::Corrupt(corrupt) => corrupt.fmt(f),
             Reason::Anonymous => f.write_str("an anonymous region has no file; use a memfd"),

@@ -5,12 +5,12 @@ use std::error::Error;
 
 use super::{Corrupt, FILE_LOST, FORKED};
 
-/// A record that no ring of this capacity can take.
+/// A record too long for a ring of this capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
     /// The record's length in bytes.
     pub found: usize,
-    /// The longest this channel takes, in bytes.
+    /// The maximum length for this channel, in bytes.
     pub most: usize,
 }
 
@@ -18,30 +18,31 @@ pub struct TooLong {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The receiver left. What it had not consumed stays in the region. An awake sender finds out with the
-    /// message after the next.
+    /// The receiver left. What it had not consumed stays in the region. A sender that is not blocked notices this with
+    /// the message after the next.
     Closed,
-    /// The receiver died, and the ring is full, or its successor left. What was not consumed stays there for the
-    /// next. Said once for a death, even if a successor sits there by now: the next call waits for that one.
+    /// The receiver died, and the ring is full, or its successor left. What was not consumed stays there for the next
+    /// receiver. Reported once per death, even if a successor holds the seat by now: the next call waits for that one.
     PeerDied {
-        /// How often the receiver's seat had been taken, the dead one's turn included.
+        /// How often the receiver's seat had been taken, including by the dead one.
         generation: u64,
     },
     /// This endpoint belongs to the process that forked this one.
     Forked,
-    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
-    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    /// The region's file was removed or replaced, so that a new peer cannot reach it. With
+    /// [`watch_file`](crate::Options::watch_file), blocked calls report this. Call `open_or_create` again, on both
+    /// sides.
     FileLost,
-    /// The record is longer than the channel takes. Nothing was sent; the channel goes on.
+    /// The record is too long for the channel. Nothing was sent; the channel stays usable.
     TooLong(TooLong),
-    /// The bytes are not as many as a value has. Nothing was sent; the channel goes on. Only a raw channel says so.
+    /// The bytes are not the length of a value. Nothing was sent; the channel stays usable. Only raw channels return this.
     WrongSize {
-        /// How many bytes there are.
+        /// Length of the given bytes.
         found: usize,
-        /// How many a value has.
+        /// Length of a value in bytes.
         expected: usize,
     },
-    /// The region holds what cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
 }
 
@@ -59,7 +60,7 @@ pub enum TrySendError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendTimeoutError {
-    /// There was no room in time. Nothing was sent.
+    /// There was no room within the timeout. Nothing was sent.
     Timeout,
     /// Waiting would not help.
     Refused(SendError),
@@ -69,28 +70,29 @@ pub enum SendTimeoutError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// The sender left, and everything it sent was taken. The same receiver says so again until another
-    /// sender sits; to sleep until one does, drop the receiver and take the seat again.
+    /// The sender left, and everything it sent was received. This receiver returns it again until another sender takes
+    /// the seat. To sleep until one does, drop the receiver and take its seat again.
     Closed,
-    /// The sender died, and everything it sent was taken. Said once for a death, to one receiver, even if a
-    /// successor sits there by now: what comes next is that one's, and the next call waits for it.
+    /// The sender died, and everything it sent was received. Reported once per death, to one receiver, even if a
+    /// successor holds the seat by now: later messages are the successor's, and the next call waits for one.
     PeerDied {
-        /// How often the sender's seat had been taken, the dead one's turn included.
+        /// How often the sender's seat had been taken, including by the dead one.
         generation: u64,
     },
     /// This endpoint belongs to the process that forked this one.
     Forked,
-    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
-    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    /// The region's file was removed or replaced, so that a new peer cannot reach it. With
+    /// [`watch_file`](crate::Options::watch_file), blocked calls report this. Call `open_or_create` again, on both
+    /// sides.
     FileLost,
-    /// The buffer is shorter than the record, which stays where it is.
+    /// The buffer is shorter than the record, which stays in the ring.
     BufferTooShort {
         /// The record's length in bytes.
         found: usize,
-        /// The buffer's.
+        /// The buffer's length in bytes.
         buffer: usize,
     },
-    /// The region holds what cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
 }
 
@@ -98,7 +100,7 @@ pub enum RecvError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryRecvError {
-    /// There is nothing now.
+    /// There is no message now.
     Empty,
     /// Waiting would not help.
     Refused(RecvError),
@@ -108,7 +110,7 @@ pub enum TryRecvError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {
-    /// Nothing came in time.
+    /// No message came within the timeout.
     Timeout,
     /// Waiting would not help.
     Refused(RecvError),
@@ -117,11 +119,11 @@ pub enum RecvTimeoutError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SendError::Closed => f.write_str("the receiver left; send again when another sits there, or end"),
+            SendError::Closed => f.write_str("the receiver left; send again when another has taken its seat, or end"),
             SendError::PeerDied { generation } => write!(
                 f,
-                "the receiver (generation {generation}) died; what it had not consumed waits for its successor: send \
-                 again to wait for that"
+                "the receiver (generation {generation}) died; what it had not consumed is kept for its successor: send \
+                 again to wait for one"
             ),
             SendError::Forked => f.write_str(FORKED),
             SendError::FileLost => f.write_str(FILE_LOST),
@@ -164,11 +166,12 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecvError::Closed => f.write_str(
-                "the sender left, and everything it sent was taken; receive again when another sits there, or end",
+                "the sender left, and everything it sent was received; receive again when another has taken its seat, \
+                 or end",
             ),
             RecvError::PeerDied { generation } => write!(
                 f,
-                "the sender (generation {generation}) died, and everything it sent was taken; receive again to \
+                "the sender (generation {generation}) died, and everything it sent was received; receive again to \
                  wait for its successor"
             ),
             RecvError::Forked => f.write_str(FORKED),
@@ -210,14 +213,14 @@ impl Error for RecvError {}
 impl Error for TryRecvError {}
 impl Error for RecvTimeoutError {}
 
-/// Why a call that does not wait did nothing: there is nothing to do now, or waiting would not help.
+/// Why a non-blocking call did nothing: there is nothing to do now, or waiting would not help.
 pub(crate) trait Try: Sized {
     /// Why waiting would not help.
     type Refused;
-    /// The same, or nothing came in time.
+    /// The error of the same call with a timeout.
     type TimedOut: From<Self>;
 
-    /// `Ok` if waiting would help.
+    /// `Ok(())` if waiting would help.
     fn refused(self) -> Result<(), Self::Refused>;
 }
 

@@ -11,14 +11,14 @@ use super::{Corrupt, FILE_LOST, FORKED};
 pub enum WriteError {
     /// This endpoint belongs to the process that forked this one.
     Forked,
-    /// The bytes are not as many as the value has. Nothing was written. Only a raw channel says so.
+    /// The bytes are not the length of a value. Nothing was written. Only raw channels return this.
     WrongSize {
-        /// How many bytes there are.
+        /// Length of the given bytes.
         found: usize,
-        /// How many the value has.
+        /// Length of a value in bytes.
         expected: usize,
     },
-    /// The region holds what cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
 }
 
@@ -26,20 +26,20 @@ pub enum WriteError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The buffer is shorter than the value. Only a raw channel says so.
+    /// The buffer is shorter than the value. Only raw channels return this.
     BufferTooShort {
-        /// The value's length in bytes.
+        /// Length of the value in bytes.
         found: usize,
-        /// The buffer's.
+        /// Length of the buffer in bytes.
         buffer: usize,
     },
-    /// The writer overtook every one of this many copies: it writes without a pause, and faster than
-    /// this process reads, or the region was tampered with. Reading again is safe.
+    /// The writer overtook every copy that the reader made. It writes without a pause, and faster than this process
+    /// reads, or the region was tampered with. Reading again is safe.
     Overtaken {
-        /// Copies made.
+        /// How many copies the reader made.
         tries: u32,
     },
-    /// The region holds what cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
 }
 
@@ -47,21 +47,22 @@ pub enum ReadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangedError {
-    /// The writer left, and its last value was seen. A new writer may come: call again to wait for it
-    /// only after [`Reader::has_writer`](crate::seqlock::Reader::has_writer) says so.
+    /// The writer left, and its last value was seen. A new writer may come: wait again only after
+    /// [`Reader::has_writer`](crate::seqlock::Reader::has_writer) says that one has.
     Closed,
-    /// The writer died, and the latest value was seen, be it its own or a successor's. Said once for a death: the
-    /// next call waits for a value.
+    /// The writer died, and the latest value, its own or a successor's, was seen. Reported once per death: the next
+    /// call waits for a value.
     PeerDied {
-        /// How often the writer's seat had been taken, the dead one's turn included.
+        /// How often the writer's seat had been taken, including by the dead one.
         generation: u64,
     },
-    /// The region's file was removed or replaced, so that whoever comes now is elsewhere; said by blocked calls, where
-    /// [`watch_file`](crate::Options::watch_file) asked for it. Call `open_or_create` again, on both sides.
+    /// The region's file was removed or replaced, so that a new peer cannot reach it. With
+    /// [`watch_file`](crate::Options::watch_file), blocked calls report this. Call `open_or_create` again, on both
+    /// sides.
     FileLost,
-    /// Nothing changed in time.
+    /// Nothing changed within the timeout.
     Timeout,
-    /// The region holds what cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
 }
 
@@ -95,12 +96,13 @@ impl fmt::Display for ChangedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ChangedError::Closed => f.write_str(
-                "the writer left, and its last value was seen; read that, or wait again when another sits there",
+                "the writer left, and its last value was seen; read that, or wait again when another has taken its \
+                 seat",
             ),
             ChangedError::PeerDied { generation } => write!(
                 f,
-                "the writer (generation {generation}) died, and the latest value was seen; wait again for its \
-                 successor's next"
+                "the writer (generation {generation}) died, and the latest value was seen; wait again for the next \
+                 value from its successor"
             ),
             ChangedError::FileLost => f.write_str(FILE_LOST),
             ChangedError::Timeout => {

@@ -1,4 +1,4 @@
-//! What a region says of itself, to whoever may read it: who sat there, who is alive, what was committed.
+//! Reports on a region, for anyone who may read it: who held its seats, who is alive, what was committed.
 #![forbid(unsafe_code)]
 
 use core::fmt;
@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::channel::Options;
-use crate::error::{CopySign, OpenError, TypeFingerprint};
-use crate::error::{Corrupt, Seat};
+use crate::error::{CopySign, Corrupt, OpenError, Seat, TypeFingerprint};
 use crate::layout::seat::RECEIVER;
 use crate::layout::{Header, Kind};
 use crate::liveness::Witness;
@@ -16,13 +15,12 @@ use crate::protocol::cell::{self, Cells};
 use crate::protocol::records::RecordRing;
 use crate::protocol::slots::SlotRing;
 use crate::protocol::{Stop, seat};
-use crate::region::files;
-use crate::region::{Parts, Reading, Region, Settings, unused};
+use crate::region::{Parts, Reading, Region, Settings, files, unused};
 
-/// What a region in a file says of itself. Made without writing into it, of one in use or of one that its
-/// processes died in; [`open_snapshot`](crate::Options::open_snapshot) has the messages themselves.
+/// The state of a region in a file: in use, or left by processes that died. Making it writes nothing into the region.
+/// For the messages themselves, see [`open_snapshot`](crate::Options::open_snapshot).
 ///
-/// Of a region in use it is a look at each word in turn, not at one moment.
+/// If the region is in use, its words are read one after the other, not at one moment.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -37,38 +35,38 @@ use crate::region::{Parts, Reading, Region, Settings, unused};
 pub struct Report {
     /// The path, made absolute.
     pub place: String,
-    /// What shows that the file is a copy of a region, if it is one. Its seats then name processes that use the
-    /// original, or did.
+    /// What shows that the file is a copy of a region, if it is one. The seats of a copy name processes that use, or
+    /// used, the original.
     pub copied: Option<CopySign>,
     /// The number of the region: see [`Region::id`](crate::Region::id).
     pub id: u128,
     /// `spsc`, `bytes` or `seqlock`.
     pub kind: &'static str,
-    /// What it carries; of a record ring, bytes.
+    /// The type that it carries; bytes for a record ring.
     pub carries: TypeFingerprint,
-    /// Slots, bytes or cells.
+    /// The capacity, in slots, bytes or cells.
     pub capacity: u64,
-    /// Size of the file in bytes.
+    /// The size of the file, in bytes.
     pub size: u64,
-    /// Whether any process is attached; `None` where the file system cannot say.
+    /// Whether any process is attached; `None` if the file system cannot tell.
     pub in_use: Option<bool>,
-    /// The sender's or writer's seat; that of a ring's receiver.
+    /// The sender's or writer's seat, then a ring's receiver's.
     pub seats: Vec<SeatReport>,
     /// What was committed.
     pub content: Content,
 }
 
-/// Who sits, or sat last, in a seat.
+/// A seat, with its present or last holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeatReport {
-    /// Which.
+    /// Which seat.
     pub seat: Seat,
-    /// How often it was taken.
+    /// How often it has been taken.
     pub generation: u64,
     /// Who holds it.
     pub holder: Holder,
-    /// The newest generation whose death somebody noticed; 0: none.
+    /// The newest generation whose death was noticed; 0 if none.
     pub died: u64,
 }
 
@@ -76,9 +74,9 @@ pub struct SeatReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Holder {
-    /// Nobody: it was never taken, or the last to take it left.
+    /// Nobody: the seat was never taken, or its last holder left.
     Nobody,
-    /// A process that is alive, as far as the kernel says from here.
+    /// A process that is alive, as far as the kernel tells this process.
     Alive {
         /// Its id in its own PID namespace.
         pid: u32,
@@ -88,14 +86,14 @@ pub enum Holder {
         /// The id it had.
         pid: u32,
     },
-    /// In a copy: a process that held the original's seat when the copy was made. Nobody is asked after it.
+    /// In a copy: a process that held the original's seat when the copy was made. Whether it is alive is not checked.
     Copied {
         /// Its id.
         pid: u32,
     },
     /// The seat's words contradict each other.
     Corrupt {
-        /// What its word holds.
+        /// The value of its word.
         found: u64,
     },
 }
@@ -104,33 +102,34 @@ pub enum Holder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// A ring's messages, committed and not consumed.
+    /// A ring's messages that are committed and not consumed.
     Messages {
-        /// Position of the first one not consumed; the first of all was 1. A record ring counts words of 8 bytes.
+        /// Position of the first such message. The first message ever sent has position 1. A record ring counts words
+        /// of 8 bytes.
         head: u64,
-        /// Position behind the last one committed.
+        /// Position behind the last committed message.
         end: u64,
-        /// How many there are.
+        /// How many messages there are.
         count: u64,
-        /// Generation of the last sender whose end was reported to a receiver; 0: none.
+        /// Generation of the last sender whose end was reported to a receiver; 0 if none.
         reported: u64,
-        /// Whether the first was lent in place to a receiver that did not consume it.
+        /// Whether the first message was lent in place to a receiver that did not consume it.
         lent: bool,
     },
     /// A seqlock's latest value.
     Value {
-        /// How often it was written; 0: never.
+        /// How often it has been written; 0 if never.
         version: u64,
     },
-    /// In a copy of a seqlock: values that were all being written when they were copied.
+    /// A copy of a seqlock in which every value was being written when it was copied.
     NothingWhole,
-    /// What cannot be.
+    /// The region is corrupt.
     Corrupt(Corrupt),
 }
 
 impl Report {
-    /// Opens the region in the file `path` for reading, whatever it carries and whoever owns it, and looks. The path may
-    /// be one of `/proc` that leads to a memfd, `/proc/PID/fd/N`.
+    /// Reports on the region in the file `path`, whatever it carries and whoever owns it. The path may be a link of
+    /// `/proc` to a memfd (`/proc/PID/fd/N`). Any thread of any process may call it.
     ///
     /// # Errors
     ///
@@ -140,26 +139,26 @@ impl Report {
         Self::options().open(path)
     }
 
-    /// How to look: of the options, [`owner`](Options::owner) counts here. They also tell and remove what is not
-    /// used: see [`in_use`](Options::in_use), [`remove_unused`](Options::remove_unused).
+    /// Options for a report. Only [`owner`](Options::owner) matters. They can also check whether a region is in use,
+    /// and remove an unused one: see [`in_use`](Options::in_use) and [`remove_unused`](Options::remove_unused).
     pub fn options() -> Options<Self> {
         Options::new()
     }
 }
 
 impl Options<Report> {
-    /// [`Report::open`] with these options. A file of a user who is not named by [`owner`](Self::owner) is read and not
-    /// mapped, which takes as long as to read all of it.
+    /// [`Report::open`] with these options. A file of a user that [`owner`](Self::owner) does not name is read instead
+    /// of mapped, which takes as long as reading all of it.
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Report::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Report, OpenError> {
         let path = files::absolute(path.as_ref())?;
-        let mut report = look(&path, self.settings())?;
-        for _ in 1..LOOKS {
+        let mut report = read_report(&path, self.settings())?;
+        for _ in 1..MAX_READS {
             match report {
-                (Report { content: Content::Corrupt(_), .. }, true) => report = look(&path, self.settings())?,
+                (Report { content: Content::Corrupt(_), .. }, true) => report = read_report(&path, self.settings())?,
                 _ => break,
             }
         }
@@ -167,12 +166,12 @@ impl Options<Report> {
     }
 }
 
-/// How often a region in use is read until what was read does not contradict itself.
-const LOOKS: u32 = 5;
+/// How often to read a region in use whose content contradicts itself.
+const MAX_READS: u32 = 5;
 
-/// Looks, and says whether the region may have changed while it was read.
-fn look(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
-    // Asked first: from then on, this process is attached.
+/// Reads a report, and tells whether the region may have changed meanwhile.
+fn read_report(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
+    // This comes first: once the region is open, this process is attached itself.
     let in_use = unused::ask(path, settings.owner_to_read()).ok();
     let reading = Region::inspect(path, settings)?;
     let may_have_changed = reading.may_have_changed();
@@ -180,7 +179,7 @@ fn look(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
     let region = Arc::new(region);
     let header = region.header();
     let content = match copied {
-        // What is told of a copy is what `open_snapshot` and `adopt` give.
+        // The report on a copy shows what `open_snapshot` and `adopt` would give.
         Some(_) => salvage(&region, kind, header).and_then(|()| report_content(&region, kind, header)),
         None => report_content(&region, kind, header),
     };
@@ -203,7 +202,7 @@ fn look(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
     Ok((report, may_have_changed))
 }
 
-/// Makes the image of a copy hold what is whole in it.
+/// Reduces the image of a copy to what is whole in it.
 fn salvage(region: &Region, kind: Kind, header: &Header) -> Result<(), Stop> {
     let Some(parts) = region.writable() else { return Ok(()) };
     match kind {
@@ -226,7 +225,7 @@ fn record_ring<M: Copy>(parts: Parts<M>, header: &Header) -> RecordRing<M> {
 
 fn report_seat(region: &Region, witness: Option<&Witness>, index: usize) -> SeatReport {
     let words = region.seat(index);
-    // The dead first: nothing changes a seat that one of them has, but a claim.
+    // This comes before the status: only a claim changes the seat of a dead holder.
     let dead = witness.and_then(|witness| witness.inquire(index));
     let (holder, generation) = match seat::status(&words) {
         Err(found) => (Holder::Corrupt { found }, 0),
@@ -281,7 +280,7 @@ impl fmt::Display for Report {
         match in_use {
             Some(true) => writeln!(f, "  in use")?,
             Some(false) => writeln!(f, "  nobody is attached")?,
-            None => writeln!(f, "  who is attached cannot be told")?,
+            None => writeln!(f, "  the file system cannot tell whether a process is attached")?,
         }
         for seat in seats {
             writeln!(f, "  {seat}")?;
@@ -313,7 +312,7 @@ impl fmt::Display for Content {
         match self {
             Content::Messages { head, end, count, lent, .. } => {
                 write!(f, "{count} messages wait, positions {head} up to {end}")?;
-                if *lent { f.write_str("; the first was lent and not consumed") } else { Ok(()) }
+                if *lent { f.write_str("; the first was lent but not consumed") } else { Ok(()) }
             }
             Content::Value { version: 0 } => f.write_str("no value was ever written"),
             Content::Value { version } => write!(f, "the latest value is whole: version {version}"),
