@@ -24,7 +24,7 @@ fn cell_publication() {
     });
 }
 
-/// Versions do not go back, and each is the value that was written under it.
+/// Versions never go back, and each comes with the value that was written under it.
 #[test]
 fn cell_order() {
     explore(|| {
@@ -46,7 +46,7 @@ fn cell_order() {
     });
 }
 
-/// C2: a reader that the writer overtakes does not believe what it copied. With two cells, every second write overtakes.
+/// C2: a reader that the writer overtakes discards its copy. With two cells, every second write overtakes.
 #[test]
 fn cell_tearing() {
     explore(move || {
@@ -64,7 +64,7 @@ fn cell_tearing() {
     });
 }
 
-/// C3: a reader that finds its cell being written again finds another version, and does not take it for garbage.
+/// C3: a reader whose cell is being written again sees another version, and does not take it for garbage.
 #[test]
 fn cell_overtaken() {
     explore(|| {

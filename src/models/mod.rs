@@ -1,11 +1,11 @@
-//! Models of the protocols, over the very code that runs on a mapping.
+//! Models of the protocols, which run the same code that runs on a mapping.
 //!
-//! Each body runs twice: under loom (`RUSTFLAGS="--cfg loom" cargo test --release --lib models`), which
-//! tries every order of the atomic operations with at most three preemptions, and every value a relaxed
-//! load may return; and as a plain stress test over an anonymous region, with real threads.
+//! Each model runs in two ways. Under loom (`RUSTFLAGS="--cfg loom" cargo test --release --lib models`), it tries every
+//! order of the atomic operations with at most three preemptions, and every value that a relaxed load may return. As a
+//! plain stress test, it runs over an anonymous region, with real threads.
 //!
-//! Payload words are loom's atomics too, so a torn copy is seen. `.ci/weaken` breaks each ordering in turn
-//! and wants a model to fail.
+//! Payload words are loom's atomics too, so a model detects a torn copy. `.ci/weaken` breaks each ordering in turn and
+//! requires a model to fail.
 #![forbid(unsafe_code)]
 
 mod cell;
@@ -28,15 +28,15 @@ use crate::protocol::slots::SlotRing;
 use crate::protocol::{Side, State, Stop};
 use crate::wait::{Blocked, ParkOn, Wait, block};
 
-/// Stands in the seat of every endpoint that is modelled without one.
+/// The holder word of every endpoint that is modelled without a seat.
 const HOLDER: u64 = 1;
 
 fn process(pid: u32) -> Process {
     Process { pid, identity: pid * 10, same_origin: true, locked: false }
 }
 
-/// Tries an operation until it is no longer blocked, and lets others run in between.
-fn insist<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
+/// Repeats an operation until it is no longer blocked, and lets others run in between.
+fn until_unblocked<R>(mut attempt: impl FnMut() -> Result<R, Stop>) -> Result<R, Stop> {
     loop {
         match attempt() {
             Err(Stop::Blocked) => thread::yield_now(),
@@ -57,7 +57,7 @@ impl Slots {
         self.receiver_state(HOLDER).unwrap()
     }
 
-    /// Sends two words, or says that the ring is full.
+    /// Sends two words, unless the ring is full.
     fn model_send(&self, s: &mut State, value: [u64; 2]) -> Result<(), Stop> {
         self.model_commit(s, value)?;
         after_publish(&self.ends.lane, s, false);
@@ -72,12 +72,12 @@ impl Slots {
         Ok(())
     }
 
-    /// Makes sure that the next message is there.
+    /// Checks that the next message is there.
     fn find(&self, s: &mut State) -> Result<(), Stop> {
         if self.has_message(s) { Ok(()) } else { self.look_for_message(s) }
     }
 
-    /// Receives two words, or says that the ring is empty.
+    /// Receives two words, unless the ring is empty.
     fn model_recv(&self, s: &mut State) -> Result<[u64; 2], Stop> {
         let value = match self.try_take(s) {
             Some(value) => value,
@@ -115,7 +115,7 @@ impl RecordRing {
         Ok(())
     }
 
-    /// Makes sure that the next record is there, and says how long it is.
+    /// Checks that the next record is there, and returns its length in bytes.
     fn find(&self, s: &mut State) -> Result<usize, Stop> {
         self.message(s).map_or_else(|| self.look_for_message(s), Ok)
     }
@@ -142,12 +142,12 @@ impl Values {
     }
 }
 
-/// Takes a seat, for a process to which the kernel says that everyone lives.
+/// Takes a seat, for a process that sees everyone alive.
 fn claim(side: &Side, pid: u32) -> Claim {
     seat::claim(&side.seat, process(pid), |_| false, |_| Ok::<_, ()>(())).unwrap()
 }
 
-/// A call that sleeps at once until `poll` finds something. `inquire` is the kernel's part, when time passes.
+/// A call that sleeps at once, until `poll` finds something. `inquire` asks the simulated kernel as time passes.
 struct Sleeper<P, I> {
     poll: P,
     inquire: I,
@@ -174,8 +174,8 @@ fn or_blocked<R>(result: Result<R, Stop>) -> Option<Result<R, Stop>> {
     if let Err(Stop::Blocked) = result { None } else { Some(result) }
 }
 
-/// Runs a participant that may be ended before one of its atomic operations, and says whether it was.
-fn mortal(participant: impl FnOnce()) -> bool {
+/// Runs a participant that may die before one of its atomic operations. Returns whether it died.
+fn catch_death(participant: impl FnOnce()) -> bool {
     match catch_unwind(AssertUnwindSafe(participant)) {
         Ok(()) => false,
         Err(payload) if payload.is::<Died>() => true,
@@ -184,7 +184,7 @@ fn mortal(participant: impl FnOnce()) -> bool {
 }
 
 #[cfg(loom)]
-mod world {
+mod backend {
     use crossbeam_utils::CachePadded;
 
     use super::{CellOf, Of, RecordRing, Slots, Values};
@@ -196,7 +196,7 @@ mod world {
     pub(crate) use crate::sync::{Died, alive, live_for, time_passes};
     pub(crate) use loom::sync::atomic::AtomicBool;
 
-    /// What a closure needs to run in another thread: loom has but one.
+    /// What a closure needs to run in another thread. Loom has only one real thread, so it needs nothing.
     pub(crate) trait Sendable {}
     impl<T> Sendable for T {}
     pub(crate) use loom::thread;
@@ -259,20 +259,20 @@ mod world {
 }
 
 #[cfg(not(loom))]
-mod world {
+mod backend {
     use super::{RecordRing, Slots, Values};
     use crate::protocol::Ends;
     use crate::{bytes, seqlock, spsc};
 
     pub(crate) use std::thread;
 
-    /// Never dies here: see the loom arm.
+    /// Nobody dies in the stress test.
     pub(crate) struct Died;
     pub(crate) fn live_for(_: u64) {}
     pub(crate) fn alive() -> bool {
         true
     }
-    /// It does by itself.
+    /// Real time passes by itself.
     pub(crate) fn time_passes() {}
     pub(crate) use std::sync::atomic::AtomicBool;
 
@@ -292,7 +292,7 @@ mod world {
         spsc::Channel::<[u64; 2]>::options().capacity(capacity).anonymous().unwrap().writable().unwrap()
     }
 
-    /// A mirrored ring has whole pages, so it has more words here than were asked for.
+    /// A mirrored ring has whole pages, so this one has more words than requested.
     pub(crate) fn record_ring(words: u64) -> RecordRing {
         bytes::Channel::options().capacity_bytes(words * 8).anonymous().unwrap().writable().unwrap()
     }
@@ -303,4 +303,4 @@ mod world {
     }
 }
 
-pub(crate) use world::*;
+pub(crate) use backend::*;

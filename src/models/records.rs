@@ -3,12 +3,12 @@
 use super::*;
 use crate::protocol::tally::{Count, FIRST_OF_ALL};
 
-/// Eight bytes for each word, of which none is like another record's.
+/// A record of `words` words. Its bytes differ from those of every other record.
 fn record(n: u8, words: usize) -> Vec<u8> {
     (0..words * 8).map(|i| n.wrapping_mul(16) + i as u8).collect()
 }
 
-/// B1: a record that can be seen is whole, and there is nothing behind it. The receiver never waits.
+/// B1: a visible record is whole, and nothing is visible behind the last one. The receiver never waits.
 #[test]
 fn records_publication() {
     explore(|| {
@@ -38,7 +38,7 @@ fn records_publication() {
     });
 }
 
-/// B2: words are not written again before their record was copied. The sender never waits.
+/// B2: words are not written again before their record has been copied. The sender never waits.
 #[test]
 fn records_reuse() {
     explore(|| {
@@ -66,21 +66,21 @@ fn records_wrap() {
         let sending = ring.clone();
         let sender = thread::spawn(move || {
             for n in 1..=3 {
-                insist(|| sending.model_send(&mut s, &record(n, 2))).unwrap();
+                until_unblocked(|| sending.model_send(&mut s, &record(n, 2))).unwrap();
             }
         });
         let mut r = ring.model_receiver();
         for n in 1..=3 {
-            assert_eq!(insist(|| ring.model_recv(&mut r)).unwrap(), record(n, 2));
+            assert_eq!(until_unblocked(|| ring.model_recv(&mut r)).unwrap(), record(n, 2));
         }
         sender.join().unwrap();
     });
 }
 
-/// Payload of the lap before that looks like the header to come is not taken for one, at any moment.
+/// Payload of the previous lap that looks like the next header is never taken for one.
 #[test]
 fn records_forged_header() {
-    // A ring of pages cannot be lapped so quickly; tests/api.rs forges headers there.
+    // A ring of whole pages cannot be lapped this quickly; the tests in tests/api forge headers there.
     if cfg!(not(loom)) {
         return;
     }
@@ -88,7 +88,8 @@ fn records_forged_header() {
         let ring = record_ring(6);
         let mut s = ring.model_sender();
         let mut r = ring.model_receiver();
-        // Positions 1..4; its second payload word, position 3, is where the header of position 9 will be.
+        // This record takes positions 1..4. Its second payload word, position 3, is where the header of position 9 will
+        // be.
         let forged = 9 << 32 | 1u64;
         let payload = [0u64, forged];
         ring.model_send(&mut s, zerocopy::IntoBytes::as_bytes(&payload)).unwrap();
@@ -97,9 +98,9 @@ fn records_forged_header() {
         assert_eq!(ring.model_recv(&mut r).unwrap(), record(2, 1));
         assert_eq!(s.pos, 6);
         let sending = ring.clone();
-        // Positions 6..9: behind it lies the forged word.
+        // This record takes positions 6..9. The forged word is right behind it.
         let sender = thread::spawn(move || sending.model_send(&mut s, &record(3, 2)).unwrap());
-        assert_eq!(insist(|| ring.model_recv(&mut r)).unwrap(), record(3, 2));
+        assert_eq!(until_unblocked(|| ring.model_recv(&mut r)).unwrap(), record(3, 2));
         assert_eq!(r.pos, 9);
         assert_eq!(ring.model_recv(&mut r), Err(Stop::Blocked));
         sender.join().unwrap();
@@ -107,12 +108,12 @@ fn records_forged_header() {
     });
 }
 
-/// Of records of two words, as all are that are sent here: as many as the position says.
+/// Checks that a count matches its position. All records here take two words.
 fn assert_count(count: Count) {
     assert_eq!(count.position - 1, 2 * count.records, "{count:?}");
 }
 
-/// B2: whoever knows a head knows how many records were consumed, and how many before the next.
+/// B2: a process that sees a head also sees how many records were consumed, and how many before the next.
 #[test]
 fn records_tally() {
     explore(|| {
@@ -132,7 +133,7 @@ fn records_tally() {
     });
 }
 
-/// B3, B4: what is counted from a checkpoint is right, whatever the sender does meanwhile.
+/// B3, B4: a count from a checkpoint is right, whatever the sender does meanwhile.
 #[test]
 fn records_checkpoint() {
     explore(|| {
@@ -140,7 +141,8 @@ fn records_checkpoint() {
         let mut s = ring.model_sender();
         let sending = ring.clone();
         let sender = thread::spawn(move || {
-            // Under loom, a checkpoint before the second, and one before the third. As a batch: no fence in between.
+            // Under loom there is a checkpoint before the second record, and one before the third. The records are a
+            // batch, so that no fence comes in between.
             (1..=3).for_each(|n| sending.model_commit(&mut s, &record(n, 1)).unwrap());
         });
         let published = ring.published(FIRST_OF_ALL).unwrap();

@@ -1,11 +1,12 @@
-//! Seats: one winner, named; what a holder did before it left is seen by its successor (P1); generations.
+//! Seats: a race has one winner, and the loser learns who it is; a successor sees what its predecessor did before it
+//! left (P1); generations.
 
 use super::*;
 use crate::layout::Seat;
 use crate::protocol::seat::{Refused, release, status};
 use crate::sync::Ordering::{Acquire, Relaxed};
 
-/// A claimant to whom the kernel says that everyone lives.
+/// Claims a seat, for a process that sees everyone alive.
 fn claim(seat: &Seat, me: Process) -> Result<Claim, Refused<()>> {
     seat::claim(seat, me, |_| false, |_| Ok(()))
 }
@@ -15,7 +16,7 @@ fn taken_by(refused: Refused<()>) -> (Option<Process>, u64) {
     (status.holder, status.generation)
 }
 
-/// Two claim at once: one sits, the other is told who.
+/// Of two concurrent claimants one gets the seat, and the other learns who has it.
 #[test]
 fn seat_race() {
     explore(|| {
@@ -58,21 +59,21 @@ fn seat_succession() {
     });
 }
 
-/// P2: who sees a seat's generation finds the count at most one behind, even where the predecessor died
-/// between its claim and the count.
+/// P2: a process that sees a seat's generation finds the count at most one behind, even if the predecessor died between
+/// its claim and the count.
 #[test]
 fn seat_generation() {
     explore(|| {
         let ends = ends();
         ends.lane.sender.holder.store(1 << 56, Relaxed);
         let looking = ends.clone();
-        let onlooker = thread::spawn(move || {
+        let observer = thread::spawn(move || {
             let low = looking.lane.sender.holder.load(Acquire) >> 56;
             let count = looking.lane.sender.generation.load(Relaxed);
             assert!(count + 1 >= low, "generation {low}, counted {count}");
         });
         assert_eq!(claim(&ends.lane.sender, process(1)).unwrap().generation, 2);
-        onlooker.join().unwrap();
+        observer.join().unwrap();
         assert_eq!(status(&ends.lane.sender).unwrap().generation, 2);
     });
 }

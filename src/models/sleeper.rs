@@ -1,18 +1,18 @@
 //! Sleeping: no wake-up is lost, in either direction, and a sleeper that gives up leaves nothing behind.
 //!
-//! A lost wake-up shows as a deadlock: loom reports it, and the plain run hangs.
+//! A lost wake-up is a deadlock: loom reports it, and the stress test hangs.
 
 use super::*;
 use crate::protocol::wait_word::ASLEEP;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
 
-/// Sleeps on a word of its own. It asks nobody: no peer dies here.
+/// Sleeps on a word of its own. It does not check on its peer: no peer dies here.
 fn sleep_on<R>(word: &AtomicU32, poll: impl FnMut() -> Option<R>) -> R {
     sleep_until(ParkOn::Own(word), poll, || ())
 }
 
-/// A receiver that sleeps for a message, then for another.
+/// A receiver sleeps for a message, then for another.
 #[test]
 fn sleeper_receives() {
     explore(|| {
@@ -55,7 +55,7 @@ fn sleeper_sends() {
     });
 }
 
-/// A reader of records that sleeps.
+/// A receiver sleeps for a record.
 #[test]
 fn sleeper_receives_record() {
     explore(|| {

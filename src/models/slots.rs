@@ -8,7 +8,7 @@ fn message(n: u64) -> [u64; 2] {
     [n, n ^ u64::MAX]
 }
 
-/// A1: a message that can be seen is whole. The receiver never waits, so that it looks at every moment.
+/// A1: a visible message is whole. The receiver never waits, so that it may look at any moment.
 #[test]
 fn slots_publication() {
     explore(|| {
@@ -38,7 +38,7 @@ fn slots_publication() {
     });
 }
 
-/// A2: a slot is not written again before its message was copied. The sender never waits.
+/// A2: a slot is not written again before its message has been copied. The sender never waits.
 #[test]
 fn slots_reuse() {
     explore(|| {
@@ -57,12 +57,12 @@ fn slots_reuse() {
     });
 }
 
-/// A batch is seen from its first message on, whole; who counts the messages meanwhile counts none that is behind one
-/// that is not there, though the later stamps of a batch come first.
+/// A batch becomes visible as a whole, with its first message. The later stamps of a batch come first, but a concurrent
+/// count includes no message behind a gap.
 #[test]
 fn slots_end_in_batches() {
     explore(|| {
-        // Of three, so that the count looks at the second of them first.
+        // A ring of three, so that the count looks at the second slot first.
         let ring = slot_ring(3);
         let mut s = ring.model_sender();
         let sending = ring.clone();
@@ -115,7 +115,7 @@ fn slots_in_place() {
     }
 }
 
-/// A3: who counts between two batches counts none that is behind one it has not seen.
+/// A3: a count between two batches includes no message behind one that it has not seen.
 #[test]
 fn slots_end_between_batches() {
     explore(|| {
@@ -145,19 +145,19 @@ fn slots_wrap() {
             let sending = ring.clone();
             let sender = thread::spawn(move || {
                 for n in 1..=3 {
-                    insist(|| sending.model_send(&mut s, message(n))).unwrap();
+                    until_unblocked(|| sending.model_send(&mut s, message(n))).unwrap();
                 }
             });
             let mut r = ring.model_receiver();
             for n in 1..=3 {
-                assert_eq!(insist(|| ring.model_recv(&mut r)).unwrap(), message(n));
+                assert_eq!(until_unblocked(|| ring.model_recv(&mut r)).unwrap(), message(n));
             }
             sender.join().unwrap();
         });
     }
 }
 
-/// A sender that leaves is drained, then the ring is closed.
+/// The receiver drains the ring of a sender that left, and then sees it closed.
 #[test]
 fn slots_close() {
     explore(|| {
@@ -166,7 +166,7 @@ fn slots_close() {
         let claim = claim(&ring.ends.sender_side(), 7);
         let mut s = ring.model_sender();
         let sender = thread::spawn(move || {
-            // Without the wake-up check, whose fence would order what the seat must.
+            // This skips the wake-up check: its fence would hide a missing ordering of the seat.
             sending.look_for_space(&mut s).unwrap();
             sending.slot(&s).write(&message(1));
             sending.publish(&mut s);
@@ -185,7 +185,7 @@ fn slots_close() {
 }
 
 /// A copy of a ring in use may hold a stamp behind a slot that was copied before it was published. No message behind
-/// that gap is delivered, now or once a sender has filled it.
+/// that gap is delivered, neither now nor once a sender has filled it.
 #[test]
 fn a_copy_holds_no_message_behind_a_gap() {
     explore(|| {
@@ -205,7 +205,7 @@ fn a_copy_holds_no_message_behind_a_gap() {
     });
 }
 
-/// A receiver lets the sender run ahead if it took many messages in a row, and knows when it is, wherever in the ring.
+/// A receiver that took many messages in a row lets the sender run ahead, and detects this anywhere in the ring.
 #[cfg(not(loom))]
 #[test]
 fn a_receiver_in_full_flow_lets_the_sender_run_ahead() {

@@ -2,20 +2,20 @@
 
 use super::*;
 
-/// A writer dies between its claim and the end of its leaving: readers have the last whole value at once, are told
-/// once, and its successor goes on from it.
+/// A writer dies anywhere between its claim and the end of its leaving. Readers get the last whole value at once and
+/// hear of the death once, and a successor goes on from that value.
 #[test]
 fn cell_writer_dies_anywhere() {
-    at_every_step("seqlock: write, write, leave", |kernel, run| {
+    at_every_step("seqlock: write, write, leave", |kernel, crash| {
         let cells = cells(4);
         let side = cells.writer_side();
         let claim = kernel.claim(&side, VICTIM);
         let mut s = cells.writer_state(claim.word).unwrap();
-        let (writing, victims) = (cells.clone(), kernel.clone());
-        let victim = run.run(kernel, move || {
+        let (writing, thread_kernel) = (cells.clone(), kernel.clone());
+        let victim = crash.run(kernel, move || {
             for version in 1..=2 {
                 writing.model_write(&mut s, [version, version]).unwrap();
-                victims.returns(version);
+                thread_kernel.returns(version);
             }
             writing.writer_side().leave(claim.word, false);
         });
@@ -23,7 +23,7 @@ fn cell_writer_dies_anywhere() {
         assert_eq!(value, [version, version]);
         victim.wait();
         let left = seat::is_free(&side.seat);
-        // A reader has no seat, and asks for itself.
+        // A reader has no seat, and asks the kernel itself.
         if let Some(generation) = seat::dead_holder(&side.seat, |word| kernel.gone(word)) {
             seat::record_death(&side.seat, generation);
         }

@@ -1,13 +1,17 @@
-//! A death before every atomic operation of every operation of every channel, one after the other: the
-//! survivor and a successor go on, and nothing committed is lost, torn or seen twice.
+//! A victim dies before each atomic operation of each operation of each channel in turn. The survivor and a successor
+//! go on, and no committed message is lost, torn or seen twice.
 //!
-//! The victim's stores stop and its destructors do not run. Then the kernel's word is given ([`Kernel`]), and time
-//! passes for those asleep. Each model prints how many operations it ended a victim before.
+//! A dead victim stores nothing more, and its destructors do not run. Then the simulated [`Kernel`] reports it gone,
+//! and time passes for sleepers. Each model prints before how many operations a victim died.
 
 mod cells;
 mod rings;
 mod seats;
 mod sleepers;
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
 
 use super::*;
 use crate::layout::FIRST;
@@ -16,18 +20,15 @@ use crate::protocol::seat::End;
 use crate::protocol::tally::Count;
 use crate::protocol::wait_word::awake;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use std::io::Write;
-use std::sync::Mutex;
-use std::sync::atomic::Ordering::SeqCst;
 
 const VICTIM: u32 = 1;
 const SURVIVOR: u32 = 2;
 const SUCCESSOR: u32 = 3;
 
-/// What the models say of the ring kinds alike. Messages are numbers, and whole if they come back.
+/// The operations of both kinds of ring. Messages are numbers; a torn message fails an assertion.
 trait Ring: Clone + Sendable + 'static {
     const NAME: &'static str;
-    /// Of two messages.
+    /// A ring for two messages.
     fn small() -> Self;
     fn ends(&self) -> &Ends;
     fn sender(&self, claim: Claim) -> State;
@@ -35,17 +36,18 @@ trait Ring: Clone + Sendable + 'static {
     fn send(&self, s: &mut State, n: u64) -> Result<(), Stop>;
     /// Sends 1 and 2 as a batch into an empty ring, as `send_slice` does.
     fn send_batch(&self, s: &mut State);
-    /// The same, filled in where they lie, as `reserve_many` does.
+    /// The same, written in place, as `reserve_many` does.
     fn send_in_place(&self, s: &mut State);
     fn recv(&self, s: &mut State) -> Result<u64, Stop>;
-    /// How many messages lie before the next of an end: of a sender, and of a receiver.
+    /// How many messages were sent, as the sender counts them.
     fn sent(&self, s: &State) -> u64;
+    /// How many messages were received, as the receiver counts them.
     fn received(&self, s: &State) -> u64;
-    /// How many are in the ring, as its sender and as its receiver see it.
+    /// How many messages are in the ring, as its sender and as its receiver count them.
     fn lens(&self, s: &State, r: &State) -> (u64, u64);
-    /// [`Ring::recv`], but lends the message first; whether it was lent before.
+    /// [`Ring::recv`], but lends the message first. Also returns whether it had been lent before.
     fn recv_lent(&self, s: &mut State) -> Result<(u64, bool), Stop>;
-    /// Looks at 1 and 2, which are there, and consumes both, as `peek_many` and `consume_up_to` do.
+    /// Reads 1 and 2, which are there, and consumes both, as `peek_many` and `consume_up_to` do.
     fn recv_both(&self, s: &mut State);
 }
 
@@ -138,7 +140,7 @@ impl Ring for RecordRing {
     }
 
     fn small() -> Self {
-        // Two records of two words, and the word that stays free.
+        // Room for two records of two words, and one word that always stays free.
         record_ring(5)
     }
 
@@ -193,35 +195,35 @@ impl Ring for RecordRing {
     }
 }
 
-/// What the kernel says of the victim, and what the caller of the operations that it did got from them.
+/// The simulated kernel. It knows whether the victim is gone, and which results its operations returned.
 #[derive(Clone)]
-struct Kernel(Arc<Told>);
+struct Kernel(Arc<KernelState>);
 
-struct Told {
+struct KernelState {
     victim_is_gone: AtomicBool,
     returned: Mutex<Vec<u64>>,
 }
 
 impl Kernel {
     fn new() -> Self {
-        Self(Arc::new(Told { victim_is_gone: AtomicBool::new(false), returned: Mutex::new(Vec::new()) }))
+        Self(Arc::new(KernelState { victim_is_gone: AtomicBool::new(false), returned: Mutex::new(Vec::new()) }))
     }
 
     fn gone(&self, word: u64) -> bool {
         seat::holder_of(word).is_some_and(|process| process.pid == VICTIM) && self.0.victim_is_gone.load(Acquire)
     }
 
-    /// Takes a seat, which nobody else does.
+    /// Takes a seat that nobody else is claiming.
     fn claim(&self, side: &Side, pid: u32) -> Claim {
         seat::claim(&side.seat, process(pid), |word| self.gone(word), |_| Ok::<_, ()>(())).unwrap()
     }
 
-    /// What a peer that waits does every 20 ms.
+    /// Checks on the peer, as a blocked call does every 20 ms.
     fn inquire(&self, side: &Side) {
         side.inquire(|word| self.gone(word));
     }
 
-    /// The victim gets a result, unless it is dead.
+    /// Records a result of the victim's, unless it is dead.
     fn returns(&self, n: u64) {
         if alive() {
             self.0.returned.lock().unwrap().push(n);
@@ -233,38 +235,38 @@ impl Kernel {
     }
 }
 
-/// Runs the victim of a model, which lives for a number of operations.
+/// The point at which a victim dies: after a number of operations.
 #[derive(Clone)]
-struct Executioner {
+struct CrashPoint {
     steps: u64,
-    struck: Arc<std::sync::atomic::AtomicBool>,
+    reached: Arc<std::sync::atomic::AtomicBool>,
 }
 
-impl Executioner {
+impl CrashPoint {
     fn run(&self, kernel: &Kernel, work: impl FnOnce() + Sendable + 'static) -> Victim {
-        let (kernel, Self { steps, struck }) = (kernel.clone(), self.clone());
+        let (kernel, Self { steps, reached }) = (kernel.clone(), self.clone());
         Victim(thread::spawn(move || {
-            let died = mortal(|| {
+            let died = catch_death(|| {
                 live_for(steps);
                 work();
             });
-            struck.fetch_or(died, SeqCst);
+            reached.fetch_or(died, SeqCst);
             kernel.0.victim_is_gone.store(true, Release);
         }))
     }
 }
 
-/// Tries `model` with a victim that lives for 0 operations, for 1, and so on, until it outlives all it has to do.
-fn at_every_step(name: &str, model: impl Fn(&Kernel, &Executioner) + Send + Sync + 'static) {
+/// Runs `model` with a victim that lives for 0 operations, for 1, and so on, until it survives its whole work.
+fn at_every_step(name: &str, model: impl Fn(&Kernel, &CrashPoint) + Send + Sync + 'static) {
     let model = Arc::new(model);
     for steps in 0.. {
-        let executioner = Executioner { steps, struck: Arc::default() };
-        let (model, run) = (model.clone(), executioner.clone());
-        explore(move || model(&Kernel::new(), &run));
-        if !executioner.struck.load(SeqCst) {
+        let crash = CrashPoint { steps, reached: Arc::default() };
+        let (model, point) = (model.clone(), crash.clone());
+        explore(move || model(&Kernel::new(), &point));
+        if !crash.reached.load(SeqCst) {
             if cfg!(loom) {
                 assert!(steps > 3, "a victim that did nothing");
-                // Not by `println`, which is kept from who runs the tests when they pass.
+                // Not with `println`, whose output the test runner hides if the test passes.
                 let _ = writeln!(std::io::stderr(), "{name}: a death before each of {steps} operations");
             }
             return;
@@ -272,11 +274,11 @@ fn at_every_step(name: &str, model: impl Fn(&Kernel, &Executioner) + Send + Sync
     }
 }
 
-/// Ends by its own will, after all it had to do, or before one of its operations.
+/// The thread of a victim. It ends before one of its operations, or after all of its work.
 struct Victim(thread::JoinHandle<()>);
 
 impl Victim {
-    /// Waits until the kernel says that it is gone.
+    /// Waits until the simulated kernel reports it gone.
     fn wait(self) {
         self.0.join().unwrap();
     }

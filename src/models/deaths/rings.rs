@@ -1,4 +1,4 @@
-//! Deaths of a ring's sender and receiver, awake.
+//! Deaths of a ring's sender and receiver while the peer is awake.
 
 use super::*;
 
@@ -10,8 +10,8 @@ enum Sends {
     InPlace,
 }
 
-/// A sender dies between its claim and the end of its leaving; its successor comes before or after the
-/// receiver has drained.
+/// A sender dies anywhere between its claim and the end of its leaving. Its successor comes before or after the
+/// receiver has drained the ring.
 fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
     let operation = match sends {
         Sends::Singly => "send, send",
@@ -19,22 +19,22 @@ fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
         Sends::InPlace => "send two in place",
     };
     let name = format!("{}: {operation}, leave; successor first: {successor_first}", R::NAME);
-    at_every_step(&name, move |kernel, run| {
+    at_every_step(&name, move |kernel, crash| {
         let ring = R::small();
         let claim = kernel.claim(&ring.ends().sender_side(), VICTIM);
         let mut s = ring.sender(claim);
-        let (sending, victims) = (ring.clone(), kernel.clone());
-        let victim = run.run(kernel, move || {
+        let (sending, thread_kernel) = (ring.clone(), kernel.clone());
+        let victim = crash.run(kernel, move || {
             match sends {
                 Sends::Singly => (1..=2).for_each(|n| {
                     sending.send(&mut s, n).unwrap();
-                    victims.returns(n);
+                    thread_kernel.returns(n);
                 }),
                 Sends::Batch => sending.send_batch(&mut s),
                 Sends::InPlace => sending.send_in_place(&mut s),
             }
             if sends != Sends::Singly {
-                (1..=2).for_each(|n| victims.returns(n));
+                (1..=2).for_each(|n| thread_kernel.returns(n));
             }
             sending.ends().sender_side().leave(claim.word, false);
         });
@@ -54,7 +54,7 @@ fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
                 assert_eq!(claim.generation, 2);
                 ring.sender(claim)
             });
-            // With two in the ring already, there may be no room yet.
+            // If two messages are in the ring already, there may be no room yet.
             ring.send(s, 9).is_ok()
         };
         let mut sent = successor_first && succeed();
@@ -82,7 +82,7 @@ fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
                     assert!(sent, "no room in an empty ring");
                 }
             }
-            // One that left is told of until a successor sits.
+            // A leaving is reported until a successor takes the seat.
             if !sent && !ends.is_empty() {
                 sent = succeed();
             }
@@ -126,7 +126,7 @@ enum Receives {
     Both,
 }
 
-/// A receiver dies between its claim and the end of its leaving, while the sender goes on.
+/// A receiver dies anywhere between its claim and the end of its leaving, while the sender goes on.
 fn receiver_dies<R: Ring>(receives: Receives) {
     let operation = match receives {
         Receives::Singly => "recv, recv",
@@ -134,17 +134,17 @@ fn receiver_dies<R: Ring>(receives: Receives) {
         Receives::Both => "look at two, consume both",
     };
     let name = format!("{}: {operation}, leave", R::NAME);
-    at_every_step(&name, move |kernel, run| {
+    at_every_step(&name, move |kernel, crash| {
         let ring = R::small();
         let mut s = ring.sender(kernel.claim(&ring.ends().sender_side(), SURVIVOR));
         (1..=2).for_each(|n| ring.send(&mut s, n).unwrap());
         let claim = kernel.claim(&ring.ends().receiver_side(), VICTIM);
         let mut r = ring.receiver(claim);
-        let (receiving, victims) = (ring.clone(), kernel.clone());
-        let victim = run.run(kernel, move || {
+        let (receiving, thread_kernel) = (ring.clone(), kernel.clone());
+        let victim = crash.run(kernel, move || {
             if receives == Receives::Both {
                 receiving.recv_both(&mut r);
-                (1..=2).for_each(|n| victims.returns(n));
+                (1..=2).for_each(|n| thread_kernel.returns(n));
             } else {
                 for n in 1..=2 {
                     let found = match receives {
@@ -152,7 +152,7 @@ fn receiver_dies<R: Ring>(receives: Receives) {
                         _ => receiving.recv(&mut r),
                     };
                     assert_eq!(found, Ok(n));
-                    victims.returns(n);
+                    thread_kernel.returns(n);
                 }
             }
             receiving.ends().receiver_side().leave(claim.word, false);
@@ -165,7 +165,7 @@ fn receiver_dies<R: Ring>(receives: Receives) {
         let (sender, receiver) = (ring.ends().sender_side(), ring.ends().receiver_side());
         let left = seat::is_free(&receiver.seat);
         kernel.inquire(&sender);
-        // Fill it up, and hear of the death once.
+        // The sender fills the ring, and hears of the death once.
         let mut ends = Vec::new();
         for _ in 0..5 {
             match ring.send(&mut s, sent + 1) {
@@ -183,7 +183,7 @@ fn receiver_dies<R: Ring>(receives: Receives) {
         }
         let returned = kernel.returned().len() as u64;
         let line = &ring.ends().lane.receiver_line;
-        let in_hands = receives != Receives::Singly && line.lent.load(Relaxed) >= line.head.load(Relaxed);
+        let was_lent = receives != Receives::Singly && line.lent.load(Relaxed) >= line.head.load(Relaxed);
         let mut r = ring.receiver(kernel.claim(&receiver, SUCCESSOR));
         let consumed = ring.received(&r);
         assert_eq!(ring.lens(&s, &r), (sent - consumed, sent - consumed));
@@ -197,8 +197,8 @@ fn receiver_dies<R: Ring>(receives: Receives) {
         let under_way = if receives == Receives::Both { 2 } else { 1 };
         assert!((returned + 1..=returned + 1 + under_way).contains(&first), "{first} after {returned}");
         assert_eq!(first, consumed + 1, "a count is wrong");
-        assert_eq!(again, in_hands && first <= sent);
-        // The sender filled it up; on a mapping, a record ring has more words than were asked for.
+        assert_eq!(again, was_lent && first <= sent);
+        // The sender filled the ring; on a mapping, a record ring has more words than requested.
         assert!(left || first + 1 == sent || cfg!(not(loom)), "{first} of {sent}: a message is lost");
         for n in first + 1..=sent {
             assert_eq!(ring.recv(&mut r), Ok(n));
@@ -220,7 +220,7 @@ fn records_receiver_dies_anywhere() {
     }
 }
 
-/// Whoever dies with a message lent leaves word of it.
+/// A receiver that dies while a message is lent leaves a mark for its successor.
 #[test]
 fn a_message_that_was_lent_is_delivered_again_and_marked() {
     explore(|| {
@@ -239,7 +239,7 @@ fn a_message_that_was_lent_is_delivered_again_and_marked() {
     });
 }
 
-/// P4: who hears of a death has seen all that the dead did, whoever asked the kernel.
+/// P4: a process that hears of a death has seen everything that the dead one did, whoever asked the kernel.
 #[test]
 fn slots_death_is_told_last() {
     explore(|| {
@@ -247,14 +247,14 @@ fn slots_death_is_told_last() {
         let ring = slot_ring(2);
         let claim = kernel.claim(&ring.ends.sender_side(), VICTIM);
         let mut s = ring.sender(claim);
-        let (sending, kernels) = (ring.clone(), kernel.clone());
+        let (sending, thread_kernel) = (ring.clone(), kernel.clone());
         let asker = thread::spawn(move || {
-            // What the victim did lies before the kernel's word, and that before `died`.
+            // The victim's work comes before the kernel's answer, and that before `died`.
             sending.look_for_space(&mut s).unwrap();
             sending.slot(&s).write(&[1u64, !1]);
             sending.publish(&mut s);
-            kernels.0.victim_is_gone.store(true, Release);
-            kernels.inquire(&sending.ends.receiver_side());
+            thread_kernel.0.victim_is_gone.store(true, Release);
+            thread_kernel.inquire(&sending.ends.receiver_side());
         });
         let mut r = ring.model_receiver();
         let first = ring.recv(&mut r);
@@ -267,15 +267,16 @@ fn slots_death_is_told_last() {
     });
 }
 
-/// Who counts while a sender dies over a batch, and its successor fills the gap alone, counts none that was taken back.
+/// A sender dies while it sends a batch, and its successor fills only the gap. A concurrent count includes no message
+/// that was taken back.
 #[test]
 fn slots_end_across_a_succession() {
-    at_every_step("spsc: send a batch of two, counted all the while", |kernel, run| {
+    at_every_step("spsc: send a batch of two, counted all the while", |kernel, crash| {
         let ring = slot_ring(3);
         let claim = kernel.claim(&ring.ends.sender_side(), VICTIM);
         let mut s = ring.sender(claim);
         let sending = ring.clone();
-        let victim = run.run(kernel, move || {
+        let victim = crash.run(kernel, move || {
             sending.send_batch(&mut s);
             sending.ends.sender_side().leave(claim.word, false);
         });

@@ -1,15 +1,16 @@
-//! Deaths of claimants, and the news of a death.
+//! Deaths of claimants, and how a death is reported.
 
 use super::*;
 
-/// A claimant dies as it takes a free seat: that is free, or taken in its name; its generation is never used again.
+/// A claimant dies as it takes a free seat. The seat is then free, or held in the claimant's name, and its generation
+/// is never used again.
 #[test]
 fn seat_claimant_dies_anywhere() {
-    at_every_step("seat: claim", |kernel, run| {
+    at_every_step("seat: claim", |kernel, crash| {
         let side = ends().sender_side();
-        let (claiming, kernels) = (side.clone(), kernel.clone());
-        let victim = run.run(kernel, move || {
-            kernels.claim(&claiming, VICTIM);
+        let (claiming, thread_kernel) = (side.clone(), kernel.clone());
+        let victim = crash.run(kernel, move || {
+            thread_kernel.claim(&claiming, VICTIM);
         });
         victim.wait();
         let before = seat::status(&side.seat).unwrap();
@@ -21,21 +22,21 @@ fn seat_claimant_dies_anywhere() {
     });
 }
 
-/// A claimant dies as it takes a dead holder's seat, which another wants too.
+/// A claimant dies as it takes a dead holder's seat, while another claimant tries to take it too.
 #[test]
 fn seat_taker_dies_anywhere() {
-    at_every_step("seat: claim of a dead holder's", |kernel, run| {
+    at_every_step("seat: claim of a dead holder's", |kernel, crash| {
         let side = ends().sender_side();
-        // The dead one, of whom the kernel has said so before.
+        // A dead holder, which the kernel has already reported gone.
         let dead = seat::claim(&side.seat, process(9), |_| false, |_| Ok::<_, ()>(())).unwrap();
         let claim = move |side: &Side, kernel: &Kernel, pid| {
             let gone = |word| word == dead.word || kernel.gone(word);
             seat::claim(&side.seat, process(pid), gone, |_| Ok::<_, ()>(()))
         };
-        let (taking, kernels) = (side.clone(), kernel.clone());
-        let victim = run.run(kernel, move || {
-            if let Ok(claim) = claim(&taking, &kernels, VICTIM) {
-                kernels.returns(claim.generation);
+        let (taking, thread_kernel) = (side.clone(), kernel.clone());
+        let victim = crash.run(kernel, move || {
+            if let Ok(claim) = claim(&taking, &thread_kernel, VICTIM) {
+                thread_kernel.returns(claim.generation);
                 taking.arrive();
                 taking.leave(claim.word, false);
             }
@@ -59,17 +60,17 @@ fn seat_taker_dies_anywhere() {
     });
 }
 
-/// Who left and then ended did not die in its seat, whenever the kernel is asked.
+/// A process that left and then ended is not recorded as dead, whenever the kernel is asked.
 #[test]
 fn seat_leaver_is_not_buried() {
     explore(|| {
         let (kernel, ends) = (Kernel::new(), ends());
         let (side, peer) = (ends.sender_side(), ends.receiver_side());
         let claim = kernel.claim(&side, VICTIM);
-        let (leaving, kernels) = (side.clone(), kernel.clone());
+        let (leaving, thread_kernel) = (side.clone(), kernel.clone());
         let leaver = thread::spawn(move || {
             seat::release(&leaving.seat, claim.word);
-            kernels.0.victim_is_gone.store(true, Release);
+            thread_kernel.0.victim_is_gone.store(true, Release);
         });
         kernel.inquire(&peer);
         leaver.join().unwrap();
@@ -78,18 +79,18 @@ fn seat_leaver_is_not_buried() {
     });
 }
 
-/// Two claimants in a row die, each before any of its operations: the count is never so far behind that the seat
+/// Two claimants in a row die, each before any of its operations. The count never lags so far behind that the seat
 /// contradicts itself, and no generation is used twice.
 #[test]
 fn seat_two_claimants_die_anywhere() {
     for first in 0..5 {
-        at_every_step(&format!("seat: claim, after one that lived for {first} operations"), move |kernel, run| {
+        at_every_step(&format!("seat: claim, after one that lived for {first} operations"), move |kernel, crash| {
             let side = ends().sender_side();
             let before = kernel.clone();
-            let dead = Executioner { steps: first, struck: Arc::default() };
-            for executioner in [&dead, run] {
+            let first_crash = CrashPoint { steps: first, reached: Arc::default() };
+            for crash in [&first_crash, crash] {
                 let (claiming, kernel) = (side.clone(), before.clone());
-                let victim = executioner.run(&before, move || {
+                let victim = crash.run(&before, move || {
                     kernel.claim(&claiming, VICTIM);
                 });
                 victim.wait();
@@ -100,21 +101,21 @@ fn seat_two_claimants_die_anywhere() {
     }
 }
 
-/// A death is told before the leaving that followed it, whenever one looks.
+/// A death is reported before the leaving that followed it, whenever anyone looks.
 #[test]
 fn seat_ends_are_told_in_order() {
     explore(|| {
         let side = ends().sender_side();
         let dead = seat::claim(&side.seat, process(VICTIM), |_| false, |_| Ok::<_, ()>(())).unwrap();
-        let heirs = side.clone();
-        let heir = thread::spawn(move || {
+        let leaving = side.clone();
+        let successor = thread::spawn(move || {
             let gone = |word| word == dead.word;
-            let claim = seat::claim(&heirs.seat, process(SUCCESSOR), gone, |_| Ok::<_, ()>(())).unwrap();
-            seat::release(&heirs.seat, claim.word);
+            let claim = seat::claim(&leaving.seat, process(SUCCESSOR), gone, |_| Ok::<_, ()>(())).unwrap();
+            seat::release(&leaving.seat, claim.word);
         });
         let end = seat::ended_since(&side.seat, 0);
         assert!(matches!(end, None | Some(End::Died(1))), "{end:?}");
-        heir.join().unwrap();
+        successor.join().unwrap();
         assert_eq!(seat::ended_since(&side.seat, 0), Some(End::Died(1)));
         assert_eq!(seat::ended_since(&side.seat, 1), Some(End::Left(2)));
     });

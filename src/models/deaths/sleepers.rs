@@ -1,15 +1,15 @@
-//! Deaths while a peer sleeps, and in one's own sleep.
+//! Deaths while the peer sleeps, and deaths of a sleeper.
 
 use super::*;
 
-/// A sender dies while the receiver sleeps: between a message and its wake-up, too.
+/// A sender dies while the receiver sleeps, also between a message and its wake-up.
 fn sleeping_receiver_survives<R: Ring>() {
-    at_every_step(&format!("{}: send, leave; the receiver sleeps", R::NAME), |kernel, run| {
+    at_every_step(&format!("{}: send, leave; the receiver sleeps", R::NAME), |kernel, crash| {
         let ring = R::small();
         let claim = kernel.claim(&ring.ends().sender_side(), VICTIM);
         let mut s = ring.sender(claim);
         let mut r = ring.receiver(Claim { word: HOLDER, generation: 1 });
-        let (sending, victims) = (ring.clone(), kernel.clone());
+        let (sending, thread_kernel) = (ring.clone(), kernel.clone());
         let (receiving, asking) = (ring.clone(), kernel.clone());
         let receiver = thread::spawn(move || {
             let side = receiving.ends().receiver_side();
@@ -23,9 +23,9 @@ fn sleeping_receiver_survives<R: Ring>() {
                 }
             }
         });
-        let victim = run.run(kernel, move || {
+        let victim = crash.run(kernel, move || {
             sending.send(&mut s, 1).unwrap();
-            victims.returns(1);
+            thread_kernel.returns(1);
             sending.ends().sender_side().leave(claim.word, false);
         });
         victim.wait();
@@ -47,9 +47,9 @@ fn records_sleeping_receiver_survives() {
     sleeping_receiver_survives::<RecordRing>();
 }
 
-/// A receiver dies while the sender sleeps for space: between a consumption and its wake-up, too.
+/// A receiver dies while the sender sleeps for space, also between a consumption and its wake-up.
 fn sleeping_sender_survives<R: Ring>() {
-    at_every_step(&format!("{}: recv, leave; the sender sleeps", R::NAME), |kernel, run| {
+    at_every_step(&format!("{}: recv, leave; the sender sleeps", R::NAME), |kernel, crash| {
         let ring = R::small();
         let mut s = ring.sender(kernel.claim(&ring.ends().sender_side(), SURVIVOR));
         (1..=2).for_each(|n| ring.send(&mut s, n).unwrap());
@@ -68,10 +68,10 @@ fn sleeping_sender_survives<R: Ring>() {
                 }
             }
         });
-        let (receiving, victims) = (ring.clone(), kernel.clone());
-        let victim = run.run(kernel, move || {
+        let (receiving, thread_kernel) = (ring.clone(), kernel.clone());
+        let victim = crash.run(kernel, move || {
             assert_eq!(receiving.recv(&mut r), Ok(1));
-            victims.returns(1);
+            thread_kernel.returns(1);
             receiving.ends().receiver_side().leave(claim.word, false);
         });
         victim.wait();
@@ -80,7 +80,7 @@ fn sleeping_sender_survives<R: Ring>() {
         let left = seat::is_free(&ring.ends().receiver);
         assert_eq!(end, if left { End::Left(1) } else { End::Died(1) });
         let returned = kernel.returned().len() as u64;
-        // On a mapping, a record ring has more words than were asked for.
+        // On a mapping, a record ring has more words than requested.
         assert!((2..=returned + 3).contains(&sent) || cfg!(not(loom)), "{sent} sent, {returned} received");
     });
 }
@@ -95,16 +95,16 @@ fn records_sleeping_sender_survives() {
     sleeping_sender_survives::<RecordRing>();
 }
 
-/// A writer dies while a reader sleeps: between a value and its wake-up, too.
+/// A writer dies while a reader sleeps, also between a value and its wake-up.
 #[test]
 fn cell_sleeping_reader_survives() {
-    at_every_step("seqlock: write, leave; a reader sleeps", |kernel, run| {
+    at_every_step("seqlock: write, leave; a reader sleeps", |kernel, crash| {
         let cells = cells(4);
         let claim = kernel.claim(&cells.writer_side(), VICTIM);
         let mut s = cells.writer_state(claim.word).unwrap();
         let (reading, asking) = (cells.clone(), kernel.clone());
         let reader = thread::spawn(move || {
-            // A reader may only read: it keeps the kernel's word to itself.
+            // A reader may only read, so it keeps the kernel's answer to itself.
             let died = std::cell::Cell::new(0);
             let inquire = || {
                 let dead = seat::dead_holder(&reading.lane.sender, |word| asking.gone(word));
@@ -120,10 +120,10 @@ fn cell_sleeping_reader_survives() {
                 }
             }
         });
-        let (writing, victims) = (cells.clone(), kernel.clone());
-        let victim = run.run(kernel, move || {
+        let (writing, thread_kernel) = (cells.clone(), kernel.clone());
+        let victim = crash.run(kernel, move || {
             writing.model_write(&mut s, [1, 1]).unwrap();
-            victims.returns(1);
+            thread_kernel.returns(1);
             writing.writer_side().leave(claim.word, false);
         });
         victim.wait();
@@ -135,15 +135,15 @@ fn cell_sleeping_reader_survives() {
     });
 }
 
-/// A receiver dies as it goes to sleep, or in its sleep: an awake sender pays for one wake-up at most.
+/// A receiver dies as it goes to sleep, or while asleep. An awake sender pays for at most one wake-up.
 #[test]
 fn a_sleeper_that_dies_costs_one_wake_up() {
-    at_every_step("spsc: recv, asleep", |kernel, run| {
+    at_every_step("spsc: recv, asleep", |kernel, crash| {
         let ring = slot_ring(2);
         let mut s = ring.model_sender();
         let mut r = ring.model_receiver();
         let receiving = ring.clone();
-        let victim = run.run(kernel, move || {
+        let victim = crash.run(kernel, move || {
             let mut polls = 0;
             let poll = || {
                 polls += 1;
@@ -154,18 +154,18 @@ fn a_sleeper_that_dies_costs_one_wake_up() {
         ring.model_send(&mut s, [1, !1]).unwrap();
         victim.wait();
         let _ = ring.model_send(&mut s, [2, !2]);
-        assert!(awake(ring.ends.lane.data_wait.load(Relaxed)), "a tax on every message");
+        assert!(awake(ring.ends.lane.data_wait.load(Relaxed)), "a wake-up for every message");
     });
 }
 
-/// A reader dies while it copies or goes to sleep: the writer does not notice.
+/// A reader dies while it copies or goes to sleep. The writer does not notice.
 #[test]
 fn cell_reader_dies_anywhere() {
-    at_every_step("seqlock: read, asleep", |kernel, run| {
+    at_every_step("seqlock: read, asleep", |kernel, crash| {
         let cells = cells(4);
         let mut s = cells.model_writer();
         let reading = cells.clone();
-        let victim = run.run(kernel, move || {
+        let victim = crash.run(kernel, move || {
             let _ = reading.read();
             let mut polls = 0;
             let poll = || {
