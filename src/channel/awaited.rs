@@ -1,5 +1,5 @@
-//! What the calls of an endpoint wait for: a free slot, room for a record, a message, a record. There is one way to wait
-//! for all four, in [`Endpoint`](super::endpoint::Endpoint).
+//! What an endpoint's calls wait for: a free slot, room for a record, a message, or a record. All four are waited for
+//! in the same way, in [`Endpoint`](super::endpoint::Endpoint).
 
 use crate::error::{SendError, TooLong, Try, TryRecvError, TrySendError};
 use crate::memory::Stride;
@@ -7,25 +7,25 @@ use crate::protocol::records::RecordRing;
 use crate::protocol::slots::SlotRing;
 use crate::protocol::{State, Stop};
 
-/// What a call of an endpoint waits for. Small, and passed by value, so that it stays in registers.
+/// What an endpoint's call waits for. It is small and passed by value, so that it stays in registers.
 pub(super) trait Awaited: Copy {
     type Found;
     /// Why it is not found now.
     type Error: Try + From<Stop>;
 
-    /// Whether [`poll`](Self::poll) looks at shared memory, so that to poll again may find more.
+    /// Whether [`poll`](Self::poll) reads shared memory, so that polling again may find more.
     const POLLS_SHARED: bool;
 
-    /// What is there, as far as one look at the private state or at one word tells: the fast path.
+    /// The fast path: what is there, as far as the private state or one shared word shows.
     fn poll(&self, s: &State) -> Option<Self::Found>;
 
-    /// What is there, or why not: looks at everything.
+    /// The slow path: checks everything, and returns what is there, or why it is not.
     fn poll_slow(&self, s: &mut State) -> Result<Self::Found, Stop>;
 
-    /// Checks up to `times` whether the one word that it comes with has changed.
+    /// Checks up to `times` times whether the one word that announces it has changed.
     fn spin(&self, s: &State, times: u32);
 
-    /// Whether it can come at all. Asked before the first slow poll.
+    /// Checks whether it can come at all. Called before the first slow poll.
     fn check(&self, _: &State) -> Result<(), Self::Error> {
         Ok(())
     }
@@ -34,7 +34,7 @@ pub(super) trait Awaited: Copy {
     fn before_spinning(&self, _: &mut State) {}
 }
 
-/// The next slot of a ring, free.
+/// The next slot of a ring, once it is free.
 #[derive(Clone, Copy)]
 pub(super) struct FreeSlot<'a, S>(pub &'a SlotRing<S>);
 
@@ -58,7 +58,7 @@ impl<S: Stride> Awaited for FreeSlot<'_, S> {
     }
 }
 
-/// Room for a record of so many bytes.
+/// Room for a record of this many bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Room<'a>(pub &'a RecordRing, pub usize);
 
@@ -119,7 +119,7 @@ impl<S: Stride> Awaited for Message<'_, S> {
     }
 }
 
-/// The next record of a record ring: its length.
+/// The next record of a record ring. Finds its length in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Record<'a>(pub &'a RecordRing);
 

@@ -1,4 +1,4 @@
-//! What every endpoint has, whatever its channel: a seat, private state, and a way to wait.
+//! The part that all endpoints share, whatever their channel: a seat, private state, and a way to wait.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -18,31 +18,31 @@ use crate::region::Region;
 use crate::sync::Ordering::Relaxed;
 use crate::wait::{Blocked, ParkOn, SPINS, Wait, block};
 
-/// An endpoint's seat and private state. Belongs to the process that claimed it; in a child it finds its
-/// state wiped, and its drop does nothing.
+/// An endpoint's seat and private state. It belongs to the process that claimed it. In a forked child its state is
+/// wiped, and its drop does nothing.
 pub(super) struct Endpoint {
     pub state: Wiped<State>,
     pub wait: Wait,
-    /// This process could not register for `membarrier` and pays a fence at every message.
+    /// This process could not register for `membarrier`, and executes a fence for every message.
     pub fences: bool,
-    /// How often the seat was taken, this turn included.
+    /// How often the seat has been taken, including by this endpoint.
     pub generation: u64,
     side: Side,
     /// The number of the peer's seat.
     peer: usize,
     witness: Witness,
-    /// Always there, but in `drop`, and where the kernel gave none.
+    /// `None` in `drop`, and if the kernel did not allow one.
     lifeline: Option<Lifeline>,
 }
 
-/// A place to be claimed: the words of its side, the number of its seat and that of its peer's.
+/// A place to claim: the words of its side, the number of its seat, and that of the peer's seat.
 pub(super) struct Place {
     pub side: Side,
     pub seat: usize,
     pub peer: usize,
 }
 
-/// What a claim needs: all that can fail for want of something, had before others can see anything of it.
+/// The resources that a claim needs. They are acquired before others can see anything of the claim.
 struct Prepared {
     witness: Witness,
     me: Process,
@@ -62,7 +62,7 @@ impl Prepared {
 }
 
 impl Endpoint {
-    /// Takes the seat at `place`; `state` is asked where to go on, given the word that was put there.
+    /// Takes the seat at `place`. `state` gets the word that was stored in the seat, and returns where to go on.
     pub fn claim(
         region: &Arc<Region>,
         place: Place,
@@ -71,8 +71,8 @@ impl Endpoint {
         Self::take(Prepared::new(region)?, place, state)
     }
 
-    /// [`claim`](Self::claim), after it has killed the process that holds the seat. It is killed only when all else that
-    /// can fail has been done.
+    /// Kills the process that holds the seat, and then [claims](Self::claim) it. The kill comes after everything else
+    /// that can fail.
     pub fn kill_and_claim(
         region: &Arc<Region>,
         place: Place,
@@ -97,7 +97,7 @@ impl Endpoint {
             seat::claim(&side.seat, me, |word| witness.is_gone(number, word), lock_liveness)
         };
         let claim = match claim(me, lifeline.as_ref()) {
-            // The lock cannot be had now, whatever was seen before. Where the region was made, the process id is enough.
+            // Locking fails now, although it worked before. In the region's PID namespace, the process id is enough.
             Err(Refused::NoLivenessLock(_)) if me.same_origin => {
                 (me.locked, lifeline) = (false, None);
                 claim(me, None)
@@ -115,7 +115,7 @@ impl Endpoint {
         if let Some(line) = &mut lifeline {
             line.let_go();
         }
-        // A peer that died before is to be known as dead when the state is made.
+        // If the peer died before, its death must be recorded before the state is made.
         side.inquire(|word| witness.is_gone(peer, word));
         *private = state(claim.word).map_err(|stop| {
             seat::release(&side.seat, claim.word);
@@ -131,7 +131,7 @@ impl Endpoint {
         Ok(Self { state: private, wait, fences, generation, side, peer, witness, lifeline })
     }
 
-    /// Finds what is awaited; waits for it.
+    /// Waits for what is awaited.
     #[inline(always)]
     pub fn find<A: Awaited>(&mut self, awaited: A) -> Result<A::Found, <A::Error as Try>::Refused> {
         if let Some(found) = awaited.poll(&self.state) {
@@ -143,7 +143,7 @@ impl Endpoint {
         self.wait_for_ever(awaited)
     }
 
-    /// Finds what is awaited, if it is there now.
+    /// Finds what is awaited, if it is there now. Does not wait.
     #[inline(always)]
     pub fn find_now<A: Awaited>(&mut self, awaited: A) -> Result<A::Found, A::Error> {
         match awaited.poll(&self.state) {
@@ -152,7 +152,7 @@ impl Endpoint {
         }
     }
 
-    /// Finds what is awaited; waits for it for at most `timeout`. A time too long for the clock is for ever.
+    /// Waits for what is awaited, for at most `timeout`. A timeout too long for the clock never ends.
     pub fn find_within<A: Awaited>(
         &mut self,
         awaited: A,
@@ -171,7 +171,7 @@ impl Endpoint {
         Ok(awaited.poll_slow(&mut self.state).map_err(|stop| self.report(stop))?)
     }
 
-    /// Polls a few times. An awake peer is waited for here, with little to do between its message and the caller.
+    /// Polls a few times. The wait for an awake peer ends here, with little work between its message and the caller.
     #[cold]
     #[inline(never)]
     pub fn spin<A: Awaited>(&mut self, awaited: A) -> Option<A::Found> {
@@ -208,12 +208,12 @@ impl Endpoint {
         Ok(found.unwrap_or(Err(Stop::Blocked)).map_err(|stop| self.report(stop))?)
     }
 
-    /// Notes that the caller hears of what stopped it: the death of a peer is reported once, and a sender's end to one
+    /// Records that the caller learns what stopped it: a peer's death is reported once, and a sender's end to one
     /// receiver.
     #[cold]
     fn report(&mut self, stop: Stop) -> Stop {
         let Stop::Ended(end) = stop else { return stop };
-        // Nobody will come to this file any more: that says more than that somebody left.
+        // No new peer can reach this file, which matters more than that the old one left.
         if matches!(end, End::Left(_)) && self.witness.region().is_lost() {
             return Stop::FileLost;
         }
@@ -221,11 +221,11 @@ impl Endpoint {
         stop
     }
 
-    /// Whether someone who is alive sits at the other end now. Asks the kernel; what it says of a dead one is
-    /// from now on known to every call.
+    /// Whether a living process holds the peer's seat now. Asks the kernel. If the peer is dead, every later call knows
+    /// it.
     pub fn has_peer(&self) -> bool {
         self.inquire();
-        // A forked child may be in another PID namespace than the parent, whose witness it inherits.
+        // A forked child inherits its parent's witness, but may be in another PID namespace.
         let here = if self.state.is_parents() { &Witness::new(self.witness.region()) } else { &self.witness };
         here.is_held(self.peer)
     }
@@ -236,7 +236,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether the peer sat here and left or died, as far as this endpoint is concerned.
+    /// Whether the peer has left or died, as far as it concerns this endpoint.
     pub fn peer_ended(&self) -> bool {
         self.inquire();
         self.side.peer_ended(&self.state).is_some()
@@ -250,7 +250,7 @@ struct Call<'a, A> {
     side: &'a Side,
     witness: &'a Witness,
     peer: usize,
-    /// The region's file has lost its name, and the caller asked to be told.
+    /// The region's file has lost its name, and the caller watches it.
     lost: bool,
 }
 

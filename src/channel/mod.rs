@@ -6,7 +6,7 @@ mod endpoint;
 mod options;
 pub mod seqlock;
 pub mod spsc;
-// Elsewhere a message is copied word by word, and each of them is a look.
+// On other platforms a message is copied word by word, and each word counts as an access.
 #[cfg(all(test, target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
 mod steps;
 
@@ -19,7 +19,7 @@ use crate::region::Region;
 pub use options::{Options, ReadOnlyChannel};
 
 /// A kind of channel: [`spsc::Channel`](crate::spsc::Channel), [`bytes::Channel`](crate::bytes::Channel) or
-/// [`seqlock::Channel`](crate::seqlock::Channel). For code that makes, opens or looks at channels of any kind.
+/// [`seqlock::Channel`](crate::seqlock::Channel). For code that makes, opens or inspects channels of any kind.
 ///
 /// The trait is sealed: only this crate implements it.
 ///
@@ -58,12 +58,12 @@ pub trait Channel: sealed::Channel + Clone + fmt::Debug + Send + Sync + 'static 
     }
 }
 
-/// What may cross as it is: plain data of at least one byte, for which any bits are a value. Implemented for every type
-/// that derives zerocopy's three traits.
+/// A type that can be sent as it is: plain data of at least one byte, for which any bits are a value. Implemented for
+/// every type that derives zerocopy's three traits.
 pub trait Message: FromBytes + IntoBytes + Immutable + Send + 'static {}
 impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
 
-/// The fingerprint of a type that can cross: of some bytes, and aligned to at most a page.
+/// The fingerprint of a type that can be sent: it has at least one byte, and is aligned to at most 4096 bytes.
 fn fingerprint_of(size: usize, align: usize, name: String) -> Result<TypeFingerprint, Reason> {
     let found = TypeFingerprint { size: size as u64, align: align as u64, name };
     let expected = match () {
@@ -81,15 +81,15 @@ pub(crate) mod sealed {
     use crate::region::Region;
     use crate::region::header::Spec;
 
-    /// What [`Options`](crate::Options) needs of a kind.
+    /// What [`Options`](crate::Options) needs from a kind of channel.
     pub trait Channel: Sized {
         #[allow(private_interfaces, reason = "the trait is sealed")]
         fn spec(wanted: &Wanted) -> Result<Spec, Reason>;
         #[allow(private_interfaces, reason = "the trait is sealed")]
         fn from_region(region: Region, spec: Spec) -> Self;
-        /// A private copy of a channel in use, with the messages that lay in it all the while.
+        /// A private copy of a channel in use, with the messages that were in it for as long as the copying took.
         fn copy(&self) -> Result<Self, OpenError>;
-        /// Makes a channel that was read from a file hold what is whole in it, in place. Nobody else may have it.
+        /// Reduces a channel that was read from a file to what is whole in it, in place. Nobody else may have it.
         #[allow(private_interfaces, reason = "the trait is sealed")]
         fn salvage(&self) -> Result<(), Reason>;
     }

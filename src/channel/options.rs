@@ -1,4 +1,4 @@
-//! How a channel's region is made or opened: one builder for every kind.
+//! One builder for all kinds of channel. It makes or opens the channel's region.
 #![forbid(unsafe_code)]
 
 use core::marker::PhantomData;
@@ -12,7 +12,7 @@ use crate::region::files;
 use crate::region::header::Spec;
 use crate::region::{Full, Region, Settings, unused};
 
-/// How a region is made or opened. Made by a channel's `options()`.
+/// How to make or open a region. A channel's `options()` returns one.
 ///
 /// ```
 /// use ringway::spsc;
@@ -69,21 +69,21 @@ impl<C> Options<C> {
         self
     }
 
-    /// Permissions of a file or memfd that is made, whatever the umask. Default: `0o600`.
+    /// Permissions of a new file or memfd, whatever the umask. Default: `0o600`.
     pub fn mode(mut self, mode: u32) -> Self {
         self.settings.mode = mode;
         self
     }
 
-    /// A user whose files may be opened, besides the caller's own. That user can truncate the file under those who have
-    /// mapped it. Default: nobody.
+    /// A user whose files may be opened, besides the caller's own. That user can truncate the file while others have it
+    /// mapped. Default: nobody.
     pub fn owner(mut self, uid: u32) -> Self {
         self.settings.owner = Some(uid);
         self
     }
 
-    /// Faults every page in now, and again when a forked child takes a seat, so that no message does later.
-    /// Default: no.
+    /// Faults every page in now, and again when a forked child takes a seat, so that no message causes a page fault
+    /// later. Default: no.
     pub fn prefault(mut self, yes: bool) -> Self {
         self.settings.prefault = yes;
         self
@@ -102,11 +102,11 @@ impl<C> Options<C> {
         self
     }
 
-    /// Lets blocked calls find out that the file has lost its name: they then fail with `FileLost`, for whoever comes
-    /// now cannot come to this region. Not told is what a user of the region did on purpose, by
-    /// [`unlink`](crate::Region::unlink). See [`file_state`](crate::Region::file_state) for what to do then. A blocked
-    /// call asks the kernel after 4 ms, and then every 20 ms. Where the peer has left, every call asks, and says
-    /// `FileLost` instead of `Closed`. Default: no.
+    /// Makes blocked calls notice that the file has lost its name. They then fail with `FileLost`, because a new peer
+    /// cannot reach this region. If a user of the region removed the name on purpose, with
+    /// [`unlink`](crate::Region::unlink), that is not reported. See [`file_state`](crate::Region::file_state) for what
+    /// to do then. A blocked call asks the kernel after 4 ms, and then every 20 ms. If the peer has left, every call
+    /// asks, and returns `FileLost` instead of `Closed`. Default: no.
     ///
     /// ```
     /// use ringway::{RecvError, spsc};
@@ -132,8 +132,8 @@ impl<C> Options<C> {
         self
     }
 
-    /// [`in_use`](crate::in_use), with these options: of them, [`owner`](Self::owner) counts, and without it any owner
-    /// will do.
+    /// [`in_use`](crate::in_use) with these options. Only [`owner`](Self::owner) matters; without it, any owner is
+    /// accepted.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl<C> Options<C> {
         unused::ask(&files::absolute(path.as_ref())?, self.settings.owner_to_read())
     }
 
-    /// [`remove_unused`](crate::remove_unused), with these options: of them, [`owner`](Self::owner) counts.
+    /// [`remove_unused`](crate::remove_unused) with these options. Only [`owner`](Self::owner) matters.
     ///
     /// # Errors
     ///
@@ -151,9 +151,9 @@ impl<C> Options<C> {
         unused::remove(&files::absolute(path.as_ref())?, self.settings.owner())
     }
 
-    /// The name by which both sides know the type, of at most 64 bytes. Default: the type's own without
-    /// its path, so that the same struct written in two programs matches. Give it a version when you
-    /// change what the fields mean.
+    /// The name by which both sides know the type, of at most 64 bytes. Default: the type's own name without its path,
+    /// so that the same struct written in two programs matches. Add a version to it when you change what the fields
+    /// mean.
     pub fn type_name(mut self, name: impl Into<String>) -> Self {
         self.wanted.type_name = Some(name.into());
         self
@@ -161,7 +161,7 @@ impl<C> Options<C> {
 }
 
 impl<C: Channel> Options<C> {
-    /// What `make` makes of the path.
+    /// Calls `make` with the absolute path.
     fn make_at(
         &self,
         path: &Path,
@@ -182,30 +182,30 @@ impl<C: Channel> Options<C> {
         Ok(C::from_region(region, spec))
     }
 
-    /// Makes the region in a new file, of the mode given and with all its memory reserved. The file is
-    /// filled in before it gets its name. It stays until someone removes it.
+    /// Makes the region in a new file, with the given mode and with all its memory reserved. The file is complete
+    /// before it gets its name. It stays until someone removes it.
     ///
     /// # Errors
     ///
-    /// The path exists, in whatever form; there is no room; a limit of the process; a capacity or type
-    /// that cannot be.
+    /// The path exists, in whatever form; there is no room; the process is at a limit; the capacity or type is
+    /// impossible.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), Region::create)
     }
 
-    /// Opens the region in an existing file. A capacity that was given must be the region's.
+    /// Opens the region in an existing file. If a capacity was given, the region must have it.
     ///
     /// # Errors
     ///
-    /// The path is missing, or is no regular file of an accepted owner; the file is no region of this
-    /// kind, type, machine and version, or was altered or truncated; it is a copy of a region, or was last made in
-    /// another boot of the machine ([`Reason::Copy`](crate::Reason::Copy)).
+    /// The path is missing, or is not a regular file of an accepted owner; the file is not a region of this kind, type,
+    /// machine and version, or was altered or truncated; it is a copy of a region, or was made in another boot of the
+    /// machine ([`Reason::Copy`](crate::Reason::Copy)).
     pub fn open(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::Shared))
     }
 
-    /// Opens the region in a file, or makes it where there is none. Any number of processes may do so at
-    /// once: one makes it.
+    /// Opens the region in a file, or makes it if there is none. Any number of processes may do so at once: one makes
+    /// it, and the others open it.
     ///
     /// # Errors
     ///
@@ -214,32 +214,34 @@ impl<C: Channel> Options<C> {
         self.make_at(path.as_ref(), Region::open_or_create)
     }
 
-    /// Makes the region in a new file, in the place of one that nobody is attached to: what lay in that is
-    /// lost. To go on with what lies there instead, see [`open_or_create`](Self::open_or_create).
+    /// Makes the region in a new file, in place of one that nobody is attached to. The old content is lost. To keep it,
+    /// see [`open_or_create`](Self::open_or_create).
+    ///
+    /// The old file is removed last, so there must be room for both, and after an error the old file is still there.
     ///
     /// # Errors
     ///
-    /// [`Reason::InUse`](crate::Reason::InUse), and those of [`create`](Self::create) and [`remove_unused`](crate::remove_unused). The old
-    /// file is removed last: after an error it is still there. So there must be room for both.
+    /// [`Reason::InUse`](crate::Reason::InUse), and those of [`create`](Self::create) and
+    /// [`remove_unused`](crate::remove_unused).
     pub fn recreate(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), Region::recreate)
     }
 
-    /// Makes the region in memory without a name, for this process and those it forks.
+    /// Makes the region in memory without a name, for this process and those that it forks.
     ///
     /// # Errors
     ///
-    /// There is no memory; a limit of the process; a capacity or type that cannot be.
+    /// There is no memory; the process is at a limit; the capacity or type is impossible.
     pub fn anonymous(&self) -> Result<C, OpenError> {
         self.make("anonymous region", Region::anonymous)
     }
 
-    /// Makes the region in a memfd, sealed against any change of size, for those who inherit or receive
-    /// its descriptor. The right backing where the peer is not trusted.
+    /// Makes the region in a memfd, sealed against any change of size, for processes that inherit or receive its
+    /// descriptor. The right backing for a peer that is not trusted.
     ///
     /// # Errors
     ///
-    /// There is no memory or descriptor; a limit of the process; a capacity or type that cannot be.
+    /// There is no memory or descriptor; the process is at a limit; the capacity or type is impossible.
     pub fn memfd(&self) -> Result<C, OpenError> {
         self.make("memfd region", Region::memfd)
     }
@@ -248,28 +250,29 @@ impl<C: Channel> Options<C> {
     ///
     /// # Errors
     ///
-    /// It is no sealed memfd, or holds no region of this kind, type, machine and version, or a copy of one.
+    /// It is not a sealed memfd, or does not hold a region of this kind, type, machine and version, or holds a copy of
+    /// one.
     pub fn from_fd(&self, fd: OwnedFd) -> Result<C, OpenError> {
         self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::Shared))
     }
 
-    /// Copies the region in a file, as it is now, into private memory: a channel of its own, whose seats
-    /// are free and from which the messages can be received without the region noticing. The path may be one of `/proc`
-    /// that leads to a memfd, `/proc/PID/fd/N`.
+    /// Copies the region in a file, as it is now, into private memory. The copy is a channel of its own with free
+    /// seats: its messages can be received without affecting the region. The path may be a link of `/proc` to a memfd
+    /// (`/proc/PID/fd/N`).
     ///
-    /// A copy of a ring in use holds the messages that lay in it from the beginning of the copying to its
-    /// end; one of a seqlock, its latest value.
+    /// A copy of a ring in use holds the messages that were in it for as long as the copying took. A copy of a seqlock
+    /// holds its latest value.
     ///
-    /// A file that is itself a copy of a region ([`Reason::Copy`](crate::Reason::Copy)), that has holes, or that belongs to a user who is not
-    /// named by [`owner`](Self::owner) is read through the file, and nothing is mapped. Of such a file the messages are kept
-    /// up to the first place that contradicts what came before, and without the last one before such a place. If the
-    /// region was in use while the file was copied, or the machine crashed, one of these may even so be part one message,
-    /// part another: no word in the file tells. Copy a region in use with this call and not with `cp`.
+    /// A file is read instead of mapped if it is itself a copy of a region ([`Reason::Copy`](crate::Reason::Copy)), has
+    /// holes, or belongs to a user that [`owner`](Self::owner) does not name. The messages of such a file are kept up
+    /// to the first place that contradicts what came before it, except the last message before that place. If the
+    /// region was in use while the file was copied, or the machine crashed, one of them may still be part one message
+    /// and part another: nothing in the file shows that. So copy a region in use with this call and not with `cp`.
     ///
     /// # Errors
     ///
     /// Those of [`open`](Self::open), but the file need only be readable, and may belong to anyone; there is no memory;
-    /// of a seqlock that was copied in use no value is whole ([`Reason::NothingWhole`](crate::Reason::NothingWhole)).
+    /// no value is whole in a seqlock that was copied in use ([`Reason::NothingWhole`](crate::Reason::NothingWhole)).
     pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         let path = files::absolute(path.as_ref())?;
         let mut is_image = false;
@@ -285,15 +288,15 @@ impl<C: Channel> Options<C> {
         Ok(opened)
     }
 
-    /// Makes a copy a region of its own, in the file's place, and opens it; opens a region that is no copy. To be
-    /// called where [`open`](Self::open) says [`Reason::Copy`](crate::Reason::Copy) and what lies in the file is to go on: after a reboot,
-    /// with a restored backup, with a region that came in a container's image.
+    /// Turns a copy into a region of its own, in the file's place, and opens it. If the file is no copy, just opens it.
+    /// Call it if [`open`](Self::open) returns [`Reason::Copy`](crate::Reason::Copy) and you want to go on with the
+    /// file's content: after a reboot, with a restored backup, or with a region from a container's image.
     ///
     /// The new region has the file's owner, permissions and group, and a number of its own. If the file's owner may not
     /// give a file to its group, the group is the process's, and has no permissions. Its seats are free. It holds what
-    /// [`open_snapshot`](Self::open_snapshot) of a copy would hold: read there what can be told of its messages. The file
-    /// is replaced in one step, when all that can fail has been done. Any number of processes may do so at once: one
-    /// makes the region and the others open it.
+    /// an [`open_snapshot`](Self::open_snapshot) of the copy would hold; see there for what is known about the
+    /// messages. The file is replaced in one step, after everything else that can fail. Any number of processes may do
+    /// so at once: one makes the region, and the others open it.
     ///
     /// # Errors
     ///
@@ -304,7 +307,7 @@ impl<C: Channel> Options<C> {
         let spec = C::spec(&self.wanted);
         let spec = spec.map_err(|reason| OpenError::new(place.as_str(), reason))?;
         let mut full = Full::default();
-        // Each turn but the last means that another put a file in its place meanwhile, or is about to.
+        // Another iteration means that another process replaced the file meanwhile, or is about to.
         for _ in 0..1000 {
             let begun = match Region::begin_adoption(&path, &spec, &self.settings) {
                 Err(error) if full.may_pass(&error) => continue,
@@ -321,11 +324,11 @@ impl<C: Channel> Options<C> {
     }
 }
 
-/// A kind of channel whose readers hold no seat, so that whoever may not write can read.
+/// A kind of channel whose readers hold no seat, so that a process that may not write can read.
 pub trait ReadOnlyChannel: Channel {}
 
 impl<C: ReadOnlyChannel> Options<C> {
-    /// Opens a file for its readers only: the mapping, and the descriptor, cannot be written.
+    /// Opens a file for readers only: neither the mapping nor the descriptor can be written.
     ///
     /// # Errors
     ///
@@ -334,7 +337,7 @@ impl<C: ReadOnlyChannel> Options<C> {
         self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::ReadOnly))
     }
 
-    /// Opens a descriptor for its readers only: the mapping cannot be written.
+    /// Opens a descriptor for readers only: the mapping cannot be written.
     ///
     /// # Errors
     ///

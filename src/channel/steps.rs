@@ -1,15 +1,15 @@
-//! The most looks at shared memory that each call takes, counted against what its module's documentation says.
+//! Checks how often each call accesses shared memory against the limit in its module's documentation.
 //!
-//! A look is one access to a word of the region, to the control page, or to a message that is copied.
+//! Reading or writing a word of the region, of a lane, or of the control words is one access; so is copying a message.
 #![forbid(unsafe_code)]
 
 use crate::memory::steps::of;
 use crate::protocol::tally::WALK;
 use crate::{bytes, seqlock, spsc};
 
-/// What every claim takes, or anything else that looks at seats.
+/// The limit for a claim, and for anything else that reads seats.
 const SEATS: u64 = 200;
-/// What a message, or a look for one, takes.
+/// The limit for a message, and for checking whether there is one.
 const MESSAGE: u64 = 40;
 
 fn at_most<R>(most: u64, name: &str, work: impl FnOnce() -> R) -> R {
@@ -50,7 +50,7 @@ fn a_record_ring_of_a_million_words_full_of_nothing() {
     assert_eq!(at_most(MESSAGE, "Sender::len", || copy.sender().unwrap().len()), sent - 2);
 }
 
-/// The longest way from a checkpoint to the end.
+/// The longest distance from a checkpoint to the end.
 #[test]
 fn a_record_ring_just_before_its_next_checkpoint() {
     let channel = bytes::Channel::options().capacity_bytes(1 << 22).anonymous().unwrap();
@@ -60,7 +60,7 @@ fn a_record_ring_just_before_its_next_checkpoint() {
     let (tx, steps) = of(|| channel.sender().unwrap());
     assert!((WALK..=WALK + SEATS).contains(&steps), "sender: {steps} looks");
     assert_eq!(tx.len(), WALK - 1);
-    // A record longer than that way.
+    // A record longer than that distance.
     let (mut tx, mut rx) = (tx, channel.receiver().unwrap());
     let long = vec![1; 9 * WALK as usize];
     for _ in 0..3 {
@@ -99,7 +99,7 @@ fn a_slot_ring_of_a_million_messages() {
         found.consume_up_to(all);
     });
     at_most(MESSAGE, "position", || (tx.position(), rx.position()));
-    // As a sender leaves it that died over a batch, in a ring of which much is free.
+    // The state that a sender leaves if it dies while it sends a batch, with much of the ring free.
     let mut received = 11;
     while received < slots / 2 {
         received += rx.try_recv_slice(&mut vec![0; 1024]).unwrap() as u64;

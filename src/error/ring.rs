@@ -30,8 +30,8 @@ pub enum SendError {
     /// This endpoint belongs to the process that forked this one.
     Forked,
     /// The region's file was removed or replaced, so that a new peer cannot reach it. With
-    /// [`watch_file`](crate::Options::watch_file), blocked calls report this. Call `open_or_create` again, on both
-    /// sides.
+    /// [`watch_file`](crate::Options::watch_file), blocked calls report this, and every call reports it instead of
+    /// [`Closed`](Self::Closed). Call `open_or_create` again, on both sides.
     FileLost,
     /// The record is too long for the channel. Nothing was sent; the channel stays usable.
     TooLong(TooLong),
@@ -82,8 +82,8 @@ pub enum RecvError {
     /// This endpoint belongs to the process that forked this one.
     Forked,
     /// The region's file was removed or replaced, so that a new peer cannot reach it. With
-    /// [`watch_file`](crate::Options::watch_file), blocked calls report this. Call `open_or_create` again, on both
-    /// sides.
+    /// [`watch_file`](crate::Options::watch_file), blocked calls report this, and every call reports it instead of
+    /// [`Closed`](Self::Closed). Call `open_or_create` again, on both sides.
     FileLost,
     /// The buffer is shorter than the record, which stays in the ring.
     BufferTooShort {

@@ -57,8 +57,8 @@ pub enum ChangedError {
         generation: u64,
     },
     /// The region's file was removed or replaced, so that a new peer cannot reach it. With
-    /// [`watch_file`](crate::Options::watch_file), blocked calls report this. Call `open_or_create` again, on both
-    /// sides.
+    /// [`watch_file`](crate::Options::watch_file), blocked calls report this, and every call reports it instead of
+    /// [`Closed`](Self::Closed). Call `open_or_create` again, on both sides.
     FileLost,
     /// Nothing changed within the timeout.
     Timeout,
