@@ -103,8 +103,7 @@ impl fmt::Display for ClaimError {
                 write!(
                     f,
                     "{} failed: {}; only a lock on the region's file can show others that this process is alive, \
-                     because it is in another boot or namespace than the region's maker, or has no /proc to find out; \
-                     {advice}",
+                     because /proc does not show that it is in the region's PID namespace; {advice}",
                     error.call, error.source
                 )
             }

@@ -186,7 +186,7 @@ fn descriptors_that_hold_no_region() {
         assert_reason!(
             from(&|| file(&path).into()),
             Reason::Unsealed { found: 0 | 1, .. },
-            "truncated under its users"
+            "truncated while others use it"
         );
 
         let pipe = || nix::unistd::pipe().unwrap();
