@@ -1,7 +1,7 @@
-//! The latest value: one writer, any number of readers that never wait for it.
+//! The latest value: one writer, and any number of readers that never wait for it.
 //!
-//! A writer that dies in the middle of a write leaves the last whole value. Readers write nothing, so
-//! they may be attached read-only, and one made before a fork works after it.
+//! A writer that dies in the middle of a write leaves the last whole value. Readers write nothing, so they may be
+//! attached read-only, and a reader made before a fork works after it.
 //!
 //! ```
 //! use ringway::seqlock;
@@ -15,24 +15,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! For a value of 16 KiB or more, use [`Reader::read_into`]: it copies straight into a place of the caller's, where
-//! [`Reader::read`] takes the value over the stack, twice or more.
+//! For a value of 16 KiB or more, use [`Reader::read_into`]: it copies straight to the caller's value. [`Reader::read`]
+//! moves the value across the stack, twice or more.
 //!
 //! # Steps
 //!
-//! How often each call looks at shared memory, at most, whatever a peer does. A copied value is one look.
+//! The most accesses to shared memory that each call makes, whatever a peer does. Copying a value is one access.
 //!
-//! | call | looks |
+//! | call | accesses |
 //! |---|---|
-//! | [`Writer::write`] | 40, and it wakes 1,024 readers at most |
-//! | [`Reader::read`], [`Reader::read_into`] | 40 where the writer stands still; 6 × tries where it goes on |
-//! | [`Reader::has_changed`], each look of [`Reader::changed`] | 40 |
+//! | [`Writer::write`] | 40, and it wakes at most 1,024 readers |
+//! | [`Reader::read`], [`Reader::read_into`] | 40 if the writer is idle; 6 × tries if it keeps writing |
+//! | [`Reader::has_changed`], each check of [`Reader::changed`] | 40 |
 //! | [`Channel::reader`], [`Channel::writer`] | 200 |
 //! | [`Channel::snapshot`] | 2 × the words of all cells, 2 × the words of one × tries, and 200 |
 //!
-//! There are `2^26 / size_of::<T>()` tries, but from 3 to 2^20: only a writer that writes all the while takes that many.
-//! What asks after the writer asks the kernel besides, as often as it takes to find a seat that stands still: 64 times at
-//! most.
+//! There are `2^26 / size_of::<T>()` tries, but at least 3 and at most 2^20. Only a writer that keeps writing makes a
+//! reader use them all. A call that checks on the writer also asks the kernel, until the seat does not change
+//! meanwhile: at most 64 times.
 #![forbid(unsafe_code)]
 
 pub mod raw;
@@ -60,9 +60,9 @@ use crate::sync::ReadOnly;
 pub use reader::Reader;
 pub use writer::Writer;
 
-/// A mapped value. Inert: to write, take its seat; to read, make a reader.
+/// A mapped value. It does nothing by itself: to write, take the writer's seat; to read, make a reader.
 ///
-/// Cheap to clone, and good on both sides of a fork.
+/// Cheap to clone. Any thread may use it, on both sides of a fork.
 pub struct Channel<T> {
     region: Arc<Region>,
     cells: Cells<CellOf<T>, ReadOnly>,
@@ -170,7 +170,7 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::create`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().create(path)
     }
@@ -179,7 +179,7 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -188,7 +188,7 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::open_read_only`].
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open_read_only(path)
     }
@@ -197,38 +197,38 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::from_fd`].
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
         Self::options().from_fd(fd)
     }
 
-    /// Takes the writer's seat for this process. It goes on from the newest value.
+    /// Takes the writer's seat for this process. The writer goes on from the newest value.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn writer(&self) -> Result<Writer<T>, ClaimError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, place(&cells), |holder| cells.writer_state(holder))?;
         Ok(Writer { end, cells })
     }
 
-    /// Ends the process that holds the writer's seat with `SIGKILL`, waits until the kernel says that it is gone,
-    /// and takes the seat. Where nobody sits there, [`writer`](Self::writer). A holder that leaves at the same
-    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
-    /// which could name any process.
+    /// Kills the process that holds the writer's seat with `SIGKILL`, waits until the kernel says that it is gone, and
+    /// takes the seat. If nobody holds the seat, this is [`writer`](Self::writer). A holder that leaves at the same
+    /// moment may be killed all the same. The region says which process to kill, so do not use this on the regions of
+    /// hostile peers: they could name any process.
     ///
     /// # Errors
     ///
-    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
-    /// from it then.
+    /// The holder is this process, cannot be identified from here, or was not gone after `timeout`. The seat was not
+    /// taken then.
     pub fn kill_and_take_writer(&self, timeout: Duration) -> Result<Writer<T>, KillError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::kill_and_claim(&self.region, place(&cells), timeout, |holder| cells.writer_state(holder))?;
         Ok(Writer { end, cells })
     }
 
-    /// A reader. There may be any number, in any process that has the channel; it holds no seat.
+    /// Makes a reader. There may be any number, in any process that has the channel. A reader holds no seat.
     pub fn reader(&self) -> Reader<T> {
         Reader::new(self.region.clone(), self.cells.clone())
     }

@@ -13,7 +13,7 @@ use crate::region::Region;
 use crate::sync::ReadOnly;
 use crate::wait::Wait;
 
-/// A reading end: any number of them, each usable from one thread at a time, on both sides of a fork.
+/// A reading end. There may be any number. Any thread may use it, one at a time, on both sides of a fork.
 pub struct Reader<T> {
     watch: Watch<CellOf<T>>,
 }
@@ -29,13 +29,13 @@ impl<T: Message> Reader<T> {
         Self { watch: Watch::new(region, cells) }
     }
 
-    /// The latest whole value; all zeroes if there was none yet ([`version`](Self::version) tells). Never
-    /// waits for the writer.
+    /// The latest whole value; all zeroes if none was written yet ([`version`](Self::version) is then 0). Never waits
+    /// for the writer.
     ///
     /// # Errors
     ///
-    /// [`ReadError::Overtaken`] if a writer that never pauses is faster than this reader again and again;
-    /// the region is corrupt.
+    /// [`ReadError::Overtaken`] if a writer that never pauses is faster than this reader at every try, or
+    /// [`ReadError::Corrupt`].
     #[inline(always)]
     pub fn read(&mut self) -> Result<T, ReadError> {
         match self.watch.cells.read() {
@@ -47,11 +47,10 @@ impl<T: Message> Reader<T> {
         }
     }
 
-    /// The latest whole value, as [`read`](Self::read), copied straight into `place`.
+    /// Copies the latest whole value straight into `place`: see [`read`](Self::read).
     ///
-    /// For a large `T`, say from 16 KiB on: a value that is returned passes over the stack, some times over in a debug
-    /// build. To have one on the heap, begin with
-    /// [`new_box_zeroed`](zerocopy::FromZeros::new_box_zeroed).
+    /// Use it for a large `T`, say 16 KiB or more: a returned value crosses the stack, several times in a debug build.
+    /// To have one on the heap, begin with [`new_box_zeroed`](zerocopy::FromZeros::new_box_zeroed).
     ///
     /// # Errors
     ///
@@ -64,42 +63,42 @@ impl<T: Message> Reader<T> {
         Ok(())
     }
 
-    /// Apart, so that no value lies on the stack of [`read_into`](Self::read_into).
+    /// Not inlined, so that [`read_into`](Self::read_into) has no value on its stack.
     #[inline(never)]
     fn read_over(&mut self, place: &mut T) -> Result<(), ReadError> {
         *place = self.read()?;
         Ok(())
     }
 
-    /// The version of the value read last: how many values had been written up to it. 0: none.
+    /// The version of the value read last: how many values had been written up to it. 0 if none.
     pub fn version(&self) -> u64 {
         self.watch.seen
     }
 
-    /// Whether there is a value other than the one read last.
+    /// Whether there is a newer value than the one read last.
     #[inline]
     pub fn has_changed(&self) -> bool {
         self.watch.has_changed()
     }
 
-    /// Whether a writer that is alive sits there now. Asks the kernel.
+    /// Whether a living writer holds the seat now. Asks the kernel.
     pub fn has_writer(&self) -> bool {
         self.watch.has_writer()
     }
 
-    /// Waits until there is a value other than the one read last.
+    /// Waits until there is a newer value than the one read last.
     ///
-    /// A reader that is attached read-only cannot announce that it sleeps; it looks once a millisecond.
+    /// A reader that is attached read-only cannot announce that it sleeps, so it checks once a millisecond.
     ///
     /// # Errors
     ///
-    /// [`ChangedError::Closed`] if a writer was there and left, [`ChangedError::PeerDied`] if it died, and its last
-    /// value was read.
+    /// Once the latest value was read: [`ChangedError::Closed`] if the writer left, [`ChangedError::PeerDied`] if it
+    /// died. Also [`ChangedError::FileLost`] and [`ChangedError::Corrupt`].
     pub fn changed(&mut self) -> Result<(), ChangedError> {
         self.watch.wait_for_change(None)
     }
 
-    /// Waits until there is a value other than the one read last, for at most `timeout`.
+    /// Waits until there is a newer value than the one read last, for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -108,7 +107,7 @@ impl<T: Message> Reader<T> {
         self.watch.wait_for_change(Instant::now().checked_add(timeout))
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.watch.wait = wait;
     }

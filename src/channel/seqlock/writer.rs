@@ -7,8 +7,8 @@ use crate::memory::CellOf;
 use crate::protocol::Stop;
 use crate::protocol::cell::Cells;
 
-/// The writing end: one at a time for all processes, usable from one thread at a time of the process that
-/// took it. The value stays when it is dropped.
+/// The writing end. At most one exists among all processes at a time. Any thread of the process that took it may use
+/// it, one at a time. The value stays when it is dropped.
 pub struct Writer<T> {
     pub(super) end: Endpoint,
     pub(super) cells: Cells<CellOf<T>>,
@@ -34,7 +34,7 @@ impl<T: Message> Writer<T> {
         self.end.state.pos
     }
 
-    /// How often the writer's seat was taken, this turn included: a reader's `PeerDied` names it.
+    /// How often the writer's seat has been taken, including by this writer. A reader's `PeerDied` names this number.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }

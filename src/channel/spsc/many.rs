@@ -1,4 +1,4 @@
-//! Many messages where they lie: filled in and published at once, read and consumed as far as one likes.
+//! Batches in place: messages that are written and published together, or read and then consumed in part or as a whole.
 
 use super::{Message, Receiver, Sender};
 use crate::error::SendError;
@@ -6,7 +6,7 @@ use crate::layout::WORD;
 use crate::memory::{Of, WordSlice};
 use crate::protocol::ends::{after_consume, after_publish};
 
-/// Free slots in a row, to be filled in where they lie: see [`Sender::reserve_many`]. Dropped without
+/// Free slots in a row, for writing in place: see [`Sender::reserve_many`]. If they are dropped without
 /// [`send`](Self::send), they publish nothing.
 #[must_use = "slots that are not sent publish nothing"]
 pub struct Reserved<'a, T: Message> {
@@ -29,7 +29,7 @@ impl<'a, T: Message> Reserved<'a, T> {
         self.len
     }
 
-    /// Whether there is no slot: only if none was asked for.
+    /// Whether there is no slot. That is so only if none was requested.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -42,11 +42,11 @@ impl<'a, T: Message> Reserved<'a, T> {
         slots.at(slots.ahead(self.first, index))
     }
 
-    /// Writes `value` into slot `index`. In a forked child it does nothing; [`send`](Self::send) says so.
+    /// Writes `value` into slot `index`. Does nothing in a forked child, where [`send`](Self::send) returns an error.
     ///
     /// # Panics
     ///
-    /// There are not so many slots.
+    /// If `index` is not less than [`len`](Self::len).
     #[inline(always)]
     pub fn write(&mut self, index: usize, value: &T) {
         let slot = self.slot(index);
@@ -55,13 +55,13 @@ impl<'a, T: Message> Reserved<'a, T> {
         }
     }
 
-    /// Writes `bytes` at byte `offset` of slot `index`. What is never written holds earlier messages' bytes.
+    /// Writes `bytes` at byte `offset` of slot `index`. Bytes that are never written keep earlier messages' content.
     ///
-    /// In a forked child it does nothing; [`send`](Self::send) says so.
+    /// Does nothing in a forked child, where [`send`](Self::send) returns an error.
     ///
     /// # Panics
     ///
-    /// There are not so many slots, or the range reaches beyond the value.
+    /// If `index` is not less than [`len`](Self::len), or the range extends beyond the value.
     pub fn write_at(&mut self, index: usize, offset: usize, bytes: &[u8]) {
         let at = self.byte(index) + offset;
         let end = offset.checked_add(bytes.len());
@@ -71,12 +71,13 @@ impl<'a, T: Message> Reserved<'a, T> {
         }
     }
 
-    /// The address of slot `index`, for `size_of::<T>()` bytes, aligned for `T`. Other processes may read and write there:
-    /// use it for volatile or atomic accesses, and only while the slots are held, in the process that holds them.
+    /// The address of the `size_of::<T>()` bytes of slot `index`, aligned for `T`. Other processes may read and write
+    /// there. Use it only for volatile or atomic accesses, only while the slots are held, and only in the process that
+    /// holds them.
     ///
     /// # Panics
     ///
-    /// There are not so many slots.
+    /// If `index` is not less than [`len`](Self::len).
     pub fn as_mut_ptr(&mut self, index: usize) -> *mut T {
         self.sender.ring.slots.area().address_mut(self.byte(index), size_of::<T>()).cast()
     }
@@ -86,7 +87,7 @@ impl<'a, T: Message> Reserved<'a, T> {
         self.sender.ring.slots.ahead(self.first, index) as usize * WORD
     }
 
-    /// Publishes the messages in the first `count` slots, all at once: a receiver that waits for the first one finds all of
+    /// Publishes the messages in the first `count` slots, all at once: a receiver that waits for the first finds all of
     /// them. The other slots stay free.
     ///
     /// # Errors
@@ -95,7 +96,7 @@ impl<'a, T: Message> Reserved<'a, T> {
     ///
     /// # Panics
     ///
-    /// There are not so many slots.
+    /// If `count` is more than [`len`](Self::len).
     #[inline(always)]
     pub fn send(self, count: usize) -> Result<(), SendError> {
         assert!(count <= self.len, "slots that were reserved");
@@ -110,7 +111,7 @@ impl<'a, T: Message> Reserved<'a, T> {
     }
 }
 
-/// Messages in a row, read where they lie: see [`Receiver::peek_many`]. Dropped, they all stay where they are.
+/// Messages in a row, for reading in place: see [`Receiver::peek_many`]. If it is dropped, they all stay in the ring.
 pub struct Peeked<'a, T: Message> {
     receiver: &'a mut Receiver<T>,
     /// Where the first one begins, in words.
@@ -123,7 +124,7 @@ impl<'a, T: Message> Peeked<'a, T> {
     pub(super) fn new(receiver: &'a mut Receiver<T>, most: usize) -> Self {
         let Receiver { end, ring } = &mut *receiver;
         let state = &mut *end.state;
-        // One at least was found. Unless none was asked for, it is lent.
+        // At least one was found. It is lent, unless none was requested.
         let (first, len) = (state.offset, ring.messages(state, most).min(most));
         let again = len > 0 && ring.ends.lend(state, state.pos + len as u64 - 1);
         Self { receiver, first, len, again }
@@ -135,7 +136,7 @@ impl<'a, T: Message> Peeked<'a, T> {
         self.len
     }
 
-    /// Whether there is no message: only if none was asked for.
+    /// Whether there is no message. That is so only if none was requested.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -157,7 +158,7 @@ impl<'a, T: Message> Peeked<'a, T> {
     ///
     /// # Panics
     ///
-    /// There are not so many messages.
+    /// If `index` is not less than [`len`](Self::len).
     #[inline(always)]
     pub fn read(&self, index: usize) -> T {
         self.slot(index).read()
@@ -168,11 +169,11 @@ impl<'a, T: Message> Peeked<'a, T> {
         (0..self.len).map(|index| self.read(index))
     }
 
-    /// The address of message `index`, for `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
+    /// The address of the `size_of::<T>()` bytes of message `index`, aligned for `T`. A hostile peer may write there.
     ///
     /// # Panics
     ///
-    /// There are not so many messages.
+    /// If `index` is not less than [`len`](Self::len).
     pub fn as_ptr(&self, index: usize) -> *const T {
         assert!(index < self.len, "a message that was found");
         let slots = &self.receiver.ring.slots;
@@ -187,19 +188,19 @@ impl<'a, T: Message> Peeked<'a, T> {
     ///
     /// # Panics
     ///
-    /// There are not so many messages.
+    /// If `index` is not less than [`len`](Self::len).
     pub unsafe fn get_ref(&self, index: usize) -> &T {
-        // SAFETY: aligned and inside the region by construction; the caller vouches that nobody writes.
+        // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
         unsafe { &*self.as_ptr(index) }
     }
 
     /// Consumes the first `count` messages. The others stay, and are the next to be received.
     ///
-    /// In a forked child it does nothing.
+    /// Does nothing in a forked child.
     ///
     /// # Panics
     ///
-    /// There are not so many messages.
+    /// If `count` is more than [`len`](Self::len).
     #[inline(always)]
     pub fn consume_up_to(self, count: usize) {
         assert!(count <= self.len, "messages that were found");

@@ -15,9 +15,10 @@
 //!
 //! # Large messages
 //!
-//! [`recv`](Receiver::recv) and its like return the message, which then passes over the stack: twice in a release build, up
-//! to eight times in a debug build. From some 16 KiB on, give them a place instead:
-//! [`recv_into`](Receiver::recv_into), [`RecvRef::read_into`], [`recv_slice`](Receiver::recv_slice) copy straight there.
+//! [`recv`](Receiver::recv) and similar calls return the message, which then crosses the stack: twice in a release
+//! build, up to eight times in a debug build. For 16 KiB or more, receive into a place of your own instead:
+//! [`recv_into`](Receiver::recv_into), [`RecvRef::read_into`] and [`recv_slice`](Receiver::recv_slice) copy straight
+//! there.
 //!
 //! ```
 //! use ringway::{spsc, zerocopy::FromZeros};
@@ -33,10 +34,10 @@
 //!
 //! # Steps
 //!
-//! How often each call looks at shared memory, at most, whatever a peer does. A copied message is one look. A call that
-//! waits does so at each look that it takes, and wakes one sleeper at most.
+//! The most accesses to shared memory that each call makes, whatever a peer does. Copying a message is one access. A
+//! call that waits makes that many each time it checks, and wakes at most one sleeper.
 //!
-//! | call | looks |
+//! | call | accesses |
 //! |---|---|
 //! | every way to send or receive one message; `is_empty`; a guard's methods | 40 |
 //! | batches | 40 for each message |
@@ -47,8 +48,8 @@
 //! | [`Report::open`](crate::Report::open) | 4 × (log2(capacity) + 4) + 200 |
 //! | [`Channel::snapshot`] | 2 × the words of the ring + 3 × capacity + 4 × (log2(capacity) + 4) + 200 |
 //!
-//! A claim and what asks after the peer (`has_sender`, `is_closed` and their like, `kill_and_take_sender`) asks the kernel besides: once
-//! for each of up to 64 looks at a seat that changes under it.
+//! A claim, and every call that checks on the peer (such as `has_sender`, `is_closed` and `kill_and_take_sender`), also
+//! asks the kernel: once for each reading of a seat that keeps changing, at most 64 times.
 
 mod many;
 pub mod raw;
@@ -78,9 +79,9 @@ pub use sender::{SendRef, Sender};
 
 pub use super::Message;
 
-/// A mapped ring. Inert: to send or receive, take one of its seats.
+/// A mapped ring. It does nothing by itself: to send or receive, take one of its seats.
 ///
-/// Cheap to clone, and good on both sides of a fork.
+/// Cheap to clone. Any thread may use it, on both sides of a fork.
 pub struct Channel<T> {
     region: Arc<Region>,
     ring: SlotRing<Of<T>, ReadOnly>,
@@ -194,7 +195,7 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::create`].
     pub fn create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError> {
         Self::options().capacity(capacity).create(path)
     }
@@ -203,7 +204,7 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -212,42 +213,42 @@ impl<T: Message> Channel<T> {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::from_fd`].
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
         Self::options().from_fd(fd)
     }
 
-    /// Takes the sender's seat for this process. It goes on after the last message that was sent.
+    /// Takes the sender's seat for this process. The sender goes on after the last message that was sent.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn sender(&self) -> Result<Sender<T>, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
         Ok(Sender { end, ring })
     }
 
-    /// Takes the receiver's seat for this process. It goes on at the first message that was not received.
+    /// Takes the receiver's seat for this process. The receiver goes on at the first message that was not received.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn receiver(&self) -> Result<Receiver<T>, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
         Ok(Receiver { end, ring })
     }
 
-    /// Ends the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone,
-    /// and takes the seat. Where nobody sits there, [`sender`](Self::sender). A holder that leaves at the same
-    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
-    /// which could name any process.
+    /// Kills the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone, and
+    /// takes the seat. If nobody holds the seat, this is [`sender`](Self::sender). A holder that leaves at the same
+    /// moment may be killed all the same. The region says which process to kill, so do not use this on the regions of
+    /// hostile peers: they could name any process.
     ///
     /// # Errors
     ///
-    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
-    /// from it then.
+    /// The holder is this process, cannot be identified from here, or was not gone after `timeout`. The seat was not
+    /// taken then.
     pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender<T>, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let place = sender_place(&ring);
@@ -255,11 +256,12 @@ impl<T: Message> Channel<T> {
         Ok(Sender { end, ring })
     }
 
-    /// Ends the process that holds the receiver's seat, as [`kill_and_take_sender`](Self::kill_and_take_sender) does.
+    /// Kills the process that holds the receiver's seat, and takes the seat, as
+    /// [`kill_and_take_sender`](Self::kill_and_take_sender) does for the sender's.
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`kill_and_take_sender`](Self::kill_and_take_sender).
     pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver<T>, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let place = receiver_place(&ring);

@@ -13,8 +13,9 @@ use crate::protocol::ends::after_consume;
 use crate::protocol::slots::SlotRing;
 use crate::wait::Wait;
 
-/// The receiving end: one at a time for all processes, usable from one thread at a time of the process
-/// that took it. Dropping it lets the sender see `Closed`; what it did not receive stays in the ring.
+/// The receiving end. At most one exists among all processes at a time. Any thread of the process that took it may use
+/// it, one at a time. After it is dropped, the sender sees `Closed`, and messages that it did not receive stay in the
+/// ring.
 pub struct Receiver<T> {
     pub(super) end: Endpoint,
     pub(super) ring: SlotRing<Of<T>>,
@@ -23,13 +24,15 @@ pub struct Receiver<T> {
 impl<T: Message> Receiver<T> {
     /// Receives the next message, waiting until there is one.
     ///
-    /// If it spins, and took many messages in a row before it found none, it lets the sender run ahead for a moment, about
-    /// the time of a round trip at most: two who are at the same cache lines slow each other down.
+    /// If it spins, and took many messages in a row before it found none, it lets the sender run ahead for a moment, at
+    /// most about the time of a round trip: two processes on the same cache lines slow each other down.
     ///
     /// # Errors
     ///
-    /// [`RecvError::Closed`] or [`RecvError::PeerDied`] once the ring is empty; this process is a forked child of the
-    /// receiver's, or the region is corrupt.
+    /// - [`RecvError::Closed`]: the ring is empty, and the sender left.
+    /// - [`RecvError::PeerDied`]: the ring is empty, and the sender died.
+    /// - [`RecvError::Forked`]: this process is a forked child of the receiver's.
+    /// - [`RecvError::FileLost`], [`RecvError::Corrupt`].
     #[inline(always)]
     pub fn recv(&mut self) -> Result<T, RecvError> {
         loop {
@@ -90,8 +93,8 @@ impl<T: Message> Receiver<T> {
         after_consume(&self.ring.ends.lane, self.end.fences);
     }
 
-    /// Receives the messages that are there into `values`, waiting until there is one, and returns how
-    /// many: 0 only if `values` is empty.
+    /// Receives the messages that are there into `values`, and waits until there is one. Returns how many it received:
+    /// 0 only if `values` is empty.
     ///
     /// # Errors
     ///
@@ -104,12 +107,11 @@ impl<T: Message> Receiver<T> {
         Ok(self.take_slice(values))
     }
 
-    /// Receives the messages that are there now into `values`, and returns how many.
+    /// Receives the messages that are there now into `values`, and returns how many it received.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if there is none for at least one value, and those of
-    /// [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`] if `values` is not empty and there is no message, and those of [`recv`](Self::recv).
     #[inline]
     pub fn try_recv_slice(&mut self, values: &mut [T]) -> Result<usize, TryRecvError> {
         if values.is_empty() {
@@ -119,7 +121,7 @@ impl<T: Message> Receiver<T> {
         Ok(self.take_slice(values))
     }
 
-    /// Takes the message that is there, and those behind it.
+    /// Takes the message that is there, and those after it.
     #[inline(always)]
     fn take_slice(&mut self, values: &mut [T]) -> usize {
         let mut received = 1;
@@ -143,9 +145,8 @@ impl<T: Message> Receiver<T> {
         received
     }
 
-    /// Takes the message that is there into the place of an old value, which is dropped with no hold on the private
-    /// state: its drop may fork, and the state is then another. Apart, so that no value lies on the stack of who needs
-    /// none there.
+    /// Replaces an old value with the message that is there. The old value is dropped while nothing borrows the private
+    /// state: its drop may fork, which changes the state. Not inlined, so that callers have no value on their stack.
     #[inline(never)]
     fn replace(&mut self, place: &mut T) {
         let message = self.ring.take(&mut self.end.state);
@@ -154,13 +155,12 @@ impl<T: Message> Receiver<T> {
 
     /// Receives the next message straight into `place`, waiting until there is one.
     ///
-    /// For a large `T`, say from 16 KiB on: a value that is returned passes over the stack, some times over in a debug
-    /// build. To have one on the heap, begin with
-    /// [`new_box_zeroed`](zerocopy::FromZeros::new_box_zeroed).
+    /// Use it for a large `T`, say 16 KiB or more: a returned value crosses the stack, several times in a debug build.
+    /// To have one on the heap, begin with [`new_box_zeroed`](zerocopy::FromZeros::new_box_zeroed).
     ///
     /// # Errors
     ///
-    /// Those of [`recv`](Self::recv); `place` is as it was.
+    /// Those of [`recv`](Self::recv); `place` is then unchanged.
     #[inline]
     pub fn recv_into(&mut self, place: &mut T) -> Result<(), RecvError> {
         self.end.find(awaited::Message(&self.ring))?;
@@ -172,7 +172,7 @@ impl<T: Message> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// Those of [`try_recv`](Self::try_recv); `place` is as it was.
+    /// Those of [`try_recv`](Self::try_recv); `place` is then unchanged.
     #[inline]
     pub fn try_recv_into(&mut self, place: &mut T) -> Result<(), TryRecvError> {
         self.end.find_now(awaited::Message(&self.ring))?;
@@ -185,7 +185,7 @@ impl<T: Message> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// Those of [`recv_timeout`](Self::recv_timeout); `place` is as it was.
+    /// Those of [`recv_timeout`](Self::recv_timeout); `place` is then unchanged.
     pub fn recv_into_timeout(&mut self, place: &mut T, timeout: Duration) -> Result<(), RecvTimeoutError> {
         self.end.find_within(awaited::Message(&self.ring), timeout)?;
         self.take_into(place);
@@ -203,7 +203,7 @@ impl<T: Message> Receiver<T> {
         after_consume(&self.ring.ends.lane, self.end.fences);
     }
 
-    /// The next message where it lies; waits until there is one.
+    /// The next message, for reading in place; waits until there is one.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl<T: Message> Receiver<T> {
         Ok(self.lend())
     }
 
-    /// The next message where it lies, if there is one now.
+    /// The next message, for reading in place, if there is one now.
     ///
     /// # Errors
     ///
@@ -225,7 +225,7 @@ impl<T: Message> Receiver<T> {
         Ok(self.lend())
     }
 
-    /// Lends the message that was found. If this process ends before it is consumed, the next receiver is told.
+    /// Lends the message that was found. If this process ends before consuming it, the next receiver learns of that.
     #[inline(always)]
     fn lend(&mut self) -> RecvRef<'_, T> {
         let state = &mut *self.end.state;
@@ -234,12 +234,12 @@ impl<T: Message> Receiver<T> {
         RecvRef { at, again, receiver: self }
     }
 
-    /// Up to `most` messages, those that are there in a row, where they lie; waits until there is one. None is consumed
-    /// until [`Peeked::consume_up_to`]: to look further ahead, or again, call this again. For a bridge that acknowledges
-    /// late, and for readers of batches. See [`Sender::reserve_many`](super::Sender::reserve_many) for an example.
+    /// Up to `most` messages in a row, for reading in place; waits until there is one. None is consumed until
+    /// [`Peeked::consume_up_to`]: to look further ahead, or again, call this again. Use it for a bridge that acknowledges
+    /// late, or to read batches. See [`Sender::reserve_many`](super::Sender::reserve_many) for an example.
     ///
-    /// If this process ends before it consumes them, its successor's messages up to there
-    /// [are redeliveries](Self::is_redelivery).
+    /// If this process ends before it consumes them, its successor gets these messages as
+    /// [redeliveries](Self::is_redelivery).
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ impl<T: Message> Receiver<T> {
         Ok(Peeked::new(self, most))
     }
 
-    /// [`peek_many`](Self::peek_many), which waits for at most `timeout`.
+    /// [`peek_many`](Self::peek_many) that waits for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -271,19 +271,19 @@ impl<T: Message> Receiver<T> {
         Ok(Peeked::new(self, most))
     }
 
-    /// The position of the next message: 1 for the first of all. So many messages less one were received, by this receiver
-    /// and those before it. 0 in a forked child, and where the region is corrupt.
+    /// The position of the next message. The first message ever sent has position 1, so one message fewer than this
+    /// number was received, by this receiver and those before it. 0 in a forked child, and if the region is corrupt.
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
-    /// The messages as they come, until [`recv`](Self::recv) gives an error. Which one, and a
-    /// [`RecvError::PeerDied`] that is told once, is lost with it: to go on with a successor, use `recv`.
+    /// An iterator over the messages as they come. It ends at the first error of [`recv`](Self::recv), and drops that
+    /// error, even a [`RecvError::PeerDied`], which is reported only once. To go on with a successor, use `recv`.
     pub fn iter(&mut self) -> Iter<'_, T> {
         Iter { receiver: self }
     }
 
-    /// Messages sent and not yet received. Looks at a few slots: at most the logarithm of the capacity.
+    /// How many messages were sent and not yet received. Checks a few slots: at most about log2 of the capacity.
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
@@ -298,28 +298,30 @@ impl<T: Message> Receiver<T> {
         self.ring.slots.capacity
     }
 
-    /// How often the receiver's seat was taken, this turn included: the sender's `PeerDied` names it.
+    /// How often the receiver's seat has been taken, including by this receiver. The sender's `PeerDied` names this
+    /// number.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
-    /// Whether the next message was lent by [`recv_ref`](Self::recv_ref) before and not consumed: by a receiver
-    /// that ended with it in its hands, or by this one, which forgot its guard.
+    /// Whether the next message was lent by [`recv_ref`](Self::recv_ref) before and not consumed. The receiver that
+    /// lent it ended before it dropped the guard, or this receiver forgot the guard (`mem::forget`).
     pub fn is_redelivery(&self) -> bool {
         self.end.state.redelivers()
     }
 
-    /// Whether a sender that is alive sits there now. Asks the kernel.
+    /// Whether a living sender holds its seat now. Asks the kernel.
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether the sender left, or died untold. What it sent may still be there. Asks the kernel.
+    /// Whether the sender left, or died and that was not reported yet. Its messages may still be there. Asks the
+    /// kernel.
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
@@ -351,24 +353,24 @@ impl<T: Message> RecvRef<'_, T> {
         self.receiver.ring.slots.area().read_bytes(self.at, place.as_mut_bytes());
     }
 
-    /// Apart, so that no value lies on the stack of [`read_into`](Self::read_into).
+    /// Not inlined, so that [`read_into`](Self::read_into) has no value on its stack.
     #[inline(never)]
     fn read_over(&self, place: &mut T) {
         *place = self.read();
     }
 
-    /// Copies a part of the value, from byte `offset` on.
+    /// Fills `bytes` from the value, from byte `offset` on.
     ///
     /// # Panics
     ///
-    /// The range reaches beyond the value.
+    /// If the range extends beyond the value.
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
         self.receiver.ring.slots.area().read_bytes(self.at + offset, bytes);
     }
 
-    /// The message's address, for `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
+    /// The address of the message's `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
     pub fn as_ptr(&self) -> *const T {
         self.receiver.ring.slots.area().address(self.at, size_of::<T>()).cast()
     }
@@ -377,12 +379,11 @@ impl<T: Message> RecvRef<'_, T> {
     ///
     /// # Safety
     ///
-    /// No process writes to the message while the reference lives. A sender that uses this crate does not:
-    /// the slot is this receiver's until the guard is dropped. So every process that can write the region
-    /// must be trusted to use it through this crate alone, and this process must not be a child forked
-    /// since the guard was made.
+    /// No process may write to the message while the reference lives. A sender that uses this crate does not: the slot
+    /// belongs to this receiver until the guard is dropped. So every process that can write the region must be trusted
+    /// to use it only through this crate, and this process must not be a child forked since the guard was made.
     pub unsafe fn as_ref(&self) -> &T {
-        // SAFETY: aligned and inside the region by construction; the caller vouches that nobody writes.
+        // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
         unsafe { &*self.as_ptr() }
     }
 }

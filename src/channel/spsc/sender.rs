@@ -12,8 +12,8 @@ use crate::protocol::ends::after_publish;
 use crate::protocol::slots::SlotRing;
 use crate::wait::Wait;
 
-/// The sending end: one at a time for all processes, usable from one thread at a time of the process that
-/// took it. Dropping it lets the receiver drain the ring and then see `Closed`.
+/// The sending end. At most one exists among all processes at a time. Any thread of the process that took it may use
+/// it, one at a time. After it is dropped, the receiver drains the ring and then sees `Closed`.
 pub struct Sender<T> {
     pub(super) end: Endpoint,
     pub(super) ring: SlotRing<Of<T>>,
@@ -24,8 +24,10 @@ impl<T: Message> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`], or [`SendError::PeerDied`] if the ring is full; this process is a forked child of the
-    /// sender's, or the region is corrupt.
+    /// - [`SendError::Closed`]: the receiver left.
+    /// - [`SendError::PeerDied`]: the receiver died, and the ring is full.
+    /// - [`SendError::Forked`]: this process is a forked child of the sender's.
+    /// - [`SendError::FileLost`], [`SendError::Corrupt`].
     #[inline(always)]
     pub fn send(&mut self, value: &T) -> Result<(), SendError> {
         self.end.find(FreeSlot(&self.ring))?;
@@ -71,8 +73,8 @@ impl<T: Message> Sender<T> {
         after_publish(&self.ring.ends.lane, state, self.end.fences);
     }
 
-    /// Sends as many of `values` as there is room for, waiting until there is room for one, and returns
-    /// how many: 0 only if `values` is empty.
+    /// Sends as many of `values` as there is room for, and waits until there is room for one. Returns how many it sent:
+    /// 0 only if `values` is empty.
     ///
     /// # Errors
     ///
@@ -85,12 +87,11 @@ impl<T: Message> Sender<T> {
         Ok(self.put_slice(values))
     }
 
-    /// Sends as many of `values` as there is room for now, and returns how many.
+    /// Sends as many of `values` as there is room for now, and returns how many it sent.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] if there is room for none of at least one, and those of
-    /// [`send`](Self::send).
+    /// [`TrySendError::Full`] if `values` is not empty and there is room for none, and those of [`send`](Self::send).
     #[inline]
     pub fn try_send_slice(&mut self, values: &[T]) -> Result<usize, TrySendError> {
         if values.is_empty() {
@@ -100,18 +101,18 @@ impl<T: Message> Sender<T> {
         Ok(self.put_slice(values))
     }
 
-    /// Whether the next slot is free. What stopped it, if it was news, the next call tells.
+    /// Whether the next slot is free. If something new prevents that, the next call reports it.
     #[inline(always)]
     fn has_space(&mut self) -> bool {
         self.ring.has_space(&self.end.state) || self.ring.look_for_space(&mut self.end.state).is_ok()
     }
 
-    /// Sends the first of `values` in the slot that is free, and of the others as many as there is room for.
+    /// Sends the first of `values` in the free slot, and as many of the others as there is room for.
     #[inline(always)]
     fn put_slice(&mut self, values: &[T]) -> usize {
         let mut sent = 0;
         if !self.ring.has_space(&self.end.state) {
-            // A successor's first message, which goes alone.
+            // A successor sends its first message alone.
             self.ring.put(&mut self.end.state, &values[0]);
             sent = 1;
         }
@@ -122,7 +123,7 @@ impl<T: Message> Sender<T> {
         sent
     }
 
-    /// The next slot, to be filled in where it lies; waits while the ring is full.
+    /// The next slot, for writing in place; waits while the ring is full.
     ///
     /// # Errors
     ///
@@ -132,7 +133,7 @@ impl<T: Message> Sender<T> {
         Ok(self.lend())
     }
 
-    /// The next slot, if it is free now.
+    /// The next slot, for writing in place, if it is free now.
     ///
     /// # Errors
     ///
@@ -146,8 +147,8 @@ impl<T: Message> Sender<T> {
         SendRef { at: self.end.state.offset as usize * WORD, sender: self }
     }
 
-    /// Up to `most` free slots in a row, to be filled in where they lie and sent at once; waits until there is one. There
-    /// are so many as are known to be free, and no more than a batch has: 8 KiB of slots.
+    /// Up to `most` free slots in a row, for writing in place and sending together; waits until there is one. It
+    /// returns only slots that are known to be free, and at most a batch: 8 KiB of slots.
     ///
     /// ```
     /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(8).anonymous()?;
@@ -185,13 +186,13 @@ impl<T: Message> Sender<T> {
         Ok(Reserved::new(self, most))
     }
 
-    /// The position of the next message: 1 for the first of all, whoever sent it. It goes on where the last sender ended.
-    /// 0 in a forked child, and where the region is corrupt.
+    /// The position of the next message. The first message ever sent has position 1, and each sender goes on where the
+    /// last one ended. 0 in a forked child, and if the region is corrupt.
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
-    /// Messages sent and not yet received.
+    /// How many messages were sent and not yet received.
     pub fn len(&self) -> u64 {
         self.ring.len_for_sender(&self.end.state)
     }
@@ -206,28 +207,30 @@ impl<T: Message> Sender<T> {
         self.ring.slots.capacity
     }
 
-    /// How often the sender's seat was taken, this turn included: the receiver's `PeerDied` names it.
+    /// How often the sender's seat has been taken, including by this sender. The receiver's `PeerDied` names this
+    /// number.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
-    /// Whether a receiver that is alive sits there now. Asks the kernel.
+    /// Whether a living receiver holds its seat now. Asks the kernel.
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether a receiver sat there since this sender came, and left or died untold. Asks the kernel.
+    /// Whether a receiver held its seat since this sender came, and then left, or died and that was not reported yet.
+    /// Asks the kernel.
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
 }
 
-/// A slot of the ring, being filled in. Dropped without [`send`](Self::send), it publishes nothing.
+/// A slot of the ring, for writing in place. If it is dropped without [`send`](Self::send), it publishes nothing.
 #[must_use = "a slot that is not sent publishes nothing"]
 pub struct SendRef<'a, T> {
     sender: &'a mut Sender<T>,
@@ -240,14 +243,13 @@ impl<T: Message> SendRef<'_, T> {
         self.write_at(0, value.as_bytes());
     }
 
-    /// Writes `bytes` at byte `offset` of the value. What is never written holds an earlier message's
-    /// bytes.
+    /// Writes `bytes` at byte `offset` of the value. Bytes that are never written keep an earlier message's content.
     ///
-    /// In a forked child it does nothing; [`send`](Self::send) says so.
+    /// Does nothing in a forked child, where [`send`](Self::send) returns an error.
     ///
     /// # Panics
     ///
-    /// The range reaches beyond the value.
+    /// If the range extends beyond the value.
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
@@ -256,9 +258,8 @@ impl<T: Message> SendRef<'_, T> {
         }
     }
 
-    /// The slot's address, for `size_of::<T>()` bytes, aligned for `T`. Other processes may read and write
-    /// there: use it for volatile or atomic accesses, and only while this slot is held, in the process
-    /// that holds it.
+    /// The address of the slot's `size_of::<T>()` bytes, aligned for `T`. Other processes may read and write there. Use
+    /// it only for volatile or atomic accesses, only while this slot is held, and only in the process that holds it.
     pub fn as_mut_ptr(&mut self) -> *mut T {
         self.sender.ring.slots.area().address_mut(self.at, size_of::<T>()).cast()
     }
