@@ -1,13 +1,13 @@
-//! Many records, read where they lie and consumed as far as one likes.
+//! Batches in place: records that are read, and then consumed in part or as a whole.
 
 use super::Receiver;
 use crate::protocol::ends::after_consume;
 
-/// A look at the records that are there, one after the other: see [`Receiver::peek_many`]. Dropped, they all stay where
-/// they are.
+/// Reads the records that are there in place, one after the other: see [`Receiver::peek_many`]. If it is dropped, they
+/// all stay in the ring.
 pub struct Peeked<'a> {
     receiver: &'a mut Receiver,
-    /// Where the next record to look at begins.
+    /// Position and offset of the next record to read.
     pos: u64,
     offset: u64,
     seen: usize,
@@ -29,12 +29,12 @@ impl<'a> Peeked<'a> {
         self.again
     }
 
-    /// How many records were looked at so far.
+    /// How many records [`next_record`](Self::next_record) has returned so far.
     pub fn seen(&self) -> usize {
         self.seen
     }
 
-    /// Looks at the next record, if it is there now. `None` as well where news must be told before it.
+    /// The next record, if it is there now. Also `None` if something else must be reported before it.
     pub fn next_record(&mut self) -> Option<PeekedRecord<'_>> {
         if self.pos >= self.limit {
             return None;
@@ -52,18 +52,18 @@ impl<'a> Peeked<'a> {
 
     /// Consumes the first `count` records. The others stay, and are the next to be received.
     ///
-    /// In a forked child it does nothing.
+    /// Does nothing in a forked child.
     ///
     /// # Panics
     ///
-    /// Fewer were looked at.
+    /// If `count` is more than [`seen`](Self::seen).
     pub fn consume_up_to(self, count: usize) {
         assert!(count <= self.seen, "records that were looked at");
         let Receiver { end, ring } = self.receiver;
         let state = &mut *end.state;
-        // One by one: whoever dies in between has consumed whole records, and the tally says which.
+        // One by one: if this process dies in between, it has consumed whole records, and the tally says which.
         for _ in 0..count {
-            // A hostile peer may have taken it away.
+            // A hostile peer may have removed it.
             let Some(len) = ring.message(state) else { break };
             ring.consume(state, len);
         }
@@ -73,7 +73,7 @@ impl<'a> Peeked<'a> {
     }
 }
 
-/// A record where it lies.
+/// A record in the ring, for reading in place.
 pub struct PeekedRecord<'a> {
     receiver: &'a Receiver,
     at: usize,
@@ -91,11 +91,11 @@ impl PeekedRecord<'_> {
         self.len == 0
     }
 
-    /// Copies a part of the record, from byte `offset` on.
+    /// Fills `bytes` from the record, from byte `offset` on.
     ///
     /// # Panics
     ///
-    /// The range reaches beyond the record.
+    /// If the range extends beyond the record.
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
@@ -107,7 +107,7 @@ impl PeekedRecord<'_> {
         self.receiver.ring.area.read_vec(self.at, self.len)
     }
 
-    /// The record's address, for [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
     pub fn as_ptr(&self) -> *const u8 {
         self.receiver.ring.area.address(self.at, self.len)
     }

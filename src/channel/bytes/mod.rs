@@ -1,7 +1,7 @@
 //! A ring of records of any length: one sender, one receiver, lossless and in order.
 //!
-//! Every record is contiguous for its receiver, whether or not it crosses the end of the ring: the data is
-//! mapped twice in a row. A record may be as long as the ring, less 16 bytes.
+//! Every record is contiguous for its receiver, even if it crosses the end of the ring, because the data is mapped
+//! twice in a row. A record may be as long as the ring, less 16 bytes.
 //!
 //! ```
 //! use ringway::bytes;
@@ -16,22 +16,22 @@
 //!
 //! # Steps
 //!
-//! How often each call looks at shared memory, at most, whatever a peer does, besides the bytes it copies. A call
-//! that waits does so at each look that it takes, and wakes one sleeper at most.
+//! The most accesses to shared memory that each call makes, whatever a peer does, besides copying bytes. A call that
+//! waits makes that many each time it checks, and wakes at most one sleeper.
 //!
-//! | call | looks |
+//! | call | accesses |
 //! |---|---|
 //! | every way to send or receive one record; `is_empty`; a guard's methods | 40 |
 //! | batches | 40 for each record |
 //! | [`Sender::len`] | 40 |
-//! | [`Receiver::len`] | 4 × (65,536 + 40); 65,536 + 40 where the sender stands still |
+//! | [`Receiver::len`] | 4 × (65,536 + 40); 65,536 + 40 if the sender is idle |
 //! | [`Channel::sender`] | 4 × (65,536 + 40) + 200, likewise |
 //! | [`Channel::receiver`] | 200 |
 //! | [`Report::open`](crate::Report::open) | 16 × (65,536 + 40) + 200 |
 //! | [`Channel::snapshot`] | 2 × the words of the ring + 16 × (65,536 + 40) + 200 |
 //!
-//! A claim and what asks after the peer (`has_sender`, `is_closed` and their like, `kill_and_take_sender`) asks the kernel besides: once
-//! for each of up to 64 looks at a seat that changes under it.
+//! A claim, and every call that checks on the peer (such as `has_sender`, `is_closed` and `kill_and_take_sender`), also
+//! asks the kernel: once for each reading of a seat that keeps changing, at most 64 times.
 
 mod many;
 mod receiver;
@@ -57,9 +57,9 @@ pub use many::{Peeked, PeekedRecord};
 pub use receiver::{Iter, Receiver, RecvRef};
 pub use sender::{SendRef, Sender};
 
-/// A mapped ring. Inert: to send or receive, take one of its seats.
+/// A mapped ring. It does nothing by itself: to send or receive, take one of its seats.
 ///
-/// Cheap to clone, and good on both sides of a fork.
+/// Cheap to clone. Any thread may use it, on both sides of a fork.
 #[derive(Clone)]
 pub struct Channel {
     region: Arc<Region>,
@@ -105,7 +105,7 @@ impl sealed::Channel for Channel {
         let (_, end) = self.ring.extent().map_err(corrupt)?;
         let copy = Self::from_region(self.region.copy(&self.spec)?, self.spec.clone());
         fence(Acquire);
-        // What was published before the copy and is not consumed after it was there all the while.
+        // A record that was published before the copy, and is not consumed after it, was there all the time.
         let head = self.ring.consumed().map_err(corrupt)?;
         copy.writable().expect("a private copy is writable").retain(head, end);
         Ok(copy)
@@ -130,8 +130,8 @@ fn ring<M: Copy>(parts: Parts<M>, capacity: u64) -> RecordRing<M> {
 }
 
 impl Options<Channel> {
-    /// How many bytes the ring holds, a multiple of 8; rounded up to whole pages. Every record takes 8
-    /// bytes besides its own, padded to a multiple of 8, and 8 bytes of the ring are never used.
+    /// How many bytes the ring holds: a multiple of 8, rounded up to whole pages. Every record takes its own bytes,
+    /// padded to a multiple of 8, and 8 more. The ring never uses 8 of its bytes.
     pub fn capacity_bytes(self, bytes: u64) -> Self {
         self.with_capacity(bytes)
     }
@@ -147,7 +147,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::create`].
     pub fn create(path: impl AsRef<Path>, capacity_bytes: u64) -> Result<Self, OpenError> {
         Self::options().capacity_bytes(capacity_bytes).create(path)
     }
@@ -156,7 +156,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -165,42 +165,42 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::from_fd`].
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
         Self::options().from_fd(fd)
     }
 
-    /// Takes the sender's seat for this process. It goes on after the last record that was sent.
+    /// Takes the sender's seat for this process. The sender goes on after the last record that was sent.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
         Ok(Sender { end, ring })
     }
 
-    /// Takes the receiver's seat for this process. It goes on at the first record that was not received.
+    /// Takes the receiver's seat for this process. The receiver goes on at the first record that was not received.
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
         Ok(Receiver { end, ring })
     }
 
-    /// Ends the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone,
-    /// and takes the seat. Where nobody sits there, [`sender`](Self::sender). A holder that leaves at the same
-    /// moment may be ended all the same. It believes the region who the holder is: not for regions of hostile peers,
-    /// which could name any process.
+    /// Kills the process that holds the sender's seat with `SIGKILL`, waits until the kernel says that it is gone, and
+    /// takes the seat. If nobody holds the seat, this is [`sender`](Self::sender). A holder that leaves at the same
+    /// moment may be killed all the same. The region says which process to kill, so do not use this on the regions of
+    /// hostile peers: they could name any process.
     ///
     /// # Errors
     ///
-    /// The holder is this process, cannot be named from here, or was not gone after `timeout`; nothing was taken
-    /// from it then.
+    /// The holder is this process, cannot be identified from here, or was not gone after `timeout`. The seat was not
+    /// taken then.
     pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let place = sender_place(&ring);
@@ -208,11 +208,12 @@ impl Channel {
         Ok(Sender { end, ring })
     }
 
-    /// Ends the process that holds the receiver's seat, as [`kill_and_take_sender`](Self::kill_and_take_sender) does.
+    /// Kills the process that holds the receiver's seat, and takes the seat, as
+    /// [`kill_and_take_sender`](Self::kill_and_take_sender) does for the sender's.
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`kill_and_take_sender`](Self::kill_and_take_sender).
     pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let place = receiver_place(&ring);

@@ -11,8 +11,9 @@ use crate::protocol::ends::after_consume;
 use crate::protocol::records::RecordRing;
 use crate::wait::Wait;
 
-/// The receiving end: one at a time for all processes, usable from one thread at a time of the process
-/// that took it. Dropping it lets the sender see `Closed`; what it did not receive stays in the ring.
+/// The receiving end. At most one exists among all processes at a time. Any thread of the process that took it may use
+/// it, one at a time. After it is dropped, the sender sees `Closed`, and records that it did not receive stay in the
+/// ring.
 pub struct Receiver {
     pub(super) end: Endpoint,
     pub(super) ring: RecordRing,
@@ -24,8 +25,10 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`RecvError::Closed`] or [`RecvError::PeerDied`] once the ring is empty; this process is a forked child of the
-    /// receiver's, or the region is corrupt.
+    /// - [`RecvError::Closed`]: the ring is empty, and the sender left.
+    /// - [`RecvError::PeerDied`]: the ring is empty, and the sender died.
+    /// - [`RecvError::Forked`]: this process is a forked child of the receiver's.
+    /// - [`RecvError::FileLost`], [`RecvError::Corrupt`].
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
         let len = self.end.find(Record(&self.ring))?;
         Ok(self.take(len))
@@ -57,20 +60,19 @@ impl Receiver {
         record
     }
 
-    /// Receives the next record into the front of `buffer`, waiting until there is one, and returns its
-    /// length.
+    /// Receives the next record into the front of `buffer`, waiting until there is one, and returns its length in
+    /// bytes.
     ///
     /// # Errors
     ///
-    /// [`RecvError::BufferTooShort`], which leaves the record where it is, and those of
-    /// [`recv`](Self::recv).
+    /// [`RecvError::BufferTooShort`], which leaves the record in the ring, and those of [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         let len = self.end.find(Record(&self.ring))?;
         self.take_into(len, buffer)
     }
 
-    /// Receives the next record into the front of `buffer` if there is one now, and returns its length.
+    /// Receives the next record into the front of `buffer` if there is one now, and returns its length in bytes.
     ///
     /// # Errors
     ///
@@ -82,7 +84,7 @@ impl Receiver {
     }
 
     /// Receives the next record into the front of `buffer`, waiting for one for at most `timeout`, and returns its
-    /// length.
+    /// length in bytes.
     ///
     /// # Errors
     ///
@@ -105,15 +107,15 @@ impl Receiver {
 
     #[inline(always)]
     fn consume(&mut self, len: usize) {
-        // Read before it is stored, which the compiler takes to change any memory.
+        // This is read before the store, because the compiler assumes that the store may change any memory.
         let lane = &*self.ring.ends.lane;
         self.ring.consume(&mut self.end.state, len);
         after_consume(lane, self.end.fences);
     }
 
-    /// Receives records, back to back, into `buffer`, waiting until there is one, as long as they fit and
-    /// `ends` has room: `ends[i]` becomes the offset at which record `i` ends. Returns how many: 0 only
-    /// if `ends` is empty.
+    /// Receives records into `buffer`, back to back, for as long as they fit and `ends` has room; waits until there is
+    /// one. `ends[i]` becomes the byte offset at which record `i` ends. Returns how many records it received: 0 only if
+    /// `ends` is empty.
     ///
     /// # Errors
     ///
@@ -126,7 +128,7 @@ impl Receiver {
         self.take_slice(first, buffer, ends)
     }
 
-    /// [`recv_slice`](Self::recv_slice) of the records that are there now.
+    /// [`recv_slice`](Self::recv_slice), but only of the records that are there now.
     ///
     /// # Errors
     ///
@@ -140,7 +142,7 @@ impl Receiver {
         self.take_slice(first, buffer, ends).map_err(TryRecvError::Refused)
     }
 
-    /// Takes the record that is there, of `len` bytes, and those behind it.
+    /// Takes the record that is there, of `len` bytes, and those after it.
     #[inline(always)]
     fn take_slice(&mut self, mut len: usize, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, RecvError> {
         let (mut received, mut filled) = (0, 0);
@@ -167,7 +169,7 @@ impl Receiver {
         Ok(received)
     }
 
-    /// The next record where it lies; waits until there is one.
+    /// The next record, for reading in place; waits until there is one.
     ///
     /// # Errors
     ///
@@ -178,7 +180,7 @@ impl Receiver {
         Ok(self.lend(len))
     }
 
-    /// The next record where it lies, if there is one now.
+    /// The next record, for reading in place, if there is one now.
     ///
     /// # Errors
     ///
@@ -189,7 +191,7 @@ impl Receiver {
         Ok(self.lend(len))
     }
 
-    /// Lends the record that was found. If this process ends before it is consumed, the next receiver is told.
+    /// Lends the record that was found. If this process ends before consuming it, the next receiver learns of that.
     #[inline(always)]
     fn lend(&mut self, len: usize) -> RecvRef<'_> {
         let state = &mut *self.end.state;
@@ -198,11 +200,11 @@ impl Receiver {
         RecvRef { at, len, again, receiver: self }
     }
 
-    /// A look at the records that are there, one after the other; waits until there is one. None is consumed until
-    /// [`Peeked::consume_up_to`]: to look again, call this again. For a bridge that acknowledges late.
+    /// Reads the records that are there in place, one after the other; waits until there is one. None is consumed until
+    /// [`Peeked::consume_up_to`]: to read them again, call this again. Use it for a bridge that acknowledges late.
     ///
-    /// If this process ends before it consumes them, its successor's records up to the last one that was looked at
-    /// [are redeliveries](Self::is_redelivery).
+    /// If this process ends before it consumes them, its successor gets the records that were read as
+    /// [redeliveries](Self::is_redelivery).
     ///
     /// ```
     /// # let channel = ringway::bytes::Channel::options().capacity_bytes(4096).anonymous()?;
@@ -238,7 +240,7 @@ impl Receiver {
         Ok(Peeked::new(self))
     }
 
-    /// [`peek_many`](Self::peek_many), which waits for at most `timeout`.
+    /// [`peek_many`](Self::peek_many) that waits for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -248,26 +250,27 @@ impl Receiver {
         Ok(Peeked::new(self))
     }
 
-    /// The position of the next record, in words of 8 bytes: 1 for the first of all. 0 in a forked child, and where the
-    /// region is corrupt.
+    /// The position of the next record, in words of 8 bytes. The first record ever sent has position 1. 0 in a forked
+    /// child, and if the region is corrupt.
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
-    /// How many records were received so far, by this receiver and those before it: a bridge that was started anew goes on
-    /// from there. Looks at the records from the sender's last checkpoint on, as [`len`](Self::len) does. 0 in a forked
-    /// child, and where the region is corrupt.
+    /// How many records were received so far, by this receiver and those before it. A bridge that is restarted goes on
+    /// from there. Walks the records from the sender's last checkpoint on, as [`len`](Self::len) does. 0 in a forked
+    /// child, and if the region is corrupt.
     pub fn records(&self) -> u64 {
         self.ring.records_received(&self.end.state)
     }
 
-    /// The records as they come, each in a vector of its own, until [`recv`](Self::recv) gives an error. Which one, and a
-    /// [`RecvError::PeerDied`] that is told once, is lost with it: to go on with a successor, use `recv`.
+    /// An iterator over the records as they come, each in a vector of its own. It ends at the first error of
+    /// [`recv`](Self::recv), and drops that error, even a [`RecvError::PeerDied`], which is reported only once. To go
+    /// on with a successor, use `recv`.
     pub fn iter(&mut self) -> Iter<'_> {
         Iter { receiver: self }
     }
 
-    /// Records sent and not yet received.
+    /// How many records were sent and not yet received.
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
@@ -282,28 +285,29 @@ impl Receiver {
         self.ring.capacity * WORD as u64
     }
 
-    /// How often the receiver's seat was taken, this turn included: the sender's `PeerDied` names it.
+    /// How often the receiver's seat has been taken, including by this receiver. The sender's `PeerDied` names this
+    /// number.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
-    /// Whether the next message was lent by [`recv_ref`](Self::recv_ref) before and not consumed: by a receiver
-    /// that ended with it in its hands, or by this one, which forgot its guard.
+    /// Whether the next record was lent by [`recv_ref`](Self::recv_ref) before and not consumed. The receiver that lent
+    /// it ended before it dropped the guard, or this receiver forgot the guard (`mem::forget`).
     pub fn is_redelivery(&self) -> bool {
         self.end.state.redelivers()
     }
 
-    /// Whether a sender that is alive sits there now. Asks the kernel.
+    /// Whether a living sender holds its seat now. Asks the kernel.
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether the sender left, or died untold. What it sent may still be there. Asks the kernel.
+    /// Whether the sender left, or died and that was not reported yet. Its records may still be there. Asks the kernel.
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
@@ -333,11 +337,11 @@ impl RecvRef<'_> {
         self.len == 0
     }
 
-    /// Copies a part of the record, from byte `offset` on.
+    /// Fills `bytes` from the record, from byte `offset` on.
     ///
     /// # Panics
     ///
-    /// The range reaches beyond the record.
+    /// If the range extends beyond the record.
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
@@ -349,7 +353,7 @@ impl RecvRef<'_> {
         self.receiver.ring.area.read_vec(self.at, self.len)
     }
 
-    /// The record's address, for [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
     pub fn as_ptr(&self) -> *const u8 {
         self.receiver.ring.area.address(self.at, self.len)
     }
@@ -358,12 +362,11 @@ impl RecvRef<'_> {
     ///
     /// # Safety
     ///
-    /// No process writes to the record while the reference lives. A sender that uses this crate does not:
-    /// the bytes are this receiver's until the guard is dropped. So every process that can write the
-    /// region must be trusted to use it through this crate alone, and this process must not be a child
-    /// forked since the guard was made.
+    /// No process may write to the record while the reference lives. A sender that uses this crate does not: the bytes
+    /// belong to this receiver until the guard is dropped. So every process that can write the region must be trusted
+    /// to use it only through this crate, and this process must not be a child forked since the guard was made.
     pub unsafe fn as_slice(&self) -> &[u8] {
-        // SAFETY: inside the region by construction; the caller vouches that nobody writes.
+        // SAFETY: inside the region by construction; the caller guarantees that nobody writes.
         unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len) }
     }
 }

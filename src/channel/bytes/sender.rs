@@ -11,8 +11,8 @@ use crate::protocol::records::RecordRing;
 use crate::protocol::tally::Count;
 use crate::wait::Wait;
 
-/// The sending end: one at a time for all processes, usable from one thread at a time of the process that
-/// took it. Dropping it lets the receiver drain the ring and then see `Closed`.
+/// The sending end. At most one exists among all processes at a time. Any thread of the process that took it may use
+/// it, one at a time. After it is dropped, the receiver drains the ring and then sees `Closed`.
 pub struct Sender {
     pub(super) end: Endpoint,
     pub(super) ring: RecordRing,
@@ -23,8 +23,11 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// The record is longer than the ring takes; [`SendError::Closed`], or [`SendError::PeerDied`] if the ring is full;
-    /// this process is a forked child of the sender's, or the region is corrupt.
+    /// - [`SendError::TooLong`]: the record is longer than [`max_len`](Self::max_len).
+    /// - [`SendError::Closed`]: the receiver left.
+    /// - [`SendError::PeerDied`]: the receiver died, and the ring is full.
+    /// - [`SendError::Forked`]: this process is a forked child of the sender's.
+    /// - [`SendError::FileLost`], [`SendError::Corrupt`].
     #[inline]
     pub fn send(&mut self, record: &[u8]) -> Result<(), SendError> {
         self.end.find(Room(&self.ring, record.len()))?;
@@ -55,24 +58,24 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends `record` in the space that is free.
+    /// Sends `record` in the free space.
     #[inline(always)]
     fn put(&mut self, record: &[u8]) {
         self.ring.write(&self.end.state, record);
         self.publish(record.len());
     }
 
-    /// Sends the record that was written where it lies.
+    /// Sends the record that was written in place.
     #[inline(always)]
     fn publish(&mut self, len: usize) {
-        // Read before it is stored, which the compiler takes to change any memory.
+        // This is read before the store, because the compiler assumes that the store may change any memory.
         let lane = &*self.ring.ends.lane;
         self.ring.publish(&mut self.end.state, len);
         after_publish(lane, &mut self.end.state, self.end.fences);
     }
 
-    /// Sends as many of `records` as there is room for, waiting until there is room for the first, and
-    /// returns how many: 0 only if `records` is empty.
+    /// Sends as many of `records` as there is room for, and waits until there is room for the first. Returns how many
+    /// it sent: 0 only if `records` is empty.
     ///
     /// # Errors
     ///
@@ -83,13 +86,13 @@ impl Sender {
         Ok(self.put_slice(records))
     }
 
-    /// Sends as many of `records` as there is room for now, and returns how many.
+    /// Sends as many of `records` as there is room for now, and returns how many it sent. A record that is too long
+    /// ends the batch before it.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] if there is room for none of at least one, and those of
-    /// [`send`](Self::send). A record that is too long ends a batch before it; it is an error only as the
-    /// first.
+    /// [`TrySendError::Full`] if `records` is not empty and there is room for none, and those of [`send`](Self::send).
+    /// A record that is too long is an error only if it is the first.
     #[inline]
     pub fn try_send_slice(&mut self, records: &[&[u8]]) -> Result<usize, TrySendError> {
         let Some(first) = records.first() else { return Ok(0) };
@@ -97,14 +100,14 @@ impl Sender {
         Ok(self.put_slice(records))
     }
 
-    /// Whether there is space for a record of `len` bytes. What stopped it, if it was news, the next call tells.
+    /// Whether there is space for a record of `len` bytes. If something new prevents that, the next call reports it.
     #[inline(always)]
     fn has_space(&mut self, len: usize) -> bool {
         self.ring.has_space(&self.end.state, len)
             || len <= self.ring.max_len && self.ring.look_for_space(&mut self.end.state, len).is_ok()
     }
 
-    /// Sends the first of `records` in the space that is free, and of the others as many as there is room for.
+    /// Sends the first of `records` in the free space, and as many of the others as there is room for.
     #[inline(always)]
     fn put_slice(&mut self, records: &[&[u8]]) -> usize {
         let mut sent = 0;
@@ -121,7 +124,7 @@ impl Sender {
         sent
     }
 
-    /// Room for a record of `len` bytes, to be filled in where it lies; waits while there is none.
+    /// Room for a record of `len` bytes, for writing in place; waits while there is none.
     ///
     /// # Errors
     ///
@@ -131,7 +134,7 @@ impl Sender {
         Ok(self.lend(len))
     }
 
-    /// Room for a record of `len` bytes, if there is some now.
+    /// Room for a record of `len` bytes, for writing in place, if there is some now.
     ///
     /// # Errors
     ///
@@ -145,8 +148,8 @@ impl Sender {
         SendRef { at: self.ring.payload(&self.end.state), len, sender: self }
     }
 
-    /// The position of the next record, in words of 8 bytes: 1 for the first of all. It goes on where the last sender ended.
-    /// 0 in a forked child, and where the region is corrupt.
+    /// The position of the next record, in words of 8 bytes. The first record ever sent has position 1, and each sender
+    /// goes on where the last one ended. 0 in a forked child, and if the region is corrupt.
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
@@ -156,7 +159,7 @@ impl Sender {
         Count::sent(&self.end.state).records
     }
 
-    /// Records sent and not yet received.
+    /// How many records were sent and not yet received.
     pub fn len(&self) -> u64 {
         self.ring.len_for_sender(&self.end.state)
     }
@@ -171,33 +174,35 @@ impl Sender {
         self.ring.capacity * WORD as u64
     }
 
-    /// The longest record the ring takes, in bytes.
+    /// The longest record that the ring takes, in bytes.
     pub fn max_len(&self) -> usize {
         self.ring.max_len
     }
 
-    /// How often the sender's seat was taken, this turn included: the receiver's `PeerDied` names it.
+    /// How often the sender's seat has been taken, including by this sender. The receiver's `PeerDied` names this
+    /// number.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
-    /// Whether a receiver that is alive sits there now. Asks the kernel.
+    /// Whether a living receiver holds its seat now. Asks the kernel.
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// Whether a receiver sat there since this sender came, and left or died untold. Asks the kernel.
+    /// Whether a receiver held its seat since this sender came, and then left, or died and that was not reported yet.
+    /// Asks the kernel.
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
 }
 
-/// A record in the ring, being filled in. Dropped without [`send`](Self::send), it publishes nothing.
+/// A record in the ring, for writing in place. If it is dropped without [`send`](Self::send), it publishes nothing.
 #[must_use = "a record that is not sent publishes nothing"]
 pub struct SendRef<'a> {
     sender: &'a mut Sender,
@@ -216,13 +221,13 @@ impl SendRef<'_> {
         self.len == 0
     }
 
-    /// Writes `bytes` at byte `offset` of the record. What is never written holds earlier records' bytes.
+    /// Writes `bytes` at byte `offset` of the record. Bytes that are never written keep earlier records' content.
     ///
-    /// In a forked child it does nothing; [`send`](Self::send) says so.
+    /// Does nothing in a forked child, where [`send`](Self::send) returns an error.
     ///
     /// # Panics
     ///
-    /// The range reaches beyond the record.
+    /// If the range extends beyond the record.
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
@@ -231,14 +236,14 @@ impl SendRef<'_> {
         }
     }
 
-    /// Shortens the record to `len` bytes; does nothing if it is not longer.
+    /// Shortens the record to `len` bytes. Does nothing if it is not longer.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// The record's address, for [`len`](Self::len) bytes, aligned to 8. Other processes may read and
-    /// write there: use it for volatile or atomic accesses, and only while this record is held, in the
-    /// process that holds it.
+    /// The address of the record's [`len`](Self::len) bytes, aligned to 8. Other processes may read and write there.
+    /// Use it only for volatile or atomic accesses, only while this record is held, and only in the process that holds
+    /// it.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.sender.ring.area.address_mut(self.at, self.len)
     }
