@@ -235,8 +235,8 @@ impl<T: Message> Receiver<T> {
     }
 
     /// Up to `most` messages in a row, for reading in place; waits until there is one. None is consumed until
-    /// [`Peeked::consume_up_to`]: to look further ahead, or again, call this again. Use it for a bridge that acknowledges
-    /// late, or to read batches. See [`Sender::reserve_many`](super::Sender::reserve_many) for an example.
+    /// [`Peeked::consume_up_to`]. To look further ahead, or again, call this again. Use it for a bridge that
+    /// acknowledges late, or to read batches. See [`Sender::reserve_many`](super::Sender::reserve_many) for an example.
     ///
     /// If this process ends before it consumes them, its successor gets these messages as
     /// [redeliveries](Self::is_redelivery).
