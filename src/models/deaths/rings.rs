@@ -10,32 +10,65 @@ enum Sends {
     InPlace,
 }
 
+impl Sends {
+    fn name(self) -> &'static str {
+        match self {
+            Sends::Singly => "send, send",
+            Sends::Batch => "send a batch of two",
+            Sends::InPlace => "send two in place",
+        }
+    }
+
+    /// Sends 1 and 2, and records each that the caller learns was sent.
+    fn send_two<R: Ring>(self, ring: &R, s: &mut State, kernel: &Kernel) {
+        match self {
+            Sends::Singly => (1..=2).for_each(|n| {
+                ring.send(s, n).unwrap();
+                kernel.returns(n);
+            }),
+            Sends::Batch => ring.send_batch(s),
+            Sends::InPlace => ring.send_in_place(s),
+        }
+        if self != Sends::Singly {
+            (1..=2).for_each(|n| kernel.returns(n));
+        }
+    }
+}
+
+/// The sender after a victim. It takes the seat when it first tries to send.
+struct Successor<'a, R> {
+    ring: &'a R,
+    kernel: &'a Kernel,
+    state: Option<State>,
+    has_sent: bool,
+}
+
+impl<R: Ring> Successor<'_, R> {
+    /// Sends 9, once. If messages of the victim fill the ring, there is no room yet.
+    fn try_send(&mut self) {
+        if self.has_sent {
+            return;
+        }
+        let s = self.state.get_or_insert_with(|| {
+            let claim = self.kernel.claim(&self.ring.ends().sender_side(), SUCCESSOR);
+            assert_eq!(claim.generation, 2);
+            self.ring.sender(claim)
+        });
+        self.has_sent = self.ring.send(s, 9).is_ok();
+    }
+}
+
 /// A sender dies anywhere between its claim and the end of its leaving. Its successor comes before or after the
 /// receiver has drained the ring.
 fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
-    let operation = match sends {
-        Sends::Singly => "send, send",
-        Sends::Batch => "send a batch of two",
-        Sends::InPlace => "send two in place",
-    };
-    let name = format!("{}: {operation}, leave; successor first: {successor_first}", R::NAME);
+    let name = format!("{}: {}, leave; successor first: {successor_first}", R::NAME, sends.name());
     at_every_step(&name, move |kernel, crash| {
         let ring = R::small();
         let claim = kernel.claim(&ring.ends().sender_side(), VICTIM);
         let mut s = ring.sender(claim);
         let (sending, thread_kernel) = (ring.clone(), kernel.clone());
         let victim = crash.run(kernel, move || {
-            match sends {
-                Sends::Singly => (1..=2).for_each(|n| {
-                    sending.send(&mut s, n).unwrap();
-                    thread_kernel.returns(n);
-                }),
-                Sends::Batch => sending.send_batch(&mut s),
-                Sends::InPlace => sending.send_in_place(&mut s),
-            }
-            if sends != Sends::Singly {
-                (1..=2).for_each(|n| thread_kernel.returns(n));
-            }
+            sends.send_two(&sending, &mut s, &thread_kernel);
             sending.ends().sender_side().leave(claim.word, false);
         });
         let mut r = ring.receiver(Claim { word: HOLDER, generation: 1 });
@@ -47,17 +80,10 @@ fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
         victim.wait();
         let (sender, receiver) = (ring.ends().sender_side(), ring.ends().receiver_side());
         let left = seat::is_free(&sender.seat);
-        let mut successor = None;
-        let mut succeed = || {
-            let s = successor.get_or_insert_with(|| {
-                let claim = kernel.claim(&sender, SUCCESSOR);
-                assert_eq!(claim.generation, 2);
-                ring.sender(claim)
-            });
-            // If two messages are in the ring already, there may be no room yet.
-            ring.send(s, 9).is_ok()
-        };
-        let mut sent = successor_first && succeed();
+        let mut successor = Successor { ring: &ring, kernel, state: None, has_sent: false };
+        if successor_first {
+            successor.try_send();
+        }
         kernel.inquire(&receiver);
         let committed = kernel.returned().len() as u64;
         let mut ends = Vec::new();
@@ -66,7 +92,7 @@ fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
             match ring.recv(&mut r) {
                 Ok(9) => {
                     nine = true;
-                    assert!(left || !ends.is_empty(), "a successor's message before the news");
+                    assert!(left || !ends.is_empty(), "a successor's message before the end was reported");
                 }
                 Ok(n) => {
                     received += 1;
@@ -78,19 +104,19 @@ fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
                 }
                 Err(stop) => {
                     assert_eq!(stop, Stop::Blocked);
-                    sent = sent || succeed();
-                    assert!(sent, "no room in an empty ring");
+                    successor.try_send();
+                    assert!(successor.has_sent, "no room in an empty ring");
                 }
             }
             // A leaving is reported until a successor takes the seat.
-            if !sent && !ends.is_empty() {
-                sent = succeed();
+            if !ends.is_empty() {
+                successor.try_send();
             }
         }
         let under_way = if sends == Sends::Singly { 1 } else { 2 };
         assert!((committed..=committed + under_way).contains(&received), "{received} of {committed}");
         assert!(nine, "the successor's message is lost");
-        let s = successor.expect("a successor, that sent");
+        let s = successor.state.expect("a successor that sent");
         assert_eq!((ring.sent(&s), ring.received(&r)), (received + 1, received + 1), "a count is wrong");
         assert_eq!(ring.lens(&s, &r), (0, 0));
         match left {
@@ -126,14 +152,36 @@ enum Receives {
     Both,
 }
 
+impl Receives {
+    fn name(self) -> &'static str {
+        match self {
+            Receives::Singly => "recv, recv",
+            Receives::Lent => "recv in place, twice",
+            Receives::Both => "look at two, consume both",
+        }
+    }
+
+    /// Receives 1 and 2, and records each that the caller gets.
+    fn receive_two<R: Ring>(self, ring: &R, r: &mut State, kernel: &Kernel) {
+        if self == Receives::Both {
+            ring.recv_both(r);
+            (1..=2).for_each(|n| kernel.returns(n));
+            return;
+        }
+        for n in 1..=2 {
+            let found = match self {
+                Receives::Lent => ring.recv_lent(r).map(|(n, _)| n),
+                _ => ring.recv(r),
+            };
+            assert_eq!(found, Ok(n));
+            kernel.returns(n);
+        }
+    }
+}
+
 /// A receiver dies anywhere between its claim and the end of its leaving, while the sender goes on.
 fn receiver_dies<R: Ring>(receives: Receives) {
-    let operation = match receives {
-        Receives::Singly => "recv, recv",
-        Receives::Lent => "recv in place, twice",
-        Receives::Both => "look at two, consume both",
-    };
-    let name = format!("{}: {operation}, leave", R::NAME);
+    let name = format!("{}: {}, leave", R::NAME, receives.name());
     at_every_step(&name, move |kernel, crash| {
         let ring = R::small();
         let mut s = ring.sender(kernel.claim(&ring.ends().sender_side(), SURVIVOR));
@@ -142,19 +190,7 @@ fn receiver_dies<R: Ring>(receives: Receives) {
         let mut r = ring.receiver(claim);
         let (receiving, thread_kernel) = (ring.clone(), kernel.clone());
         let victim = crash.run(kernel, move || {
-            if receives == Receives::Both {
-                receiving.recv_both(&mut r);
-                (1..=2).for_each(|n| thread_kernel.returns(n));
-            } else {
-                for n in 1..=2 {
-                    let found = match receives {
-                        Receives::Lent => receiving.recv_lent(&mut r).map(|(n, _)| n),
-                        _ => receiving.recv(&mut r),
-                    };
-                    assert_eq!(found, Ok(n));
-                    thread_kernel.returns(n);
-                }
-            }
+            receives.receive_two(&receiving, &mut r, &thread_kernel);
             receiving.ends().receiver_side().leave(claim.word, false);
         });
         let mut sent = 2;
@@ -258,7 +294,7 @@ fn slots_death_is_told_last() {
         });
         let mut r = ring.model_receiver();
         let first = ring.recv(&mut r);
-        assert!(matches!(first, Ok(1) | Err(Stop::Blocked)), "told before it was drained: {first:?}");
+        assert!(matches!(first, Ok(1) | Err(Stop::Blocked)), "reported before it was drained: {first:?}");
         asker.join().unwrap();
         if first.is_err() {
             assert_eq!(ring.recv(&mut r), Ok(1));

@@ -131,7 +131,7 @@ fn cell_sleeping_reader_survives() {
         let (seen, end) = reader.join().unwrap();
         let left = seat::is_free(&cells.lane.sender);
         assert_eq!(end, if left { End::Left(1) } else { End::Died(1) });
-        assert_eq!(cells.latest(), seen, "told before its last value");
+        assert_eq!(cells.latest(), seen, "reported before its last value");
     });
 }
 
