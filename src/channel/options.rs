@@ -12,7 +12,7 @@ use crate::region::files;
 use crate::region::header::Spec;
 use crate::region::{Full, Region, Settings, unused};
 
-/// How to make or open a region. A channel's `options()` returns one.
+/// How to make or open a region. A channel's `options()` returns one. Any thread may use it.
 ///
 /// ```
 /// use ringway::spsc;

@@ -40,9 +40,8 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    /// Takes a file that this crate has just opened, and moves it to a descriptor above standard error. In a process
-    /// that closed its standard input, output or error, the file may have got that number, and other code would print
-    /// into it.
+    /// Takes a file that this crate has just opened. In a process that closed its standard input, output or error, the
+    /// file may have got that number, and other code would print into it. So it then moves to a higher number.
     pub fn opened(file: File) -> Result<Self, OsError> {
         if file.as_raw_fd() > STDERR {
             return Self::new(file);

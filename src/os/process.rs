@@ -52,7 +52,7 @@ pub(crate) fn current() -> (u32, Option<u32>) {
 ///
 /// # Errors
 ///
-/// `/proc` does not say.
+/// `/proc` does not show one of them.
 pub(crate) fn origin() -> Result<u64, OsError> {
     let pids = namespace("stat /proc/thread-self/ns/pid", "/proc/thread-self/ns/pid")?;
     // Missing before Linux 5.6.
@@ -72,7 +72,7 @@ fn namespace(call: &'static str, path: &str) -> Result<u64, OsError> {
 ///
 /// # Errors
 ///
-/// `/proc` does not say.
+/// `/proc` does not show it.
 pub(crate) fn boot() -> Result<u64, OsError> {
     // Not a lock: a child forked meanwhile would find it held for ever.
     static KNOWN: AtomicU64 = AtomicU64::new(0);

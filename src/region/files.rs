@@ -97,8 +97,7 @@ impl UnnamedFile {
                 let mut own = [0; 40];
                 let own = fd_path(file.as_raw_fd(), &mut own);
                 let named = match retry(|| linkat(AT_FDCWD, own, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)) {
-                    // There is no `/proc`. Linking without it is not allowed to everyone; before Linux 6.10, only to
-                    // root.
+                    // There is no `/proc`. Not every process may link without it; before Linux 6.10, only root.
                     Err(Errno::ENOENT) => retry(|| linkat(file, c"", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH)),
                     named => named,
                 };

@@ -19,7 +19,7 @@ impl Sends {
         }
     }
 
-    /// Sends 1 and 2, and records each that the caller learns was sent.
+    /// Sends 1 and 2, and records each success that the caller sees.
     fn send_two<R: Ring>(self, ring: &R, s: &mut State, kernel: &Kernel) {
         match self {
             Sends::Singly => (1..=2).for_each(|n| {
@@ -161,7 +161,7 @@ impl Receives {
         }
     }
 
-    /// Receives 1 and 2, and records each that the caller gets.
+    /// Receives 1 and 2, and records each message that the caller gets.
     fn receive_two<R: Ring>(self, ring: &R, r: &mut State, kernel: &Kernel) {
         if self == Receives::Both {
             ring.recv_both(r);
