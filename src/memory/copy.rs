@@ -3,7 +3,7 @@
 //! The bytes may be torn; the protocols decide whether they may be believed. The copy is written in
 //! assembly because the language has no name for it: to the compiler it is one opaque operation on
 //! memory, not an access that may race. `movups` moves 16 bytes; from [`REP`] bytes on, the
-//! processor's own `rep movsb` is faster (measured: ARCHITECTURE.md, "Copying").
+//! processor's own `rep movsb` is faster (measured: docs/measurements.md, "Copying").
 //!
 //! # Order
 //!
@@ -21,7 +21,7 @@
 //!   Operation and Out-of-Order Stores"; AMD APM, vol. 2, 7.1, "Single-Processor Memory Access Ordering" and
 //!   "Multiprocessor Memory Access Ordering"). No protocol rests on the order within a copy.
 //!
-//! Elsewhere than on x86-64, and under loom, [`crate::memory::words`] copies by relaxed 8-byte words instead.
+//! Elsewhere than on x86-64, and under loom, `memory/by_words.rs` copies by relaxed 8-byte words instead.
 
 use core::arch::asm;
 use core::arch::x86_64::__m128i;

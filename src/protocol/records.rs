@@ -87,7 +87,7 @@ impl<M: Copy> RecordRing<M> {
         (pos - FIRST) % self.capacity
     }
 
-    /// The length in a header, without its mark, of the record at `pos`: `None` if it is none such.
+    /// The length in a header, without its death notice, of the record at `pos`. `None` if it cannot be one.
     #[inline(always)]
     fn len_in(&self, header: u64, pos: u64) -> Option<usize> {
         // 0, another position's tag and what is no length all become too long.

@@ -17,8 +17,8 @@
 //! |---|---|---|---|
 //! | A1 | [`SlotRing::put`] and its like store the stamp | [`SlotRing::try_take`] and its like load it: the payload is whole | `slots_publication` |
 //! | A2 | [`SlotRing::consume`] and its like store the head | `look_for_space` loads it: the receiver has done with the slot | `slots_reuse` |
-//! | A3 | [`SlotRing::put_some`] stores `batch`, and so does a successor that took stamps back | [`SlotRing::end`] loads it: all before that batch is published | `slots_end_between_batches` |
-//! | A4 | [`SlotRing::put_some`] stores the stamps ahead of a gap after `batch` | [`SlotRing::end`] loads them before its second look at `batch` | `slots_end_in_batches` |
+//! | A3 | [`SlotRing::put_some`] and [`SlotRing::publish_some`] store `batch`, and so does a successor that took stamps back | [`SlotRing::end`] loads it: all before that batch is published | `slots_end_between_batches` |
+//! | A4 | [`SlotRing::put_some`] and [`SlotRing::publish_some`] store the stamps ahead of a gap after `batch` | [`SlotRing::end`] loads them before its second look at `batch` | `slots_end_in_batches` |
 //!
 //! What can never happen: a stamp that is visible before its payload; a gap in the published slots from the head on, other
 //! than the one that `batch` names (so [`SlotRing::end`] can halve).

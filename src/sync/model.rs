@@ -131,7 +131,7 @@ pub(crate) mod futex {
 
     use loom::sync::{Condvar, Mutex};
 
-    use super::{AtomicU32, Ordering};
+    use super::AtomicU32;
 
     #[derive(Default)]
     struct Queues {

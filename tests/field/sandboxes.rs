@@ -30,7 +30,7 @@ type Spsc = spsc::Channel<u64>;
 const LONG: Duration = Duration::from_secs(60);
 /// Bits of the word of a holder: a lock tells whether it lives, and its process id does.
 const LOCKED: u64 = 1 << 54;
-const AT_HOME: u64 = 1 << 55;
+const SAME_NAMESPACE: u64 = 1 << 55;
 
 /// What comes of a claim.
 #[derive(Debug, PartialEq)]
@@ -186,7 +186,7 @@ fn try_out(sandbox: &Sandbox, mode: u32, expected: &Outcome) {
     let &Outcome::Sits { by_pid, by_lock } = expected else { return child.succeed() };
     assert_eq!(rx.recv_timeout(LONG), Ok(7));
     let word = Raw::new(channel.region().fd().unwrap()).holder(0).load(Acquire);
-    assert_eq!((word & AT_HOME != 0, word & LOCKED != 0), (by_pid, by_lock));
+    assert_eq!((word & SAME_NAMESPACE != 0, word & LOCKED != 0), (by_pid, by_lock));
     assert!(rx.has_sender());
     if !by_pid {
         assert!(matches!(channel.kill_and_take_sender(LONG), Err(KillError::OutOfReach { .. })));

@@ -304,8 +304,9 @@ impl<T: Message> Receiver<T> {
         self.end.generation
     }
 
-    /// Whether the next message was lent by [`recv_ref`](Self::recv_ref) before and not consumed. The receiver that
-    /// lent it ended before it dropped the guard, or this receiver forgot the guard (`mem::forget`).
+    /// Whether the next message was lent before and not consumed, by [`recv_ref`](Self::recv_ref) or
+    /// [`peek_many`](Self::peek_many). The receiver that lent it ended before it dropped the guard, or this receiver
+    /// forgot the guard (`mem::forget`).
     pub fn is_redelivery(&self) -> bool {
         self.end.state.redelivers()
     }
