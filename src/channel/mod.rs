@@ -66,11 +66,14 @@ impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
 /// The fingerprint of a type that can be sent: it has at least one byte, and is aligned to at most 4096 bytes.
 fn fingerprint_of(size: usize, align: usize, name: String) -> Result<TypeFingerprint, Reason> {
     let found = TypeFingerprint { size: size as u64, align: align as u64, name };
-    let expected = match () {
-        () if size == 0 => "one of at least one byte",
-        () if align > 4096 => "one aligned to at most 4096 bytes",
-        () if !align.is_power_of_two() => "one aligned to a power of two",
-        () => return Ok(found),
+    let expected = if size == 0 {
+        "one of at least one byte"
+    } else if align > 4096 {
+        "one aligned to at most 4096 bytes"
+    } else if !align.is_power_of_two() {
+        "one aligned to a power of two"
+    } else {
+        return Ok(found);
     };
     Err(Reason::UnsupportedType { found, expected })
 }

@@ -5,7 +5,6 @@ use core::ptr::NonNull;
 
 use super::{Keep, WordSlice};
 use crate::layout::WORD;
-use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU64, Writable};
 
 /// The data area, counted in 8-byte words.
@@ -117,11 +116,6 @@ impl WordArea {
     #[inline(always)]
     pub fn address_mut(&self, at: usize, len: usize) -> *mut u8 {
         self.address(at, len).cast_mut()
-    }
-
-    /// Copies the first `words` words of `other`, which others may be writing.
-    pub fn copy_from<M>(&self, other: &WordArea<M>, words: usize) {
-        (0..words).for_each(|index| self.word(index).store(other.word(index).relaxed(), Relaxed));
     }
 }
 

@@ -38,16 +38,16 @@ impl<M> WordArea<M> {
 }
 
 impl WordSlice<'_> {
-    /// The address of a `T` at the front, to be written.
+    /// The address of the front, where `len` bytes may be written.
     #[inline(always)]
-    fn address_mut<T>(self) -> *mut u8 {
-        self.address::<T>().cast_mut()
+    fn address_mut(self, len: usize) -> *mut u8 {
+        self.address(len).cast_mut()
     }
 
     /// Copies a value to the front.
     #[inline(always)]
     pub fn write<T: IntoBytes + Immutable>(self, value: &T) {
-        let dst = self.address_mut::<T>();
+        let dst = self.address_mut(size_of::<T>());
         // SAFETY: K1: `address` checked the range (W1, W3, W5); `value` is private memory.
         unsafe { copy::store(dst, value) }
     }
@@ -55,39 +55,26 @@ impl WordSlice<'_> {
     /// [`WordSlice::write`] where a reader may be copying the same bytes: it will find out.
     #[inline(always)]
     pub fn write_torn<T: IntoBytes + Immutable>(self, value: &T) {
-        let dst = self.address_mut::<T>();
+        let dst = self.address_mut(size_of::<T>());
         // SAFETY: K1: `address` checked the range (W1, W3, W5); `value` is private memory.
         unsafe { copy::store_wide(dst, value) }
     }
-}
 
-impl WordSlice<'_> {
-    /// Copies bytes to the front, where a reader may be copying the same bytes: it will find out.
+    /// [`WordSlice::write_torn`] of bytes.
     pub fn write_bytes_torn(self, bytes: &[u8]) {
-        #[cfg(test)]
-        super::steps::count();
-        assert!(bytes.len() <= self.count * WORD);
-        // SAFETY: K1: just checked (W1, W3, W5); `bytes` is private memory.
-        unsafe { copy::copy(self.base.as_ptr().cast(), bytes.as_ptr(), bytes.len()) }
+        let dst = self.address_mut(bytes.len());
+        // SAFETY: K1: `address` checked the range (W1, W3, W5); `bytes` is private memory.
+        unsafe { copy::copy(dst, bytes.as_ptr(), bytes.len()) }
     }
 }
 
 impl<M: Copy> WordSlice<'_, M> {
-    /// Copies the bytes at the front, where the writer may be writing them: the caller finds out.
-    pub fn read_bytes_torn(self, bytes: &mut [u8]) {
-        #[cfg(test)]
-        super::steps::count();
-        assert!(bytes.len() <= self.count * WORD);
-        // SAFETY: K1: just checked (W1, W5); `bytes` is private memory.
-        unsafe { copy::copy(bytes.as_mut_ptr(), self.base.as_ptr().cast(), bytes.len()) }
-    }
-
-    /// The address of a `T` at the front.
+    /// The address of the front, of which `len` bytes may be touched.
     #[inline(always)]
-    fn address<T>(self) -> *const u8 {
+    fn address(self, len: usize) -> *const u8 {
         #[cfg(test)]
         super::steps::count();
-        assert!(size_of::<T>() <= self.count * WORD);
+        assert!(len <= self.count * WORD);
         self.base.as_ptr().cast()
     }
 
@@ -116,15 +103,21 @@ impl<M: Copy> WordSlice<'_, M> {
     /// [`WordSlice::read_into`] where the writer may be writing it: the caller finds out.
     #[inline(always)]
     pub fn read_torn_into<T: FromBytes + IntoBytes>(self, value: &mut T) {
-        let (src, bytes) = (self.address::<T>(), value.as_mut_bytes());
-        // SAFETY: K1: `address` checked the range (W1, W5); `value` is private memory, and may hold any bytes.
+        self.read_bytes_torn(value.as_mut_bytes());
+    }
+
+    /// [`WordSlice::read_torn_into`] of bytes.
+    #[inline(always)]
+    pub fn read_bytes_torn(self, bytes: &mut [u8]) {
+        let src = self.address(bytes.len());
+        // SAFETY: K1: `address` checked the range (W1, W5); `bytes` is private memory.
         unsafe { copy::copy(bytes.as_mut_ptr(), src, bytes.len()) }
     }
 
     /// [`WordSlice::read`] where the writer may be writing it: the caller finds out.
     #[inline(always)]
     pub fn read_torn<T: FromBytes>(self) -> Torn<T> {
-        let src = self.address::<T>();
+        let src = self.address(size_of::<T>());
         // SAFETY: K1: `address` checked the range (W1, W5).
         Torn(unsafe { copy::load(src) })
     }

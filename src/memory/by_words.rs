@@ -75,63 +75,58 @@ impl<M> WordArea<M> {
 }
 
 impl<M> WordSlice<'_, M> {
-    /// The byte of the area where a `T` at the front begins.
-    fn byte_of<T>(&self) -> usize {
-        assert!(size_of::<T>() <= self.count * WORD);
+    /// The byte of the area where `len` bytes at the front begin.
+    fn byte_of(&self, len: usize) -> usize {
+        assert!(len <= self.count * WORD);
         self.first * WORD
     }
 
     /// Copies the `T` at the front straight over `value`.
     pub fn read_into<T: FromBytes + IntoBytes>(self, value: &mut T) {
-        self.area.read_bytes(self.byte_of::<T>(), value.as_mut_bytes());
+        self.area.read_bytes(self.byte_of(size_of::<T>()), value.as_mut_bytes());
     }
 
     /// [`WordSlice::read_into`] where the writer may be writing it: the caller finds out.
     pub fn read_torn_into<T: FromBytes + IntoBytes>(self, value: &mut T) {
+        self.read_bytes_torn(value.as_mut_bytes());
+    }
+
+    /// [`WordSlice::read_torn_into`] of bytes.
+    pub fn read_bytes_torn(self, bytes: &mut [u8]) {
+        let at = self.byte_of(bytes.len());
         // SAFETY: W8: `read_words` writes only initialised bytes.
-        let bytes = unsafe { uninit(value.as_mut_bytes()) };
-        self.area.read_words(self.byte_of::<T>(), bytes);
+        self.area.read_words(at, unsafe { uninit(bytes) });
     }
 
     /// The `T` at the front, whatever bits are there.
     pub fn read<T: FromBytes>(self) -> T {
         let mut value = MaybeUninit::<T>::uninit();
-        self.area.read(self.byte_of::<T>(), as_bytes_mut(&mut value));
+        self.area.read(self.byte_of(size_of::<T>()), as_bytes_mut(&mut value));
         Torn(value).assume_whole()
     }
 
     /// [`WordSlice::read`] where the writer may be writing it: the caller finds out.
     pub fn read_torn<T: FromBytes>(self) -> Torn<T> {
         let mut value = MaybeUninit::<T>::uninit();
-        self.area.read_words(self.byte_of::<T>(), as_bytes_mut(&mut value));
+        self.area.read_words(self.byte_of(size_of::<T>()), as_bytes_mut(&mut value));
         Torn(value)
     }
 }
 
-impl<M> WordSlice<'_, M> {
-    /// Copies the bytes at the front, where the writer may be writing them: the caller finds out.
-    pub fn read_bytes_torn(self, bytes: &mut [u8]) {
-        assert!(bytes.len() <= self.count * WORD);
-        // SAFETY: W8: `read_words` writes only initialised bytes.
-        self.area.read_words(self.first * WORD, unsafe { uninit(bytes) });
-    }
-}
-
 impl WordSlice<'_> {
-    /// Copies bytes to the front, where a reader may be copying the same bytes: it will find out.
-    pub fn write_bytes_torn(self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.count * WORD);
-        self.area.write_words(self.first * WORD, bytes);
-    }
-
     /// Copies a value to the front.
     pub fn write<T: IntoBytes + Immutable>(self, value: &T) {
-        self.area.write(self.byte_of::<T>(), value.as_bytes());
+        self.area.write(self.byte_of(size_of::<T>()), value.as_bytes());
     }
 
     /// [`WordSlice::write`] where a reader may be copying the same bytes: it will find out.
     pub fn write_torn<T: IntoBytes + Immutable>(self, value: &T) {
-        self.area.write_words(self.byte_of::<T>(), value.as_bytes());
+        self.write_bytes_torn(value.as_bytes());
+    }
+
+    /// [`WordSlice::write_torn`] of bytes.
+    pub fn write_bytes_torn(self, bytes: &[u8]) {
+        self.area.write_words(self.byte_of(bytes.len()), bytes);
     }
 }
 

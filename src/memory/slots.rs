@@ -91,7 +91,7 @@ impl<S: Stride, M: Copy> Slots<S, M> {
     /// The stamp of the slot at `offset`.
     #[inline(always)]
     pub fn stamp(&self, offset: u64) -> &AtomicU64<M> {
-        self.area.word(offset as usize + self.stride() - 1)
+        self.at(offset).word(self.stride() - 1)
     }
 
     /// Where the slot after the one at `offset` begins.

@@ -95,7 +95,9 @@ fn slots_in_place() {
             let sender = thread::spawn(move || {
                 if batch {
                     sending.look_for_space(&mut s).unwrap();
-                    (0..2).for_each(|index| sending.slot_ahead(&s, index).write(&message(index as u64 + 1)));
+                    (0..2).for_each(|index| {
+                        sending.slots.at(sending.slots.ahead(s.offset, index)).write(&message(index as u64 + 1))
+                    });
                     sending.publish_some(&mut s, 2);
                 } else {
                     // Without the wake-up check, whose fence would order what the stamps must.
@@ -106,7 +108,10 @@ fn slots_in_place() {
             let found = ring.messages(&r, 3);
             assert!(!batch || found == 0 || found == 2, "{found} messages of a batch of two");
             for index in 0..found {
-                assert_eq!(ring.slot_ahead(&r, index).read::<[u64; 2]>(), message(index as u64 + 1));
+                assert_eq!(
+                    ring.slots.at(ring.slots.ahead(r.offset, index)).read::<[u64; 2]>(),
+                    message(index as u64 + 1)
+                );
             }
             ring.consume_some(&mut r, found);
             sender.join().unwrap();

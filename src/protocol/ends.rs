@@ -29,6 +29,11 @@ impl<M> Ends<M> {
         if (FIRST..POSITION_LIMIT).contains(&head) { Ok(head) } else { Err(Stop::corrupt(Fault::Head, head, 0)) }
     }
 
+    /// Whether every message was consumed, as the sender sees it.
+    pub fn is_drained(&self, s: &State) -> bool {
+        self.lane.receiver_line.head.relaxed() >= s.pos
+    }
+
     /// The generation of the last sender whose end was reported; a number that no generation can have is taken for none.
     fn reported(&self) -> u64 {
         let reported = self.lane.receiver_line.reported.relaxed();
@@ -179,12 +184,5 @@ pub(crate) fn after_consume(lane: &Lane, fences: bool) {
     light_barrier(fences); // S light barrier
     if !wait_word::awake(lane.space_wait.load(Relaxed)) {
         wait_word::wake(&lane.space_wait, OWNER);
-    }
-}
-
-impl<M> Ends<M> {
-    /// Whether every message was consumed, as the sender sees it.
-    pub fn is_drained(&self, s: &State) -> bool {
-        self.lane.receiver_line.head.relaxed() >= s.pos
     }
 }

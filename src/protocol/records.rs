@@ -19,8 +19,8 @@
 //! | B1 | [`RecordRing::publish`] stores the header | [`RecordRing::message`] and its like load it: the payload is whole, the next header zero | `records_publication` |
 //! | B2 | [`RecordRing::consume`] stores the head | `look_for_space` loads it: the receiver has done with those words | `records_reuse` |
 //!
-//! What can never happen: a header that the sender did not write as one; a length that was checked
-//! and is then read again.
+//! What can never happen: a header that the sender did not write as one; a length that was checked and is then read again
+//! for the same use (a batch is looked at and later consumed: each is a use, and the second stays within the first).
 
 use super::tally::{WALK, tally_after};
 use super::{Ends, State, Stop, death_notice, spin};
@@ -127,6 +127,7 @@ impl<M: Copy> RecordRing<M> {
 impl RecordRing {
     #[inline(always)]
     fn advance(&self, s: &mut State, words: u64) {
+        // Each word is changed in place: by way of `after`, a message takes six more instructions.
         s.pos += words;
         s.offset += words;
         if s.offset >= self.capacity {

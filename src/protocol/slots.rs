@@ -77,14 +77,14 @@ impl<S: Stride> SlotRing<S> {
     #[inline(always)]
     pub fn publish(&self, s: &mut State) {
         let stamp = (s.pos + 1) ^ s.notice;
-        self.slot(s).word(self.slots.stride() - 1).store(stamp, Release); // A1 release
+        self.slots.stamp(s.offset).store(stamp, Release); // A1 release
         (s.pos, s.offset) = (s.pos + 1, self.slots.after(s.offset));
     }
 
     /// Whether the next message is there, with no news of a death before it: its payload may then be read.
     #[inline(always)]
     pub fn has_message(&self, s: &State) -> bool {
-        let stamp = self.slot(s).word(self.slots.stride() - 1).load(Acquire); // A1 acquire
+        let stamp = self.slots.stamp(s.offset).load(Acquire); // A1 acquire
         // A forked child's state is all zero; a poisoned one says position 0.
         stamp ^ s.notice == s.pos + 1 && s.pos != 0
     }
@@ -103,13 +103,6 @@ impl<S: Stride> SlotRing<S> {
         space.min(most).min(batch_of(self.slots.stride()))
     }
 
-    /// The slot `index` slots after the next one, which is one of those that [`space_for`](Self::space_for) or
-    /// [`messages`](Self::messages) counted.
-    #[inline(always)]
-    pub fn slot_ahead(&self, s: &State, index: usize) -> WordSlice<'_> {
-        self.slots.at(self.slots.ahead(s.offset, index))
-    }
-
     /// Publishes the next `count` slots, which were filled in, from the last to the first: see [`put_some`](Self::put_some).
     #[inline(always)]
     pub fn publish_some(&self, s: &mut State, count: usize) {
@@ -119,7 +112,7 @@ impl<S: Stride> SlotRing<S> {
         for index in (0..count).rev() {
             // Only a message that goes alone brings news.
             let stamp = (s.pos + index as u64 + 1) ^ s.notice;
-            self.slot_ahead(s, index).word(self.slots.stride() - 1).store(stamp, Release); // A1 release (in place)
+            self.slots.stamp(self.slots.ahead(s.offset, index)).store(stamp, Release); // A1 release (in place)
         }
         (s.pos, s.offset) = (s.pos + count as u64, self.slots.ahead(s.offset, count));
     }
@@ -131,7 +124,7 @@ impl<S: Stride> SlotRing<S> {
             return 0;
         }
         let most = most.min(self.slots.capacity as usize);
-        let stamp = |index: usize| self.slot_ahead(s, index).word(self.slots.stride() - 1).load(Acquire); // A1 acquire (in place)
+        let stamp = |index| self.slots.stamp(self.slots.ahead(s.offset, index)).load(Acquire); // A1 acquire (in place)
         (1..most).find(|index| stamp(*index) != s.pos + *index as u64 + 1).unwrap_or(most)
     }
 
@@ -207,7 +200,7 @@ impl<T: FromBytes + IntoBytes + Immutable + 'static> SlotRing<Of<T>> {
     #[inline(always)]
     pub fn take(&self, s: &mut State) -> T {
         let value = self.slot(s).read();
-        self.advance(s, s.pos + 1, self.slots.after(s.offset));
+        self.consume(s);
         value
     }
 
@@ -215,7 +208,7 @@ impl<T: FromBytes + IntoBytes + Immutable + 'static> SlotRing<Of<T>> {
     #[inline(always)]
     pub fn take_into(&self, s: &mut State, place: &mut T) {
         self.slot(s).read_into(place);
-        self.advance(s, s.pos + 1, self.slots.after(s.offset));
+        self.consume(s);
     }
 
     /// Takes as many messages as are there in a row straight into `values`, whose old values are not dropped, and

@@ -171,8 +171,7 @@ impl<S: Stride> SlotRing<S> {
 
     /// Whether the message `ahead` ones after the next is there.
     pub fn is_ahead(&self, s: &State, ahead: u64) -> bool {
-        let words = self.slots.capacity * self.slots.stride() as u64;
-        let offset = (s.offset + ahead * self.slots.stride() as u64) % words;
+        let offset = self.slots.ahead(s.offset, ahead as usize);
         self.slots.stamp(offset).load(Relaxed) == s.pos.wrapping_add(ahead + 1)
     }
 

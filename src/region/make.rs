@@ -176,7 +176,8 @@ impl Region {
         let (from, to) = (self.parts(), copy.writable().expect("a private copy is writable"));
         // `reported` stays 0, so that a receiver of the copy learns where it ends.
         to.lane.sender_line.latest.store(from.lane.sender_line.latest.relaxed(), Relaxed);
-        to.area.copy_from(&from.area, self.header.data_len as usize / WORD);
+        let words = self.header.data_len as usize / WORD;
+        to.area.slice(0, words).copy_from(from.area.slice(0, words));
         Ok(copy)
     }
 }

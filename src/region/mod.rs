@@ -2,7 +2,8 @@
 //!
 //! A file region is complete before it gets its name, so nobody ever finds a half-made one. A memfd is sealed against
 //! truncation before anyone else can get it. An anonymous region exists only for the process that made it and its
-//! children. Nothing here knows a protocol.
+//! children. Of the protocols, this room uses only seats, which a copy frees, and the pair of a ring's ends, which a view
+//! puts together.
 
 mod copies;
 mod file_state;

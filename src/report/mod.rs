@@ -5,17 +5,13 @@ use core::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::channel::Options;
+use crate::channel::{Options, bytes, seqlock, spsc};
 use crate::error::{CopySign, Corrupt, OpenError, Seat, TypeFingerprint};
 use crate::layout::seat::RECEIVER;
 use crate::layout::{Header, Kind};
 use crate::liveness::Witness;
-use crate::memory::{Dynamic, DynamicCell};
-use crate::protocol::cell::{self, Cells};
-use crate::protocol::records::RecordRing;
-use crate::protocol::slots::SlotRing;
-use crate::protocol::{Stop, seat};
-use crate::region::{Parts, Reading, Region, Settings, files, unused};
+use crate::protocol::{Stop, cell, seat};
+use crate::region::{Reading, Region, Settings, files, unused};
 
 /// The state of a region in a file: in use, or left by processes that died. Making it writes nothing into the region.
 /// For the messages themselves, see [`open_snapshot`](crate::Options::open_snapshot).
@@ -206,21 +202,10 @@ fn read_report(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenE
 fn salvage(region: &Region, kind: Kind, header: &Header) -> Result<(), Stop> {
     let Some(parts) = region.writable() else { return Ok(()) };
     match kind {
-        Kind::Spsc => slot_ring(parts, header).salvage(),
-        Kind::Bytes => record_ring(parts, header).salvage(),
-        Kind::Seqlock => {
-            let shape = DynamicCell { words: header.stride as usize, size: header.type_size as usize };
-            Cells::new(parts.lane, parts.area, header.capacity, shape).salvage()
-        }
+        Kind::Spsc => spsc::raw::ring(parts, header).salvage(),
+        Kind::Bytes => bytes::ring(parts, header.capacity).salvage(),
+        Kind::Seqlock => seqlock::raw::cells(parts, header).salvage(),
     }
-}
-
-fn slot_ring<M: Copy>(parts: Parts<M>, header: &Header) -> SlotRing<Dynamic, M> {
-    SlotRing::new(parts.ends(), parts.area, header.capacity, Dynamic(header.stride as usize))
-}
-
-fn record_ring<M: Copy>(parts: Parts<M>, header: &Header) -> RecordRing<M> {
-    RecordRing::new(parts.ends(), parts.area, header.capacity)
 }
 
 fn report_seat(region: &Region, witness: Option<&Witness>, index: usize) -> SeatReport {
@@ -255,13 +240,13 @@ fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Conten
             return Ok(Content::Value { version: cell::version(&lane)? });
         }
         Kind::Spsc => {
-            let ring = slot_ring(parts, header);
+            let ring = spsc::raw::ring(parts, header);
             let head = ring.ends.head()?;
             let end = ring.end(head);
             (head, end, end - head)
         }
         Kind::Bytes => {
-            let (head, end) = record_ring(parts, header).extent()?;
+            let (head, end) = bytes::ring(parts, header.capacity).extent()?;
             (head.position, end.position, end.since(head))
         }
     };

@@ -190,3 +190,27 @@ fn a_version_that_cannot_be_is_found() {
         assert_eq!(reader.read(), Ok([1; 4]));
     });
 }
+
+/// What was looked at is all that is consumed, even if the first record claims to be longer by then.
+#[test]
+fn a_record_that_grows_after_it_was_looked_at_takes_no_other_with_it() {
+    alone(|| {
+        let channel = bytes::Channel::options().capacity_bytes(4096).memfd().unwrap();
+        let raw = Raw::new(channel.region().fd().unwrap());
+        let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+        for record in [b"first", b"other"] {
+            tx.send(record).unwrap();
+        }
+        let mut ahead = rx.peek_many().unwrap();
+        assert_eq!(ahead.next_record().unwrap().to_vec(), b"first");
+        let header = raw.data(0).load(Relaxed);
+        // Two words each: now the first one takes all four.
+        raw.data(0).store(header - 5 + 24, Relaxed);
+        ahead.consume_up_to(1);
+        assert_eq!(raw.head().load(Relaxed), 1, "consumed what was not looked at");
+        raw.data(0).store(header, Relaxed);
+        rx.peek_many().unwrap().consume_up_to(0);
+        assert_eq!(rx.recv(), Ok(b"first".to_vec()));
+        assert_eq!(rx.recv(), Ok(b"other".to_vec()));
+    });
+}

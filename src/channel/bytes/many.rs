@@ -2,6 +2,7 @@
 
 use super::Receiver;
 use crate::protocol::ends::after_consume;
+use crate::protocol::records::RecordRing;
 
 /// Reads the records that are there in place, one after the other: see [`Receiver::peek_many`]. If it is dropped, they
 /// all stay in the ring.
@@ -47,7 +48,7 @@ impl<'a> Peeked<'a> {
         }
         (self.pos, self.offset) = ring.after(self.pos, self.offset, len);
         self.seen += 1;
-        Some(PeekedRecord { receiver: self.receiver, at, len })
+        Some(PeekedRecord { ring: &self.receiver.ring, at, len })
     }
 
     /// Consumes the first `count` records. The others stay, and are the next to be received.
@@ -63,8 +64,11 @@ impl<'a> Peeked<'a> {
         let state = &mut *end.state;
         // One by one: if this process dies in between, it has consumed whole records, and the tally says which.
         for _ in 0..count {
-            // A hostile peer may have removed it.
+            // A hostile peer may have removed it, or made it reach beyond what was looked at.
             let Some(len) = ring.message(state) else { break };
+            if ring.after(state.pos, state.offset, len).0 > self.pos {
+                break;
+            }
             ring.consume(state, len);
         }
         if !state.is_parents() {
@@ -75,9 +79,10 @@ impl<'a> Peeked<'a> {
 
 /// A record in the ring, for reading in place.
 pub struct PeekedRecord<'a> {
-    receiver: &'a Receiver,
-    at: usize,
-    len: usize,
+    pub(super) ring: &'a RecordRing,
+    /// Where its bytes begin, in bytes.
+    pub(super) at: usize,
+    pub(super) len: usize,
 }
 
 impl PeekedRecord<'_> {
@@ -99,16 +104,16 @@ impl PeekedRecord<'_> {
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
-        self.receiver.ring.area.read_bytes(self.at + offset, bytes);
+        self.ring.area.read_bytes(self.at + offset, bytes);
     }
 
     /// A copy of the record.
     pub fn to_vec(&self) -> Vec<u8> {
-        self.receiver.ring.area.read_vec(self.at, self.len)
+        self.ring.area.read_vec(self.at, self.len)
     }
 
     /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
     pub fn as_ptr(&self) -> *const u8 {
-        self.receiver.ring.area.address(self.at, self.len)
+        self.ring.area.address(self.at, self.len)
     }
 }

@@ -24,7 +24,7 @@
 //! | every way to send or receive one record; `is_empty`; a guard's methods | 40 |
 //! | batches | 40 for each record |
 //! | [`Sender::len`] | 40 |
-//! | [`Receiver::len`] | 4 × (65,536 + 40); 65,536 + 40 if the sender is idle |
+//! | [`Receiver::len`], [`Receiver::records`] | 4 × (65,536 + 40); 65,536 + 40 if the sender is idle |
 //! | [`Channel::sender`] | 4 × (65,536 + 40) + 200, likewise |
 //! | [`Channel::receiver`] | 200 |
 //! | [`Report::open`](crate::Report::open) | 16 × (65,536 + 40) + 200 |
@@ -125,7 +125,8 @@ fn receiver_place(ring: &RecordRing) -> Place {
     Place { side: ring.ends.receiver_side(), seat: RECEIVER, peer: SENDER }
 }
 
-fn ring<M: Copy>(parts: Parts<M>, capacity: u64) -> RecordRing<M> {
+/// The ring in a region of `capacity` words.
+pub(crate) fn ring<M: Copy>(parts: Parts<M>, capacity: u64) -> RecordRing<M> {
     RecordRing::new(parts.ends(), parts.area, capacity)
 }
 

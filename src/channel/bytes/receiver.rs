@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Peeked;
+use super::{Peeked, PeekedRecord};
 use crate::channel::awaited::Record;
 use crate::channel::endpoint::Endpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
@@ -323,6 +323,11 @@ pub struct RecvRef<'a> {
 }
 
 impl RecvRef<'_> {
+    #[inline(always)]
+    fn record(&self) -> PeekedRecord<'_> {
+        PeekedRecord { ring: &self.receiver.ring, at: self.at, len: self.len }
+    }
+
     /// Whether the record was lent before and not consumed: see [`Receiver::is_redelivery`].
     pub fn is_redelivery(&self) -> bool {
         self.again
@@ -344,19 +349,17 @@ impl RecvRef<'_> {
     ///
     /// If the range extends beyond the record.
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
-        let end = offset.checked_add(bytes.len());
-        assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
-        self.receiver.ring.area.read_bytes(self.at + offset, bytes);
+        self.record().read_at(offset, bytes);
     }
 
     /// A copy of the record.
     pub fn to_vec(&self) -> Vec<u8> {
-        self.receiver.ring.area.read_vec(self.at, self.len)
+        self.record().to_vec()
     }
 
     /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
     pub fn as_ptr(&self) -> *const u8 {
-        self.receiver.ring.area.address(self.at, self.len)
+        self.record().as_ptr()
     }
 
     /// The record in place, without a copy.

@@ -1,7 +1,7 @@
 //! The same value for programs that do not know its type: tools, bridges, other languages.
 //!
 //! A [`Channel`] opens any region of a [`seqlock::Channel`](super::Channel), of whatever type, and writes and reads the
-//! value as bytes. It is the caller's to see that the bytes are a value of the region's type.
+//! value as bytes. The caller must make sure that the bytes are a value of the region's type.
 //!
 //! ```
 //! use ringway::seqlock::{self, raw};
@@ -28,7 +28,7 @@ use crate::channel::endpoint::Endpoint;
 use crate::channel::options::{Options, ReadOnlyChannel, Wanted};
 use crate::channel::sealed;
 use crate::error::{ChangedError, ClaimError, OpenError, ReadError, Reason, TypeFingerprint, WriteError};
-use crate::layout::Kind;
+use crate::layout::{Header, Kind};
 use crate::memory::DynamicCell;
 use crate::protocol::Stop;
 use crate::protocol::cell::Cells;
@@ -37,9 +37,10 @@ use crate::region::{Parts, Region};
 use crate::sync::ReadOnly;
 use crate::wait::Wait;
 
-/// A mapped value of any type. Inert: to write, take its seat; to read, make a reader.
+/// A mapped value of any type. It does nothing by itself: to write, take the writer's seat; to read, make
+/// a reader.
 ///
-/// Cheap to clone, and good on both sides of a fork.
+/// Cheap to clone. Any thread may use it, on both sides of a fork.
 #[derive(Clone)]
 pub struct Channel {
     region: Arc<Region>,
@@ -74,7 +75,7 @@ impl sealed::Channel for Channel {
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
-        let cells = cells(region.parts(), &region);
+        let cells = cells(region.parts(), region.header());
         Self { region: Arc::new(region), cells, spec }
     }
 
@@ -92,15 +93,15 @@ impl sealed::Channel for Channel {
     }
 }
 
-fn cells<M: Copy>(parts: Parts<M>, region: &Region) -> Cells<DynamicCell, M> {
-    let header = region.header();
+/// The cells in a region with this header, whatever their type.
+pub(crate) fn cells<M: Copy>(parts: Parts<M>, header: &Header) -> Cells<DynamicCell, M> {
     let shape = DynamicCell { words: header.stride as usize, size: header.type_size as usize };
-    Cells::new(parts.lane, parts.area, region.capacity(), shape)
+    Cells::new(parts.lane, parts.area, header.capacity, shape)
 }
 
 impl Options<Channel> {
-    /// Size and alignment of the value in bytes, of a region that is to be made; a region that is opened must have the same
-    /// then. With [`type_name`](Self::type_name), a typed channel opens it.
+    /// Size and alignment of the value in bytes, for a region that is to be made. If given, a region that is
+    /// opened must have the same. With [`type_name`](Self::type_name), a typed channel opens it.
     pub fn type_layout(self, size: usize, align: usize) -> Self {
         self.with_layout(size, align)
     }
@@ -116,7 +117,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -125,7 +126,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::open_read_only`].
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open_read_only(path)
     }
@@ -144,20 +145,20 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn writer(&self) -> Result<Writer, ClaimError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, place(&cells), |holder| cells.writer_state(holder))?;
         Ok(Writer { end, cells })
     }
 
-    /// A reader. There may be any number, in any process that has the channel; it holds no seat.
+    /// Makes a reader. There may be any number, in any process that has the channel. A reader holds no seat.
     pub fn reader(&self) -> Reader {
         Reader { watch: Watch::new(self.region.clone(), self.cells.clone()) }
     }
 
     fn writable(&self) -> Option<Cells<DynamicCell>> {
-        Some(cells(self.region.writable()?, &self.region))
+        Some(cells(self.region.writable()?, self.region.header()))
     }
 }
 
@@ -190,7 +191,7 @@ impl Writer {
         self.end.state.pos
     }
 
-    /// How often the writer's seat was taken, this turn included.
+    /// How often the writer's seat has been taken, including by this writer.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
@@ -204,7 +205,7 @@ pub struct Reader {
 
 impl Reader {
     /// Copies the bytes of the latest whole value into the front of `buffer`, and returns how many they are: all zeroes if
-    /// there was none yet. Never waits for the writer.
+    /// none was written yet. Never waits for the writer.
     ///
     /// # Errors
     ///
@@ -220,22 +221,22 @@ impl Reader {
         Ok(found)
     }
 
-    /// The version of the value read last: how many values had been written up to it. 0: none.
+    /// The version of the value read last: how many values had been written up to it. 0 if none.
     pub fn version(&self) -> u64 {
         self.watch.seen
     }
 
-    /// Whether there is a value other than the one read last.
+    /// Whether there is a newer value than the one read last.
     pub fn has_changed(&self) -> bool {
         self.watch.has_changed()
     }
 
-    /// Whether a writer that is alive sits there now. Asks the kernel.
+    /// Whether a living writer holds its seat now. Asks the kernel.
     pub fn has_writer(&self) -> bool {
         self.watch.has_writer()
     }
 
-    /// Waits until there is a value other than the one read last.
+    /// Waits until there is a newer value than the one read last.
     ///
     /// # Errors
     ///
@@ -244,7 +245,7 @@ impl Reader {
         self.watch.wait_for_change(None)
     }
 
-    /// Waits until there is a value other than the one read last, for at most `timeout`.
+    /// Waits until there is a newer value than the one read last, for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -253,7 +254,7 @@ impl Reader {
         self.watch.wait_for_change(Instant::now().checked_add(timeout))
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.watch.wait = wait;
     }

@@ -1,4 +1,4 @@
-//! What readers of any type of value have in common: what they read last, what they were told, and how they wait.
+//! What readers of values of any type have in common: what they read last, what was reported to them, and how they wait.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,24 +15,24 @@ use crate::region::Region;
 use crate::sync::ReadOnly;
 use crate::wait::{Blocked, ParkOn, Wait, block};
 
-/// A reader, but for the values.
+/// A reader without the type of its values.
 #[derive(Clone)]
 pub(super) struct Watch<S> {
     pub cells: Cells<S, ReadOnly>,
-    pub region: Arc<Region>,
-    /// The version that was read last.
+    region: Arc<Region>,
+    /// The version read last.
     pub seen: u64,
-    /// The last generation of the writer whose death was reported.
+    /// The newest generation of the writer whose death was reported.
     reported: u64,
     pub wait: Wait,
 }
 
 impl<S: CellShape> Watch<S> {
     pub fn new(region: Arc<Region>, cells: Cells<S, ReadOnly>) -> Self {
-        // Where the kernel cannot fault the pages in, reading does.
+        // If the kernel cannot fault the pages in, reading does.
         let _ = region.prefault_here();
         let died = seat::died(&cells.lane.sender);
-        // A death is old news where someone sat there since.
+        // A death is old news if someone has taken the seat since.
         let succeeded = seat::status(&cells.lane.sender).is_ok_and(|status| status.generation > died);
         Self { cells, region, seen: 0, reported: if succeeded { died } else { 0 }, wait: Wait::default() }
     }
@@ -53,7 +53,7 @@ impl<S: CellShape> Watch<S> {
         Witness::new(&self.region).is_held(SENDER)
     }
 
-    /// Waits until there is a value other than the one read last.
+    /// Waits until there is a newer value than the one read last.
     pub fn wait_for_change(&mut self, deadline: Option<Instant>) -> Result<(), ChangedError> {
         let mut call = Call { watch: self, died: 0, lost: false };
         let writable = self.region.writable();
@@ -63,7 +63,7 @@ impl<S: CellShape> Watch<S> {
         });
         match changed {
             Ok(_) => Ok(()),
-            // Nobody will come to this file any more: that says more than that somebody left.
+            // No new peer can reach this file, which matters more than that the old one left.
             Err(Stop::Ended(End::Left(_))) if self.region.is_lost() => Err(ChangedError::FileLost),
             Err(stop) => {
                 if let Stop::Ended(End::Died(generation)) = stop {
@@ -78,9 +78,9 @@ impl<S: CellShape> Watch<S> {
 /// A call that waits for a change.
 struct Call<'a, S> {
     watch: &'a Watch<S>,
-    /// The generation of a writer that died, by the kernel's word. Whoever may only read does not write it into the region.
+    /// The generation of a writer that died, as the kernel says. A read-only process cannot record it in the region.
     died: u64,
-    /// The region's file has lost its name, and the caller asked to be told.
+    /// The region's file has lost its name, and the caller watches it.
     lost: bool,
 }
 

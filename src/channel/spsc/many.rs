@@ -3,7 +3,7 @@
 use super::{Message, Receiver, Sender};
 use crate::error::SendError;
 use crate::layout::WORD;
-use crate::memory::{Of, WordSlice};
+use crate::memory::WordSlice;
 use crate::protocol::ends::{after_consume, after_publish};
 
 /// Free slots in a row, for writing in place: see [`Sender::reserve_many`]. If they are dropped without
@@ -177,7 +177,7 @@ impl<'a, T: Message> Peeked<'a, T> {
     pub fn as_ptr(&self, index: usize) -> *const T {
         assert!(index < self.len, "a message that was found");
         let slots = &self.receiver.ring.slots;
-        slots.area().address(slots.ahead(self.first, index) as usize * WORD, Of::<T>::WORDS * WORD).cast()
+        slots.area().address(slots.ahead(self.first, index) as usize * WORD, size_of::<T>()).cast()
     }
 
     /// Message `index` in place, without a copy.

@@ -1,7 +1,7 @@
 //! The same ring for programs that do not know the type of its values: tools, bridges, other languages.
 //!
 //! A [`Channel`] opens any region of a [`spsc::Channel`](super::Channel), of whatever type, and sends and receives values
-//! as bytes. It is the caller's to see that the bytes are a value of the region's type.
+//! as bytes. The caller must make sure that the bytes are a value of the region's type.
 //!
 //! ```
 //! use ringway::spsc::{self, raw};
@@ -31,7 +31,7 @@ use crate::error::{
     ClaimError, OpenError, Reason, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
     TrySendError, TypeFingerprint,
 };
-use crate::layout::{Kind, WORD};
+use crate::layout::{Header, Kind, WORD};
 use crate::memory::Dynamic;
 use crate::protocol::ends::{after_consume, after_publish};
 use crate::protocol::slots::SlotRing;
@@ -40,9 +40,9 @@ use crate::region::{Parts, Region};
 use crate::sync::ReadOnly;
 use crate::wait::Wait;
 
-/// A mapped ring of values of any type. Inert: to send or receive, take one of its seats.
+/// A mapped ring of values of any type. It does nothing by itself: to send or receive, take one of its seats.
 ///
-/// Cheap to clone, and good on both sides of a fork.
+/// Cheap to clone. Any thread may use it, on both sides of a fork.
 #[derive(Clone)]
 pub struct Channel {
     region: Arc<Region>,
@@ -75,7 +75,7 @@ impl sealed::Channel for Channel {
 
     #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
-        let ring = ring(region.parts(), &region);
+        let ring = ring(region.parts(), region.header());
         Self { region: Arc::new(region), ring, spec }
     }
 
@@ -93,8 +93,9 @@ impl sealed::Channel for Channel {
     }
 }
 
-fn ring<M: Copy>(parts: Parts<M>, region: &Region) -> SlotRing<Dynamic, M> {
-    SlotRing::new(parts.ends(), parts.area, region.capacity(), Dynamic(region.header().stride as usize))
+/// The ring in a region with this header, whatever its type.
+pub(crate) fn ring<M: Copy>(parts: Parts<M>, header: &Header) -> SlotRing<Dynamic, M> {
+    SlotRing::new(parts.ends(), parts.area, header.capacity, Dynamic(header.stride as usize))
 }
 
 impl Options<Channel> {
@@ -103,8 +104,8 @@ impl Options<Channel> {
         self.with_capacity(slots)
     }
 
-    /// Size and alignment of a value in bytes, of a region that is to be made; a region that is opened must have the same
-    /// then. With [`type_name`](Self::type_name), a typed channel opens it.
+    /// Size and alignment of a value in bytes, for a region that is to be made. If given, a region that is
+    /// opened must have the same. With [`type_name`](Self::type_name), a typed channel opens it.
     pub fn type_layout(self, size: usize, align: usize) -> Self {
         self.with_layout(size, align)
     }
@@ -120,7 +121,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// See there.
+    /// Those of [`Options::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -144,7 +145,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
@@ -155,7 +156,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`ClaimError::Taken`] names who sits there.
+    /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
@@ -167,7 +168,7 @@ impl Channel {
     }
 
     fn writable(&self) -> Option<SlotRing<Dynamic>> {
-        Some(ring(self.region.writable()?, &self.region))
+        Some(ring(self.region.writable()?, self.region.header()))
     }
 }
 
@@ -227,7 +228,7 @@ impl Sender {
         after_publish(&self.ring.ends.lane, state, self.end.fences);
     }
 
-    /// Values sent and not yet received.
+    /// How many values were sent and not yet received.
     pub fn len(&self) -> u64 {
         self.ring.len_for_sender(&self.end.state)
     }
@@ -242,17 +243,17 @@ impl Sender {
         self.end.state.pos
     }
 
-    /// How often the sender's seat was taken, this turn included.
+    /// How often the sender's seat has been taken, including by this sender.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
-    /// Whether a receiver that is alive sits there now. Asks the kernel.
+    /// Whether a living receiver holds its seat now. Asks the kernel.
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
@@ -324,7 +325,7 @@ impl Receiver {
         self.size
     }
 
-    /// Values sent and not yet received.
+    /// How many values were sent and not yet received.
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
@@ -339,17 +340,17 @@ impl Receiver {
         self.end.state.pos
     }
 
-    /// How often the receiver's seat was taken, this turn included.
+    /// How often the receiver's seat has been taken, including by this receiver.
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
-    /// Whether a sender that is alive sits there now. Asks the kernel.
+    /// Whether a living sender holds its seat now. Asks the kernel.
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
-    /// How blocked calls wait from now on.
+    /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }

@@ -35,6 +35,7 @@ impl<T: Message> Receiver<T> {
     /// - [`RecvError::FileLost`], [`RecvError::Corrupt`].
     #[inline(always)]
     pub fn recv(&mut self) -> Result<T, RecvError> {
+        // The loop keeps the code that takes a message, which is inlined, to one copy.
         loop {
             if let Some(value) = self.take_now() {
                 return Ok(value);
@@ -53,6 +54,7 @@ impl<T: Message> Receiver<T> {
     /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        // As in `recv`. The second turn fails only if a hostile peer took the message away.
         for _ in 0..2 {
             if let Some(value) = self.take_now() {
                 return Ok(value);

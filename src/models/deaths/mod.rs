@@ -95,7 +95,9 @@ impl Ring for Slots {
     fn send_in_place(&self, s: &mut State) {
         self.look_for_space(s).unwrap();
         assert_eq!(self.space_for(s, 3), 2);
-        (0..2).for_each(|index| self.slot_ahead(s, index).write(&[index as u64 + 1, !(index as u64 + 1)]));
+        (0..2).for_each(|index| {
+            self.slots.at(self.slots.ahead(s.offset, index)).write(&[index as u64 + 1, !(index as u64 + 1)])
+        });
         self.publish_some(s, 2);
         after_publish(&self.ends.lane, s, false);
     }
@@ -104,7 +106,7 @@ impl Ring for Slots {
         assert_eq!(self.messages(s, 3), 2);
         self.ends.lend(s, s.pos + 1);
         for index in 0..2 {
-            let [n, check]: [u64; 2] = self.slot_ahead(s, index).read();
+            let [n, check]: [u64; 2] = self.slots.at(self.slots.ahead(s.offset, index)).read();
             assert_eq!((n, check), (index as u64 + 1, !n), "a torn message");
         }
         self.consume_some(s, 2);
