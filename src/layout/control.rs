@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `receiver` | see [`super::seat`] | everyone | the seat of the receiver, where there is one |
 //! | `flags` | whoever takes the file's name away on purpose (`fetch_or`) | whoever asks whether the file still has its name | [`UNLINKED`] |
-//! | `patrol` | nobody yet | | for many seats: when somebody last began to ask the kernel after all of them |
+//! | `patrol` | whoever asks the kernel after all holders of rows (CAS) | blocked calls in a region with rows | when that was last begun, and what it took (see [`crate::protocol::patrol`]) |
 //! | `data_wait`, `space_wait` | nobody yet | | for many who sleep on one word: the workers or the receiver of many lanes, the producers |
 //! | `tail` | nobody yet | | for a queue: a hint, how far it was claimed |
 //! | `late` | nobody yet | | for a queue: raised when a job becomes ready behind others |

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod kill;
+mod patrol;
 
 use std::sync::Arc;
 
@@ -25,6 +26,17 @@ use crate::os::owned::Owned;
 use crate::os::process::{self, Fate};
 use crate::protocol::seat::{self, holder_of, lock_byte};
 use crate::region::Region;
+
+/// Which sign of life to ask for. One may show a process alive that the other shows gone: its id outlasts an exec, and
+/// its memory may outlive it by a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    Both,
+    /// Its id; the lock only if the kernel does not say.
+    Id,
+    /// Its lock; the id only if the kernel does not say.
+    Lock,
+}
 
 /// Asks the kernel about the holders of a region's seats. Valid in one process only: a forked child needs its own.
 #[derive(Clone)]
@@ -50,9 +62,28 @@ impl Witness {
 
     /// Whether the process that put `word` into a seat is gone.
     pub fn is_gone(&self, seat: usize, word: u64) -> bool {
-        let Some(Process { pid, identity, same_origin, locked }) = holder_of(word) else { return false };
-        same_origin && self.same_origin && process::fate(pid, identity) == Fate::Gone
-            || locked && self.region.is_locked(lock_byte(seat, word), pid != std::process::id()) == Some(false)
+        self.fate(seat, word, Ask::Both, |byte, by_another| self.region.is_locked(byte, by_another)) == Fate::Gone
+    }
+
+    /// What the kernel says of the process that put `word` into a seat. `is_locked` asks it whether a byte is locked,
+    /// by another process or by any.
+    fn fate(&self, seat: usize, word: u64, ask: Ask, is_locked: impl Fn(u64, bool) -> Option<bool>) -> Fate {
+        let Some(Process { pid, identity, same_origin, locked }) = holder_of(word) else { return Fate::Unknown };
+        let by_id = || if same_origin && self.same_origin { process::fate(pid, identity) } else { Fate::Unknown };
+        let by_lock = || match locked.then(|| is_locked(lock_byte(seat, word), pid != std::process::id())).flatten() {
+            Some(true) => Fate::Alive,
+            Some(false) => Fate::Gone,
+            None => Fate::Unknown,
+        };
+        let known = |fate, other: &dyn Fn() -> Fate| if fate == Fate::Unknown { other() } else { fate };
+        match ask {
+            Ask::Id => known(by_id(), &by_lock),
+            Ask::Lock => known(by_lock(), &by_id),
+            Ask::Both => match by_id() {
+                Fate::Gone => Fate::Gone,
+                fate => known(by_lock(), &|| fate),
+            },
+        }
     }
 
     /// The generation of a seat's holder, if it died. Records the death for everyone, if this process may write.

@@ -1,4 +1,4 @@
-//! A view of a structure of atomics.
+//! A view of a structure of atomics, or of many in a row.
 
 use core::any::Any;
 use core::ops::Deref;
@@ -9,17 +9,17 @@ use std::sync::Arc;
 pub(crate) type Keep = Arc<dyn Any + Send + Sync>;
 
 /// A structure of atomics in shared memory.
-pub(crate) struct View<T> {
+pub(crate) struct View<T: ?Sized> {
     ptr: NonNull<T>,
     keep: Keep,
 }
 
 // SAFETY: W2: a view is an address of atomics, valid for as long as `keep` lives, from any thread.
-unsafe impl<T: Sync> Send for View<T> {}
+unsafe impl<T: Sync + ?Sized> Send for View<T> {}
 // SAFETY: as for `Send`.
-unsafe impl<T: Sync> Sync for View<T> {}
+unsafe impl<T: Sync + ?Sized> Sync for View<T> {}
 
-impl<T> View<T> {
+impl<T: ?Sized> View<T> {
     /// # Safety
     ///
     /// `T` is nothing but atomics, and W1, W2 (for `keep`) and W3 hold.
@@ -28,13 +28,13 @@ impl<T> View<T> {
     }
 
     /// A view of a part of it.
-    pub fn part<U>(&self, part: impl FnOnce(&T) -> &U) -> View<U> {
+    pub fn part<U: ?Sized>(&self, part: impl FnOnce(&T) -> &U) -> View<U> {
         // W1 to W3 hold for a part as they do for the whole.
         View { ptr: NonNull::from(part(self)), keep: self.keep.clone() }
     }
 }
 
-impl<T> Deref for View<T> {
+impl<T: ?Sized> Deref for View<T> {
     type Target = T;
 
     #[inline(always)]
@@ -46,7 +46,7 @@ impl<T> Deref for View<T> {
     }
 }
 
-impl<T> Clone for View<T> {
+impl<T: ?Sized> Clone for View<T> {
     fn clone(&self) -> Self {
         Self { ptr: self.ptr, keep: self.keep.clone() }
     }

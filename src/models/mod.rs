@@ -11,6 +11,7 @@
 mod cell;
 mod deaths;
 mod records;
+mod rows;
 mod seats;
 mod sleeper;
 mod slots;
@@ -188,7 +189,7 @@ mod backend {
     use crossbeam_utils::CachePadded;
 
     use super::{CellOf, Of, RecordRing, Slots, Values};
-    use crate::layout::{Checkpoint, FIRST, Lane, ReceiverLine, Seat, SenderLine, cell_words};
+    use crate::layout::{Checkpoint, FIRST, Lane, ReceiverLine, Row, Seat, SenderLine, cell_words};
     use crate::memory::{View, WordArea};
     use crate::protocol::Ends;
     use crate::sync::{AtomicU32, AtomicU64};
@@ -243,6 +244,18 @@ mod backend {
         Ends { lane, receiver: View::on_heap(seat()) }
     }
 
+    /// A table of seats.
+    pub(crate) fn table(number: usize) -> View<[Row]> {
+        let row =
+            |_| Row { seat: seat(), cursor: AtomicU64::new(0), wait: AtomicU32::new(0), unused: AtomicU32::new(0) };
+        View::on_heap((0..number).map(row).collect::<Vec<_>>()).part(Vec::as_slice)
+    }
+
+    /// A word of its own.
+    pub(crate) fn word() -> View<AtomicU64> {
+        View::on_heap(AtomicU64::new(0))
+    }
+
     pub(crate) fn slot_ring(capacity: u64) -> Slots {
         let words = capacity as usize * Of::<[u64; 2]>::WORDS;
         Slots::new(ends(), WordArea::on_heap(words, false), capacity, Of::STRIDE)
@@ -261,7 +274,13 @@ mod backend {
 #[cfg(not(loom))]
 mod backend {
     use super::{RecordRing, Slots, Values};
+    use crate::error::TypeFingerprint;
+    use crate::layout::{Kind, Row};
+    use crate::memory::View;
     use crate::protocol::Ends;
+    use crate::region::header::Spec;
+    use crate::region::{Region, Settings};
+    use crate::sync::AtomicU64;
     use crate::{bytes, seqlock, spsc};
 
     pub(crate) use std::thread;
@@ -286,6 +305,22 @@ mod backend {
 
     pub(crate) fn ends() -> Ends {
         slot_ring(1).ends
+    }
+
+    fn region(rows: usize) -> Region {
+        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into() };
+        let spec = Spec { kind: Kind::Spsc, carries: Some(carries), capacity: Some(1), rows: Some(rows as u64) };
+        Region::anonymous(&spec, &Settings::default()).unwrap()
+    }
+
+    /// A table of seats.
+    pub(crate) fn table(number: usize) -> View<[Row]> {
+        region(number).writable_rows().unwrap()
+    }
+
+    /// A word of its own.
+    pub(crate) fn word() -> View<AtomicU64> {
+        region(0).writable().unwrap().control.part(|control| &control.region.patrol)
     }
 
     pub(crate) fn slot_ring(capacity: u64) -> Slots {

@@ -1,8 +1,11 @@
 //! Thin wrappers around the kernel: each file covers one facility and sets no policy.
 
+pub(crate) mod clock;
 pub(crate) mod extents;
 pub(crate) mod file;
 pub(crate) mod filesystem;
+#[cfg(all(test, not(loom)))]
+pub(crate) mod forked;
 pub(crate) mod futex;
 pub(crate) mod identity;
 pub(crate) mod lifeline;

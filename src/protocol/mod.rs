@@ -9,7 +9,10 @@ pub(crate) mod cell;
 mod counts;
 pub(crate) mod death_notice;
 pub(crate) mod ends;
+pub(crate) mod patrol;
 pub(crate) mod records;
+#[cfg_attr(not(test), expect(dead_code, reason = "the kinds with rows are its users"))]
+pub(crate) mod rows;
 pub(crate) mod seat;
 pub(crate) mod side;
 pub(crate) mod slots;

@@ -91,7 +91,7 @@ fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading
     let spec = match spec {
         Some(spec) => spec,
         None => {
-            any = Spec { kind: header.kind_of(&schema)?, carries: None, capacity: None };
+            any = Spec { kind: header.kind_of(&schema)?, carries: None, capacity: None, rows: None };
             &any
         }
     };

@@ -20,6 +20,8 @@ pub(crate) struct Spec {
     pub carries: Option<TypeFingerprint>,
     /// In slots, words or cells; `None` accepts any.
     pub capacity: Option<u64>,
+    /// Rows of a new region's table of seats; `None` leaves it to the kind.
+    pub rows: Option<u64>,
 }
 
 const PADDING: u64 = size_of::<crossbeam_utils::CachePadded<u8>>() as u64;
@@ -90,7 +92,7 @@ impl Spec {
         let stride = self.stride(carries).ok_or_else(overflow)?;
         let data_len = bytes_for(capacity, stride, page).ok_or_else(overflow)?;
         let capacity = self.rounded(capacity, data_len);
-        let (lanes, rows) = (1, self.kind.info().rows);
+        let (lanes, rows) = (1, self.rows.unwrap_or(self.kind.info().rows));
         let sections = Sections::of(lanes, rows, data_len, page as u64).ok_or_else(overflow)?;
         let Sections { lanes_offset, rows_offset, data_offset, region_len } = sections;
         // The region, with its mirror, guards and alignment, must fit into an address space.
@@ -242,7 +244,7 @@ mod tests {
 
     fn spec() -> Spec {
         let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into() };
-        Spec { kind: Kind::Spsc, carries: Some(carries), capacity: None }
+        Spec { kind: Kind::Spsc, carries: Some(carries), capacity: None, rows: None }
     }
 
     fn provenance() -> Provenance {

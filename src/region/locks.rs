@@ -3,6 +3,7 @@
 //! A file or memfd region uses its own file; an anonymous region has an empty memfd for this.
 #![forbid(unsafe_code)]
 
+use std::cell::OnceCell;
 use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
@@ -63,19 +64,15 @@ impl Region {
     /// a file that holds the lock. Such a file can only belong to this process. So if no more files can be opened, the
     /// region's descriptor will do for a lock that only another process can hold (`by_another`).
     pub(crate) fn is_locked(&self, byte: u64, by_another: bool) -> Option<bool> {
-        let ask = |file: &Owned| {
-            let own = file.get().ok()?;
-            // Overlayfs has locks of its own, and does not show those on the file below.
-            if filesystem::kind(own).ok()? == Kind::Overlay {
-                return None;
-            }
-            let locked = lock::is_locked(own, byte).ok()?;
-            file.get().ok().map(|_| locked)
-        };
         match self.reopen() {
-            Ok(file) => ask(&file),
-            Err(_) => self.lock_file().filter(|_| by_another).and_then(ask),
+            Ok(file) => is_locked(&file, byte),
+            Err(_) => self.lock_file().filter(|_| by_another).and_then(|file| is_locked(file, byte)),
         }
+    }
+
+    /// For asking about the locks of many other processes. The lock file is opened once, with the first question.
+    pub(crate) fn others_locks(&self) -> OthersLocks<'_> {
+        OthersLocks { region: self, opened: OnceCell::new() }
     }
 
     /// Whether a lock has been seen to last as long as a mapping of the file.
@@ -86,4 +83,29 @@ impl Region {
     pub(crate) fn set_keeps_locks(&self) {
         self.keeps_locks.store(true, Relaxed);
     }
+}
+
+/// Asks about locks that only other processes can hold.
+pub(crate) struct OthersLocks<'r> {
+    region: &'r Region,
+    /// `None`: no more files can be opened, and the region's own must do.
+    opened: OnceCell<Option<Owned>>,
+}
+
+impl OthersLocks<'_> {
+    /// [`Region::is_locked`], by another process.
+    pub fn is_locked(&self, byte: u64) -> Option<bool> {
+        let opened = self.opened.get_or_init(|| self.region.reopen().ok());
+        is_locked(opened.as_ref().or_else(|| self.region.lock_file())?, byte)
+    }
+}
+
+fn is_locked(file: &Owned, byte: u64) -> Option<bool> {
+    let own = file.get().ok()?;
+    // Overlayfs has locks of its own, and does not show those on the file below.
+    if filesystem::kind(own).ok()? == Kind::Overlay {
+        return None;
+    }
+    let locked = lock::is_locked(own, byte).ok()?;
+    file.get().ok().map(|_| locked)
 }

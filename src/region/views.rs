@@ -1,5 +1,6 @@
 //! Views of the parts of a region in its mapping. The protocols work on them.
 
+use core::ptr::NonNull;
 use std::sync::Arc;
 
 use super::Region;
@@ -95,6 +96,17 @@ impl Region {
         let Header { rows, lanes, .. } = self.header;
         let receiver = self.kind().info().has_receiver.then_some(RECEIVER);
         (0..rows as usize).chain((0..lanes as usize).map(|lane| SENDER + lane)).chain(receiver)
+    }
+
+    /// A view of the table of seats; `None` if the region is read-only.
+    pub(crate) fn writable_rows(&self) -> Option<View<[Row]>> {
+        let Header { rows, rows_offset, data_offset, .. } = self.header;
+        let (rows, offset) = (rows as usize, rows_offset as usize);
+        assert!(offset + rows * size_of::<Row>() <= data_offset as usize);
+        let first = NonNull::slice_from_raw_parts(self.mapping.at(offset).cast(), rows);
+        // SAFETY: W1: the rows end where the data begins, at the latest, and `Sections` aligned the first. W2: the view
+        // keeps the mapping. W3: just checked.
+        (!self.read_only()).then(|| unsafe { View::new(first, self.mapping.clone()) })
     }
 
     /// A read-only view of a seat, by its number.

@@ -51,7 +51,7 @@ impl<M> AtomicU64<M> {
     }
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, test))]
 impl AtomicU64 {
     pub fn new(value: u64) -> Self {
         Self { atomic: form::AtomicU64::new(value), access: PhantomData }

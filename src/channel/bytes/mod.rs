@@ -91,7 +91,12 @@ impl sealed::Channel for Channel {
             other => other.map(|bytes| bytes / WORD as u64),
         };
         let name = wanted.type_name.clone().unwrap_or_else(|| "[u8]".to_owned());
-        Ok(Spec { kind: Kind::Bytes, carries: Some(TypeFingerprint { size: 1, align: 1, name }), capacity: words })
+        Ok(Spec {
+            kind: Kind::Bytes,
+            carries: Some(TypeFingerprint { size: 1, align: 1, name }),
+            capacity: words,
+            rows: None,
+        })
     }
 
     #[allow(private_interfaces, reason = "the trait is sealed")]

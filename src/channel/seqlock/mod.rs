@@ -149,7 +149,7 @@ fn spec_of(size: usize, align: usize, name: String) -> Result<Spec, Reason> {
     let carries = fingerprint_of(size, align, name)?;
     let stride =
         cell_words(size, align).ok_or(Reason::Capacity { found: CELLS, expected: "a type whose cells fit 63 bits" })?;
-    Ok(Spec { kind: Kind::Seqlock, carries: Some(carries), capacity: Some(cells(stride)) })
+    Ok(Spec { kind: Kind::Seqlock, carries: Some(carries), capacity: Some(cells(stride)), rows: None })
 }
 
 fn place<S: CellShape>(cells: &Cells<S>) -> Place {

@@ -69,7 +69,7 @@ impl sealed::Channel for Channel {
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         match wanted.layout {
             Some((size, align)) => spec_of(size, align, wanted.type_name.clone().unwrap_or_default()),
-            None => Ok(Spec { kind: Kind::Seqlock, carries: None, capacity: None }),
+            None => Ok(Spec { kind: Kind::Seqlock, carries: None, capacity: None, rows: None }),
         }
     }
 

@@ -163,7 +163,7 @@ fn spec_of(size: usize, align: usize, name: String, capacity: Option<u64>) -> Re
         let expected = "a type whose slots fit 63 bits";
         return Err(Reason::Capacity { found: capacity.unwrap_or(0), expected });
     }
-    Ok(Spec { kind: Kind::Spsc, carries: Some(carries), capacity })
+    Ok(Spec { kind: Kind::Spsc, carries: Some(carries), capacity, rows: None })
 }
 
 fn sender_place<S: Stride>(ring: &SlotRing<S>) -> Place {

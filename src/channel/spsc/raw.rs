@@ -69,7 +69,7 @@ impl sealed::Channel for Channel {
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         match wanted.layout {
             Some((size, align)) => spec_of(size, align, wanted.type_name.clone().unwrap_or_default(), wanted.capacity),
-            None => Ok(Spec { kind: Kind::Spsc, carries: None, capacity: wanted.capacity }),
+            None => Ok(Spec { kind: Kind::Spsc, carries: None, capacity: wanted.capacity, rows: None }),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod cells;
 mod rings;
+mod rows;
 mod seats;
 mod sleepers;
 
