@@ -1,4 +1,4 @@
-//! Sends ticks through a ring in a file, to whoever runs the `consumer` example on the same path. Start
+//! Sends ticks through a ring in a file, to a process that runs the `consumer` example on the same path. Start
 //! them in either order: the first makes the file, and the other opens it.
 //!
 //! ```text

@@ -115,7 +115,7 @@ fn channel() -> Result<(bytes::Channel, bytes::Receiver), Box<dyn Error>> {
 }
 
 /// The worker's messages until it leaves, and how often it was heard; `None` if there can be no sandbox here.
-fn hear_it_work() -> Result<Option<u32>, Box<dyn Error>> {
+fn receive_its_work() -> Result<Option<u32>, Box<dyn Error>> {
     let (channel, mut receiver) = channel()?;
     let mut worker = match Confined::start(Part::Works, &channel) {
         Ok(worker) => worker,
@@ -153,7 +153,7 @@ fn hear_it_work() -> Result<Option<u32>, Box<dyn Error>> {
 }
 
 /// Kills a worker, and is told so by the channel, which names the dead one's turn.
-fn hear_of_its_death() -> Result<u64, Box<dyn Error>> {
+fn report_its_death() -> Result<u64, Box<dyn Error>> {
     let (channel, mut receiver) = channel()?;
     let mut worker = Confined::start(Part::Waits, &channel)?;
     receiver.recv_timeout(Duration::from_secs(30))?;
@@ -234,9 +234,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Some((part, fd)) = arguments.part.zip(arguments.fd) {
         return confined(part, fd);
     }
-    let Some(messages) = hear_it_work()? else { return Ok(()) };
+    let Some(messages) = receive_its_work()? else { return Ok(()) };
     println!("it sent {messages} messages and left");
-    println!("another was killed, and the channel said so: generation {} died", hear_of_its_death()?);
+    println!("another was killed, and the channel said so: generation {} died", report_its_death()?);
     println!("another wrote rubbish, and all that came of it here is: {}", survive_rubbish()?);
     Ok(())
 }

@@ -55,7 +55,7 @@ impl Prepared {
     fn new(region: &Arc<Region>) -> Result<Self, ClaimError> {
         region.prefault_here()?;
         let witness = Witness::new(region);
-        let (me, lifeline) = witness.introduce_self()?;
+        let (me, lifeline) = witness.identify_self()?;
         let private = Wiped::new(State::new(0, 0, 0, 0))?;
         Ok(Self { witness, me, lifeline, private, fences: !membarrier::register() })
     }
@@ -110,13 +110,13 @@ impl Endpoint {
                 ClaimError::Taken { seat: name, pid, generation }
             }
             Refused::Garbage(found) => ClaimError::CorruptSeat { seat: name, found },
-            Refused::NoLivenessLock(error) => witness.region().unlockable(error),
+            Refused::NoLivenessLock(error) => witness.region().lock_error(error),
         })?;
         if let Some(line) = &mut lifeline {
-            line.let_go();
+            line.close_descriptor();
         }
         // If the peer died before, its death must be recorded before the state is made.
-        side.inquire(|word| witness.is_gone(peer, word));
+        side.check_peer(|word| witness.is_gone(peer, word));
         *private = state(claim.word).map_err(|stop| {
             seat::release(&side.seat, claim.word);
             match stop {
@@ -224,21 +224,21 @@ impl Endpoint {
     /// Whether a living process holds the peer's seat now. Asks the kernel. If the peer is dead, every later call knows
     /// it.
     pub fn has_peer(&self) -> bool {
-        self.inquire();
+        self.check_peer();
         // A forked child inherits its parent's witness, but may be in another PID namespace.
         let here = if self.state.is_parents() { &Witness::new(self.witness.region()) } else { &self.witness };
         here.is_held(self.peer)
     }
 
-    fn inquire(&self) {
+    fn check_peer(&self) {
         if !self.state.is_parents() {
-            self.side.inquire(|word| self.witness.is_gone(self.peer, word));
+            self.side.check_peer(|word| self.witness.is_gone(self.peer, word));
         }
     }
 
     /// Whether the peer has left or died, as far as it concerns this endpoint.
     pub fn peer_ended(&self) -> bool {
-        self.inquire();
+        self.check_peer();
         self.side.peer_ended(&self.state).is_some()
     }
 }
@@ -269,8 +269,8 @@ impl<A: Awaited> Blocked for Call<'_, A> {
         }
     }
 
-    fn inquire(&mut self) {
-        self.side.inquire(|word| self.witness.is_gone(self.peer, word));
+    fn check_peer(&mut self) {
+        self.side.check_peer(|word| self.witness.is_gone(self.peer, word));
         self.lost = self.witness.region().is_lost();
     }
 }
@@ -280,7 +280,7 @@ impl Drop for Endpoint {
         let lifeline = self.lifeline.take();
         if self.state.is_parents() {
             if let Some(parents) = lifeline {
-                parents.abandon();
+                parents.forget();
             }
             return;
         }

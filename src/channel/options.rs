@@ -10,7 +10,7 @@ use crate::error::OpenError;
 use crate::os::mapping::Access;
 use crate::region::files;
 use crate::region::header::Spec;
-use crate::region::{Full, Region, Settings, unused};
+use crate::region::{Region, Settings, SpaceRetries, unused};
 
 /// How to make or open a region. A channel's `options()` returns one. Any thread may use it.
 ///
@@ -139,7 +139,7 @@ impl<C> Options<C> {
     ///
     /// See there.
     pub fn in_use(&self, path: impl AsRef<Path>) -> Result<bool, OpenError> {
-        unused::ask(&files::absolute(path.as_ref())?, self.settings.owner_to_read())
+        unused::is_in_use(&files::absolute(path.as_ref())?, self.settings.owner_to_read())
     }
 
     /// [`remove_unused`](crate::remove_unused) with these options. Only [`owner`](Self::owner) matters.
@@ -306,11 +306,11 @@ impl<C: Channel> Options<C> {
         let place = path.display().to_string();
         let spec = C::spec(&self.wanted);
         let spec = spec.map_err(|reason| OpenError::new(place.as_str(), reason))?;
-        let mut full = Full::default();
+        let mut retries = SpaceRetries::default();
         // Another iteration means that another process replaced the file meanwhile, or is about to.
         for _ in 0..1000 {
             let begun = match Region::begin_adoption(&path, &spec, &self.settings) {
-                Err(error) if full.may_pass(&error) => continue,
+                Err(error) if retries.should_retry(&error) => continue,
                 begun => begun?,
             };
             let Some((region, adoption)) = begun else { return self.open(&path) };

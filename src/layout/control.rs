@@ -2,14 +2,14 @@
 //!
 //! | word | written by | read by | holds |
 //! |---|---|---|---|
-//! | `receiver` | see [`super::seat`] | everyone | the seat of the receiver, where there is one |
-//! | `flags` | whoever takes the file's name away on purpose (`fetch_or`) | whoever asks whether the file still has its name | [`UNLINKED`] |
-//! | `patrol` | whoever asks the kernel after all holders of rows (CAS) | blocked calls in a region with rows | when that was last begun, and what it took (see [`crate::protocol::patrol`]) |
-//! | `data_wait`, `space_wait` | nobody yet | | for many who sleep on one word: the workers or the receiver of many lanes, the producers |
+//! | `receiver` | see [`super::seat`] | everyone | the seat of the receiver, if the kind has one |
+//! | `flags` | any process that removes the file's name on purpose (`fetch_or`) | any process that checks whether the file still has its name | [`UNLINKED`] |
+//! | `patrol` | a process that checks all holders of rows (CAS) | blocked calls in a region with rows | when that was last begun, and what it took (see [`crate::protocol::patrol`]) |
+//! | `data_wait`, `space_wait` | nobody yet | | for many sleepers on one word: the workers or the receiver of many lanes, the producers |
 //! | `tail` | nobody yet | | for a queue: a hint, how far it was claimed |
 //! | `late` | nobody yet | | for a queue: raised when a job becomes ready behind others |
 //! | `floor`, `floors` | nobody yet | | for a broadcast: below it may be overwritten; the last floors, and the records before each |
-//! | `summary` | nobody yet | | for many lanes: a bit for each one that is to be looked at again |
+//! | `summary` | nobody yet | | for many lanes: a bit for each one that has to be checked again |
 
 use crossbeam_utils::CachePadded;
 

@@ -45,7 +45,7 @@ pub(crate) struct Header {
     pub type_align: u64,
     /// The type's name, UTF-8, padded with zeroes.
     pub type_name: [u8; NAME_LEN],
-    /// Names the type's fields, their order and their types; 0: not known.
+    /// Names the type's fields, their order and their types; 0 = unknown.
     pub schema_hash: u64,
     /// Bytes of the schema's text behind the header; 0: there is none.
     pub schema_len: u64,
@@ -54,9 +54,9 @@ pub(crate) struct Header {
     pub mode: u64,
     /// How often a job is handed out before it is put aside; 0 for the kinds of today.
     pub deliveries: u64,
-    /// Boot, PID and time namespace in which the region was made, as one number; 0: not known.
+    /// Boot, PID and time namespace in which the region was made, as one number; 0 = unknown.
     pub origin: u64,
-    /// The boot alone in which the region was made, as a number; 0: not known.
+    /// The boot alone in which the region was made, as a number; 0 = unknown.
     pub boot: u64,
     /// Random: tells two regions apart, also a copy that was adopted from its original.
     pub id: [u64; 2],

@@ -4,14 +4,14 @@
 //! |---|---|---|---|
 //! | `sender` | see [`super::seat`] | everyone | the seat of the sender, or of a seqlock's writer |
 //! | `head` | the receiver, at every message | the sender, when its copy says full | first position not yet consumed |
-//! | `reported` | the receiver | the next receiver, the next sender | generation of the last sender whose end a receiver was told |
+//! | `reported` | the receiver | the next receiver, the next sender | generation of the last sender whose end was reported to a receiver |
 //! | `lent` | the receiver, when it lends a message in place | the next receiver | the last position that was lent; all up to there were |
-//! | `tally` | a record ring's receiver, before `head` | the next receiver, the sender, whoever counts | position, counted from [`FIRST`](super::FIRST), + records consumed << 28 (see [`crate::protocol::tally`]) |
+//! | `tally` | a record ring's receiver, before `head` | the next receiver, the sender, any process that counts | position, counted from [`FIRST`](super::FIRST), + records consumed << 28 (see [`crate::protocol::tally`]) |
 //! | `latest` | the seqlock's writer | readers | version of the newest whole value, 0 = none yet |
-//! | `batch` | a slot ring's sender, before each batch; its successor | the next sender, whoever counts | first position of the newest batch, which is published from its end on (see [`crate::protocol::slots`]); with bit 63, of a batch that was taken back after its sender died over it |
-//! | `checkpoints`, `turn` | a record ring's sender, when it looks for space | the next sender, whoever counts | records published before a position; `turn` says which of the two is good |
-//! | `data_wait` | the receiver or readers, when they sleep or leave; whoever wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
-//! | `space_wait` | likewise, with the two sides exchanged | the receiver, after every consumption | same |
+//! | `batch` | a slot ring's sender, before each batch; its successor | the next sender, any process that counts | first position of the newest batch, which is published from its end on (see [`crate::protocol::slots`]); with bit 63, of a batch that was taken back after its sender died over it |
+//! | `checkpoints`, `turn` | a record ring's sender, when it looks for space | the next sender, any process that counts | records published before a position; `turn` says which of the two is good |
+//! | `data_wait` | the receiver or readers, when they sleep or leave; any process that wakes them | the sender, after every publication | see [`crate::protocol::wait_word`] |
+//! | `space_wait` | the same with the two sides exchanged | the receiver, after every consumption | same |
 
 use crossbeam_utils::CachePadded;
 

@@ -2,8 +2,8 @@
 //! written for it, and nearly all of these bytes lie far behind the file's end.
 //!
 //! ```text
-//!   byte 0                  attached: everyone who is holds a shared lock, whoever removes the file an exclusive one
-//!   byte 2^22               held by whoever takes the file's name away
+//!   byte 0                  every attached process holds a shared lock, one that removes the file an exclusive one
+//!   byte 2^22               held by the process that removes the file's name
 //!   bits 0–21 not zero      a holder's sign of life:  pid 22 │ identity 24 │ seat 11 │ generation 6
 //!   bits 0–21 zero, bit 62  a trial, to find out whether locks last as long as a mapping
 //! ```
@@ -13,9 +13,9 @@
 
 use super::seat::RECEIVER;
 
-/// The byte on which everyone attached holds a shared lock, and whoever removes the file an exclusive one.
+/// The byte on which every attached process holds a shared lock, and one that removes the file an exclusive one.
 pub(crate) const ATTACHED: u64 = 0;
-/// The byte that is locked by whoever takes the file's name away.
+/// The byte that is locked by the process that removes the file's name.
 pub(crate) const UNLINKING: u64 = 1 << 22;
 
 const PID_BITS: u32 = 22;

@@ -1,11 +1,11 @@
-//! Seats: who sits at a region.
+//! Seats: which processes hold the ends of a region.
 //!
 //! | word | written by | read by | holds |
 //! |---|---|---|---|
-//! | `holder` | whoever claims (CAS from free, or from the dead), the holder (to free) | everyone | [`crate::protocol::seat`]'s packing of pid, identity, generation |
+//! | `holder` | claimants (CAS from free, or from a dead holder), the holder (to free) | everyone | [`crate::protocol::seat`]'s packing of pid, identity, generation |
 //! | `generation` | claimants (`fetch_max`) | everyone | how often the seat was taken; may lag `holder` by one |
 //! | `barrier` | the holder, when it has claimed | tools | [`BARRIER_REGISTERED`] or [`BARRIER_FENCES`] |
-//! | `died` | whoever has the kernel's word for it (`fetch_max`) | everyone | the newest generation that ended without leaving, 0 = none |
+//! | `died` | any process to which the kernel says so (`fetch_max`) | everyone | the newest generation that ended without leaving, 0 = none |
 //! | `ended` | nobody yet | | how a turn ended that the holder ended itself: it left, it panicked |
 //! | `swept` | nobody yet | | the newest dead generation of which nothing is left in the region |
 //! | `name` | nobody yet | | what the holder calls itself, 32 bytes |

@@ -87,7 +87,7 @@ impl Witness {
     }
 
     /// The generation of a seat's holder, if it died. Records the death for everyone, if this process may write.
-    pub fn inquire(&self, seat: usize) -> Option<u64> {
+    pub fn check_holder(&self, seat: usize) -> Option<u64> {
         let words = self.region.seat(seat);
         let generation = seat::dead_holder(&words, |word| self.is_gone(seat, word))?;
         if seat::died(&words) < generation
@@ -105,7 +105,7 @@ impl Witness {
     }
 
     /// This process as it will name itself in a seat, and its lifeline.
-    pub fn introduce_self(&self) -> Result<(Process, Option<Lifeline>), ClaimError> {
+    pub fn identify_self(&self) -> Result<(Process, Option<Lifeline>), ClaimError> {
         let (pid, identity) = process::current();
         // A system-call filter may refuse `getpid`. An invalid id would look like that of a process that is gone.
         if pid == 0 || pid >> 22 != 0 {
@@ -118,7 +118,7 @@ impl Witness {
             Ok(lifeline) => Some(lifeline),
             // In the region's PID namespace, the process id is enough.
             Err(_) if same_origin => None,
-            Err(error) => return Err(self.region.unlockable(error)),
+            Err(error) => return Err(self.region.lock_error(error)),
         };
         Ok((Process { pid, identity, same_origin, locked: lifeline.is_some() }, lifeline))
     }
@@ -156,7 +156,7 @@ impl Witness {
     fn probe_lock(&self, file: Owned, byte: u64) -> Result<(Option<bool>, Option<bool>), OsError> {
         let mut trial = Lifeline::new(file, self.region.page_size() as usize)?;
         trial.lock(byte)?;
-        trial.let_go();
+        trial.close_descriptor();
         let lasted = self.region.is_locked(byte, false);
         drop(trial);
         Ok((lasted, self.region.is_locked(byte, false)))

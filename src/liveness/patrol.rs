@@ -99,7 +99,7 @@ mod tests {
     /// Takes a row as an endpoint does.
     fn claim(region: &Arc<Region>, first: usize) -> Result<(usize, Claim), NoRow<nix::errno::Errno>> {
         let witness = Witness::new(region);
-        let (me, line) = witness.introduce_self().unwrap();
+        let (me, line) = witness.identify_self().unwrap();
         let line = std::mem::ManuallyDrop::new(line.unwrap());
         let gone = |number, word| witness.is_gone(number, word);
         rows::claim(&region.writable_rows().unwrap(), first, me, gone, |number, word| {

@@ -148,10 +148,10 @@ fn claim(side: &Side, pid: u32) -> Claim {
     seat::claim(&side.seat, process(pid), |_| false, |_| Ok::<_, ()>(())).unwrap()
 }
 
-/// A call that sleeps at once, until `poll` finds something. `inquire` asks the simulated kernel as time passes.
+/// A call that sleeps at once, until `poll` finds something. `check_peer` asks the simulated kernel as time passes.
 struct Sleeper<P, I> {
     poll: P,
-    inquire: I,
+    check_peer: I,
 }
 
 impl<R, P: FnMut() -> Option<R>, I: FnMut()> Blocked for Sleeper<P, I> {
@@ -161,13 +161,13 @@ impl<R, P: FnMut() -> Option<R>, I: FnMut()> Blocked for Sleeper<P, I> {
         (self.poll)()
     }
 
-    fn inquire(&mut self) {
-        (self.inquire)();
+    fn check_peer(&mut self) {
+        (self.check_peer)();
     }
 }
 
-fn sleep_until<R>(park_on: ParkOn<'_>, poll: impl FnMut() -> Option<R>, inquire: impl FnMut()) -> R {
-    block(Wait::Sleep, None, park_on, &mut Sleeper { poll, inquire }).expect("no deadline")
+fn sleep_until<R>(park_on: ParkOn<'_>, poll: impl FnMut() -> Option<R>, check_peer: impl FnMut()) -> R {
+    block(Wait::Sleep, None, park_on, &mut Sleeper { poll, check_peer }).expect("no deadline")
 }
 
 /// `None` while an operation is blocked.

@@ -48,7 +48,7 @@ impl Lifeline {
         Ok(line)
     }
 
-    /// Takes a shared lock on a byte. Works only before [`Lifeline::let_go`].
+    /// Takes a shared lock on a byte. Works only before [`Lifeline::close_descriptor`].
     pub fn lock(&self, byte: u64) -> Result<(), OsError> {
         let file = self.file.as_ref().ok_or_else(|| OsError::new("fcntl(F_OFD_SETLK)", Errno::EBADF))?;
         if lock::try_lock(file.get()?, Lock::Shared, byte)? {
@@ -58,12 +58,12 @@ impl Lifeline {
     }
 
     /// Closes the descriptor. From then on the mapping alone holds the locks.
-    pub fn let_go(&mut self) {
+    pub fn close_descriptor(&mut self) {
         self.file = None;
     }
 
     /// Forgets the mapping in a forked child, which did not inherit it: another mapping may be at its address by now.
-    pub fn abandon(self) {
+    pub fn forget(self) {
         core::mem::forget(self);
     }
 }
@@ -71,7 +71,7 @@ impl Lifeline {
 impl Drop for Lifeline {
     fn drop(&mut self) {
         // A system-call filter may refuse this; the memory then stays until the process ends.
-        // SAFETY: the page was mapped by `new` in this process (see `abandon`), and nothing refers to it.
+        // SAFETY: the page was mapped by `new` in this process (see `forget`), and nothing refers to it.
         let _ = unsafe { munmap(self.page, self.len.get()) };
     }
 }

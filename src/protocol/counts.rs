@@ -1,7 +1,7 @@
 //! How many records there are: exact after a death anywhere, and never by a walk of the whole ring.
 //!
-//! Each side counts for itself. The receiver stores a *tally* before the head: see [`super::tally`]. Whoever knows a head
-//! learns from it how many records were consumed.
+//! Each side counts for itself. The receiver stores a *tally* before the head: see [`super::tally`]. A process that has
+//! loaded the head learns from the tally how many records were consumed.
 //!
 //! The sender writes its count seldom, when it looks for space. It then makes a *checkpoint*: a position, and how many
 //! records lie before it. From there on, records are counted one by one. They are all there: until its next look, the

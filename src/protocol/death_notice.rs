@@ -1,9 +1,9 @@
 //! The news of a death, on its way with the messages.
 //!
-//! A sender may find that an earlier holder of its seat died and that no receiver was told. Then the stamp or header of
-//! its first message carries a *death notice*: the generation that died. The receiver's fast path expects no such word,
-//! so the receiver looks closer, and tells of the death between the last message of the dead and the first of its
-//! successor.
+//! A sender may find that an earlier holder of its seat died and that this was reported to no receiver. Then the stamp or
+//! header of its first message carries a *death notice*: the generation that died. The receiver's fast path expects no
+//! such word, so the receiver looks closer, and reports the death between the last message of the dead and the first of
+//! its successor.
 //!
 //! ```text
 //!   63 62                43 42                                          0

@@ -88,8 +88,8 @@ impl Ends {
         s
     }
 
-    /// Lets the first message bring the news of a death that no receiver was told of. `word` is what its stamp or header
-    /// holds in the place of the notice.
+    /// Lets the first message bring the news of a death that was reported to no receiver. `word` is what its stamp or
+    /// header holds in the place of the notice.
     pub(super) fn bring_news(&self, mut s: State, word: u64) -> State {
         let died = seat::died(&self.lane.sender);
         if died > self.reported() {

@@ -36,7 +36,7 @@ pub(crate) enum Stop {
     Ended(End),
     /// This endpoint belongs to the process that forked this one.
     Forked,
-    /// The region's file has lost its name, and the caller asked to be told.
+    /// The region's file has lost its name, and the caller asked to be notified.
     FileLost,
     /// The region holds what no peer that follows the protocol can have written.
     Corrupt(Corrupt),

@@ -220,7 +220,7 @@ impl RecordRing {
         self.len_in(header, pos).filter(|_| pos != 0)
     }
 
-    /// The length of the next record, if there is no news to be told before it.
+    /// The length of the next record, if there is no news to be reported before it.
     #[cold]
     #[inline(never)]
     pub fn look_for_message(&self, s: &mut State) -> Result<usize, Stop> {

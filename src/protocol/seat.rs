@@ -11,15 +11,15 @@
 //!
 //! The identity tells a process from a later one with the same id (see [`crate::os::process`]). `origin` and `locked` say
 //! what the kernel can be asked about the process (see [`crate::liveness`]). The generation counts how often the seat was
-//! taken. Its full value stands in a word of its own. That word may lag by one, since it is raised after the claim; whoever
-//! claims next raises it first, so the eight bits here suffice. A seat that is freed keeps its generation. A seat whose
+//! taken. Its full value stands in a word of its own. That word may lag by one, since it is raised after the claim; the
+//! next claimant raises it first, so the eight bits here suffice. A seat that is freed keeps its generation. A seat whose
 //! holder died keeps its holder, and `died` says that it did:
 //!
 //! | state | `holder` | `died` | next |
 //! |---|---|---|---|
 //! | never taken, or left | names nobody | below the generation, or as it was | claimed |
 //! | held | names a process | below the generation | left, or its holder dies |
-//! | held by the dead | names a process that is gone | perhaps raised to the generation | claimed by whoever has the kernel's word |
+//! | held by the dead | names a process that is gone | perhaps raised to the generation | claimed by any process to which the kernel says that it is gone |
 //!
 //! `died` is news, not proof: a claimant asks the kernel about the holder, whatever `died` says.
 //!
@@ -30,7 +30,7 @@
 //! | P1 | [`release`] stores `holder` | [`claim`] and [`status`] load it: who sees the seat free sees all its holder did | `seat_succession`, `slots_close` |
 //! | P2 | [`claim`] swaps `holder` | the same loads: who sees a generation sees the count at most one behind | `seat_generation` |
 //! | P3 | [`claim`] raises the count | `full_generation` loads it: who sees the count sees the claim, and need not try again | `seat_race` |
-//! | P4 | [`record_death`] raises `died` | [`ended_since`] loads it: who hears of a death sees all the dead did | `slots_death_is_told_last` |
+//! | P4 | [`record_death`] raises `died` | [`ended_since`] loads it: a process that sees a death sees all that the dead one did | `slots_death_is_reported_last` |
 
 use crate::layout::{POSITION_LIMIT, Process, Seat, locks};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -215,9 +215,10 @@ pub(crate) fn may_have_been<M>(seat: &Seat<M>, generation: u64) -> bool {
     generation <= seat.generation.relaxed().saturating_add(1) && generation < POSITION_LIMIT
 }
 
-/// How a holder after `baseline` ended: a death is told whoever sits there now, a leaving while nobody does.
+/// How a holder after `baseline` ended: a death is reported even if the seat was taken again, a leaving only while the
+/// seat is free.
 pub(crate) fn ended_since<M>(seat: &Seat<M>, baseline: u64) -> Option<End> {
-    // The leaving first: who sees it sees each death before it, and tells that first.
+    // The leaving first: a process that sees it also sees each death before it, and reports that first.
     let left = left_since(seat, baseline); // death before leaving
     let died = died(seat);
     let end = left.map(End::Left); // death before leaving

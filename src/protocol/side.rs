@@ -32,8 +32,8 @@ impl Side {
         wait_word::arrive(&self.own_word);
     }
 
-    /// Asks after the peer, and records its death for all to see.
-    pub fn inquire(&self, gone: impl FnOnce(u64) -> bool) {
+    /// Asks whether the peer is gone, and records its death for all to see.
+    pub fn check_peer(&self, gone: impl FnOnce(u64) -> bool) {
         if let Some(peer) = &self.peer
             && let Some(generation) = seat::dead_holder(peer, gone)
         {
@@ -46,7 +46,8 @@ impl Side {
         seat::ended_since(self.peer.as_ref()?, s.baseline)
     }
 
-    /// Notes that the caller hears of an end: the death of a peer is reported once, and a sender's end to one receiver.
+    /// Notes that the caller is about to learn of an end: the death of a peer is reported once, and a sender's end to one
+    /// receiver.
     pub fn report_end(&self, s: &mut State, end: End) {
         let (End::Left(generation) | End::Died(generation)) = end;
         if let Some(reported) = &self.reported {

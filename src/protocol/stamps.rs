@@ -175,7 +175,7 @@ impl<S: Stride> SlotRing<S> {
         self.slots.stamp(offset).load(Relaxed) == s.pos.wrapping_add(ahead + 1)
     }
 
-    /// Makes sure the next message is there, and that there is no news to be told before it.
+    /// Makes sure the next message is there, and that there is no news to be reported before it.
     #[cold]
     #[inline(never)]
     pub fn look_for_message(&self, s: &mut State) -> Result<(), Stop> {
@@ -191,7 +191,7 @@ impl<S: Stride> SlotRing<S> {
                 Err(Fault::Stamp)
             }
         })?;
-        // The news is told: from here on, this is the stamp that is looked for.
+        // The news is reported: from here on, this is the stamp that is looked for.
         s.notice = stamp ^ next;
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(crate) struct State {
     /// The end of a peer of this generation, or of an earlier one, is no news.
     pub baseline: u64,
     /// Sender: what marks the stamp or header of its first message with the news of a death, or 0 (see
-    /// [`super::death_notice`]). Receiver of slots: what marks the stamp of the next message, if that news was told, or 0.
+    /// [`super::death_notice`]). Receiver of slots: what marks the stamp of the next message, if that news is out, or 0.
     pub(super) notice: u64,
     /// Where this endpoint went on when it took its seat.
     pub(super) began: u64,

@@ -7,8 +7,9 @@
 //!   tally = (position - FIRST) + records << 28        wrapping; a record has fewer than 2^28 words
 //! ```
 //!
-//! It is stored before the head. Whoever knows a head subtracts it from the tally. The low bits then say how many words
-//! the tally counts and the head does not: none, or those of one record, if the receiver ended between the two stores.
+//! It is stored before the head. A process that has loaded the head subtracts it from the tally. The low bits then say
+//! how many words the tally counts and the head does not: none, or those of one record, if the receiver ended between the
+//! two stores.
 
 use super::State;
 use crate::layout::FIRST;

@@ -43,15 +43,15 @@ pub(crate) fn awake(word: u32) -> bool {
 pub(crate) struct Announced {
     word: u32,
     /// Whether a waker will see it. The kernel may refuse `membarrier`; then nobody can be told to wake this one.
-    pub heard: bool,
+    pub visible: bool,
 }
 
 /// Announces that the caller is about to sleep on `word`. What was published before a waker could see that, the caller
 /// sees in its next look; so it must look before it parks.
 pub(crate) fn announce(word: &AtomicU32) -> Announced {
     let seen = word.fetch_or(ASLEEP, Relaxed) | ASLEEP; // R1
-    let heard = heavy_barrier(); // R heavy barrier
-    Announced { word: seen, heard }
+    let visible = heavy_barrier(); // R heavy barrier
+    Announced { word: seen, visible }
 }
 
 /// Sleeps on `word` for at most `time`, unless it has changed since it was announced. True if it slept that long: then the

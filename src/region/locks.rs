@@ -43,7 +43,7 @@ impl Region {
 
     /// The error for a claim that needs a lock on the file and could not get one. It names a limit or the file's mode
     /// if that is the cause.
-    pub(crate) fn unlockable(&self, error: OsError) -> ClaimError {
+    pub(crate) fn lock_error(&self, error: OsError) -> ClaimError {
         if matches!(error.errno(), Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) {
             return ClaimError::Os(error);
         }

@@ -59,7 +59,7 @@ impl Region {
     /// Opens the file `path`, or makes it if it is missing. If several processes do so at once, one makes it and the
     /// others open it.
     pub(crate) fn open_or_create(path: &Path, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
-        let mut full = Full::default();
+        let mut retries = SpaceRetries::default();
         // Another iteration means that the file appeared or vanished in between.
         for _ in 0..1000 {
             match Self::open(path, spec, settings, Access::Shared) {
@@ -67,7 +67,7 @@ impl Region {
                 opened => return opened,
             }
             match Self::create(path, spec, settings) {
-                Err(error) if matches!(error.reason(), Reason::Exists) || full.may_pass(&error) => {}
+                Err(error) if matches!(error.reason(), Reason::Exists) || retries.should_retry(&error) => {}
                 created => return created,
             }
         }
@@ -184,12 +184,12 @@ impl Region {
 
 /// Counts how often there was no room. Another process that makes the same region may be taking it for a moment.
 #[derive(Default)]
-pub(crate) struct Full(u32);
+pub(crate) struct SpaceRetries(u32);
 
-impl Full {
+impl SpaceRetries {
     /// Whether to try again, because the error says that there is no room. Sleeps first. The pause depends on the
     /// thread's id, so that of two callers in each other's way one comes first.
-    pub fn may_pass(&mut self, error: &OpenError) -> bool {
+    pub fn should_retry(&mut self, error: &OpenError) -> bool {
         let again = matches!(error.reason(), Reason::NoSpace { .. }) && self.0 < 100;
         if again {
             self.0 += 1;

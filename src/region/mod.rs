@@ -32,7 +32,7 @@ use crate::os::owned::Owned;
 pub(crate) use copies::Reading;
 pub use file_state::FileState;
 use files::Owner;
-pub(crate) use make::Full;
+pub(crate) use make::SpaceRetries;
 pub use unused::{in_use, remove_unused};
 pub(crate) use views::Parts;
 
@@ -185,7 +185,7 @@ impl Region {
         matches!(self.backing, Backing::Snapshot)
     }
 
-    /// The boot, PID namespace and time namespace in which the region was made, as one number; 0: not known.
+    /// The boot, PID namespace and time namespace in which the region was made, as one number; 0 = unknown.
     pub(crate) fn origin(&self) -> u64 {
         self.header.origin
     }

@@ -14,9 +14,9 @@ use crate::os::{filesystem, identity, process};
 /// What a new region remembers about where it was made.
 #[derive(Clone, Copy)]
 pub(crate) struct Provenance {
-    /// The boot, PID namespace and time namespace; 0: not known.
+    /// The boot, PID namespace and time namespace; 0 = unknown.
     pub origin: u64,
-    /// The boot alone; 0: not known.
+    /// The boot alone; 0 = unknown.
     pub boot: u64,
     pub id: [u64; 2],
     pub file: FileIdentity,

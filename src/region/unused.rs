@@ -64,10 +64,10 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
 ///
 /// The path is missing, may not be read, or holds no region, or its file system has no locks.
 pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
-    ask(&files::absolute(path.as_ref())?, Owner::Anyone)
+    is_in_use(&files::absolute(path.as_ref())?, Owner::Anyone)
 }
 
-pub(crate) fn ask(path: &Path, owner: Owner) -> Result<bool, OpenError> {
+pub(crate) fn is_in_use(path: &Path, owner: Owner) -> Result<bool, OpenError> {
     let ask = || Ok(lock::is_locked(open_region(path, false, owner)?.get()?, ATTACHED)?);
     files::at(&path.display().to_string(), ask())
 }

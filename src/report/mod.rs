@@ -124,7 +124,7 @@ pub enum Content {
 }
 
 impl Report {
-    /// Reports on the region in the file `path`, whatever it carries and whoever owns it. The path may be a link of
+    /// Reports on the region in the file `path`, of any kind and any owner. The path may be a link of
     /// `/proc` to a memfd (`/proc/PID/fd/N`). Any thread of any process may call it.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ const MAX_READS: u32 = 5;
 /// Reads a report, and tells whether the region may have changed meanwhile.
 fn read_report(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenError> {
     // This comes first: once the region is open, this process is attached itself.
-    let in_use = unused::ask(path, settings.owner_to_read()).ok();
+    let in_use = unused::is_in_use(path, settings.owner_to_read()).ok();
     let reading = Region::inspect(path, settings)?;
     let may_have_changed = reading.may_have_changed();
     let Reading { region, kind, copied, .. } = reading;
@@ -211,7 +211,7 @@ fn salvage(region: &Region, kind: Kind, header: &Header) -> Result<(), Stop> {
 fn report_seat(region: &Region, witness: Option<&Witness>, index: usize) -> SeatReport {
     let words = region.seat(index);
     // This comes before the status: only a claim changes the seat of a dead holder.
-    let dead = witness.and_then(|witness| witness.inquire(index));
+    let dead = witness.and_then(|witness| witness.check_holder(index));
     let (holder, generation) = match seat::status(&words) {
         Err(found) => (Holder::Corrupt { found }, 0),
         Ok(status) => {

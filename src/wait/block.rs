@@ -18,8 +18,8 @@ const YIELD_AFTER: Duration = Duration::from_millis(1);
 
 /// From when on, and how often then, a blocked call asks the kernel whether its peer is alive: often enough to tell of a
 /// death well within 50 ms.
-const FIRST_INQUIRY: Duration = Duration::from_millis(4);
-const INQUIRIES: Duration = Duration::from_millis(20);
+const FIRST_CHECK: Duration = Duration::from_millis(4);
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long a sleeper naps between two polls when nobody can be told to wake it: because the kernel refuses
 /// `membarrier`, or the region is attached read-only.
@@ -31,7 +31,7 @@ pub(crate) trait Blocked {
     /// Looks for what is waited for, after up to `spins` checks of the one word that it comes with.
     fn poll(&mut self, spins: u32) -> Option<Self::Found>;
     /// Asks the kernel about the peer, whose death wakes nobody. What that brings to light, `poll` must find.
-    fn inquire(&mut self);
+    fn check_peer(&mut self);
 }
 
 /// The word a sleeper announces itself in.
@@ -49,26 +49,26 @@ pub(crate) enum ParkOn<'a> {
 struct Call<'a, B> {
     blocked: &'a mut B,
     deadline: Option<Instant>,
-    next_inquiry: Instant,
+    next_check: Instant,
 }
 
 impl<B: Blocked> Call<'_, B> {
     /// How long until the kernel is to be asked again.
-    fn until_inquiry(&self) -> Duration {
-        self.next_inquiry.saturating_duration_since(now())
+    fn until_check(&self) -> Duration {
+        self.next_check.saturating_duration_since(now())
     }
 
     /// Asks the kernel if it is time to.
-    fn inquire_if_due(&mut self) {
-        if self.until_inquiry() == Duration::ZERO {
-            self.blocked.inquire();
-            self.next_inquiry = now() + INQUIRIES;
+    fn check_peer_if_due(&mut self) {
+        if self.until_check() == Duration::ZERO {
+            self.blocked.check_peer();
+            self.next_check = now() + CHECK_INTERVAL;
         }
     }
 
     /// How long the caller may sleep, and no longer than `most`; `None` if the deadline has passed.
     fn nap(&self, most: Duration) -> Option<Duration> {
-        let nap = most.min(self.until_inquiry());
+        let nap = most.min(self.until_check());
         let Some(deadline) = self.deadline else { return Some(nap) };
         let left = deadline.saturating_duration_since(now());
         (left > Duration::ZERO).then(|| nap.min(left))
@@ -76,7 +76,7 @@ impl<B: Blocked> Call<'_, B> {
 
     /// The last thing that is done before the deadline is said to have passed.
     fn last_poll(&mut self) -> Option<B::Found> {
-        self.blocked.inquire();
+        self.blocked.check_peer();
         self.blocked.poll(0)
     }
 
@@ -88,12 +88,12 @@ impl<B: Blocked> Call<'_, B> {
             if let Some(found) = self.blocked.poll(0) {
                 return Some(found);
             }
-            let most = if announced.heard { Duration::MAX } else { NAP };
+            let most = if announced.visible { Duration::MAX } else { NAP };
             // As long as it is slept on to the end, the announcement stands and need not be made again.
             loop {
                 let Some(time) = self.nap(most) else { return self.last_poll() };
                 let slept_out = park(word, announced, time);
-                self.inquire_if_due();
+                self.check_peer_if_due();
                 if let Some(found) = self.blocked.poll(0) {
                     return Some(found);
                 }
@@ -112,7 +112,7 @@ impl<B: Blocked> Call<'_, B> {
             }
             let Some(time) = self.nap(NAP) else { return self.last_poll() };
             nap(time);
-            self.inquire_if_due();
+            self.check_peer_if_due();
         }
     }
 }
@@ -145,23 +145,23 @@ pub(crate) fn block<B: Blocked>(
             let time = now();
             let waited = time - *start.get_or_insert(time);
             if deadline.is_some_and(|end| time >= end) {
-                blocked.inquire();
+                blocked.check_peer();
                 return blocked.poll(0);
             }
             if waited >= spin {
                 break;
             }
             if waited >= YIELD_AFTER {
-                if waited >= FIRST_INQUIRY && asked.is_none_or(|at| time >= at + INQUIRIES) {
-                    blocked.inquire();
+                if waited >= FIRST_CHECK && asked.is_none_or(|at| time >= at + CHECK_INTERVAL) {
+                    blocked.check_peer();
                     asked = Some(time);
                 }
                 std::thread::yield_now();
             }
         }
     }
-    let next_inquiry = asked.map_or_else(|| now() + FIRST_INQUIRY, |at| at + INQUIRIES);
-    let mut call = Call { blocked, deadline, next_inquiry };
+    let next_check = asked.map_or_else(|| now() + FIRST_CHECK, |at| at + CHECK_INTERVAL);
+    let mut call = Call { blocked, deadline, next_check };
     match park_on {
         ParkOn::Own(word) => {
             let found = call.park_on(word);

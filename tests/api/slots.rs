@@ -196,7 +196,7 @@ fn iterators_end_where_the_sender_left() {
 }
 
 #[test]
-fn a_sender_whose_receiver_left_is_told_in_every_form() {
+fn a_receiver_that_left_is_reported_by_every_form_of_send() {
     let _watchdog = Watchdog::new();
     let closed = SendError::Closed;
     let try_closed = TrySendError::Refused(closed);

@@ -1,4 +1,4 @@
-//! Words that a hostile peer wrote. Whoever reads one finds it.
+//! Words that a hostile peer wrote. Every reader of one detects it.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

@@ -10,7 +10,7 @@
 //! | [`board`], [`stopper`] | counters shared with children; threads that stop with their test |
 //! | [`lane`] | a ring of any kind, with numbered messages |
 //! | [`messages`] | messages that say whether they are whole |
-//! | [`raw`] | a region's words and header, for whoever wants to forge them |
+//! | [`raw`] | a region's words and header, for tests that forge them |
 //! | [`proc`], [`footprint`] | what the kernel says of a process, and what a call left behind |
 //! | [`descriptor`] | descriptors sent from one process to another |
 //! | [`ptrace`], [`victim`], [`processor`] | processes held at an instruction |

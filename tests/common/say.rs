@@ -1,4 +1,4 @@
-//! What a test says to whoever runs it, although it passes.
+//! What a test prints although it passes.
 
 use std::io::Write;
 

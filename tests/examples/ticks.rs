@@ -21,7 +21,7 @@ fn consumer(path: &Path) -> Command {
 }
 
 #[test]
-fn producer_and_consumer_meet_whoever_comes_first() {
+fn producer_and_consumer_meet_in_either_order() {
     for producer_first in [true, false] {
         let dir = scratch();
         let path = dir.path().join("ticks");

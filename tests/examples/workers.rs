@@ -68,7 +68,7 @@ fn prefork_forks_a_worker_that_was_killed_again() {
 }
 
 #[test]
-fn sandbox_hears_its_peer_and_survives_it() {
+fn sandbox_receives_from_its_peer_and_survives_it() {
     let output = succeeds(run(&mut example("sandbox")));
     let (said, skipped) = (stdout(&output), stderr(&output));
     if skipped.starts_with("SKIPPED sandbox: ") {

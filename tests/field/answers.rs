@@ -17,17 +17,17 @@ type Receiver = spsc::Receiver<u64>;
 const ERRORS: [Errno; 6] = [Errno::EPERM, Errno::EACCES, Errno::ENOSYS, Errno::EINVAL, Errno::ESRCH, Errno::ENOMEM];
 
 /// Long enough for a blocked call to ask twice.
-pub const TWO_INQUIRIES: Duration = Duration::from_millis(27);
+pub const TWO_CHECKS: Duration = Duration::from_millis(27);
 
 /// Questions that are refused together. A claim, and the news of a death, may do without the answers or not.
 struct Refused {
     calls: &'static [c_long],
     claims: bool,
-    told: bool,
+    reported: bool,
 }
 
 const fn bearable(calls: &'static [c_long]) -> Refused {
-    Refused { calls, claims: true, told: true }
+    Refused { calls, claims: true, reported: true }
 }
 
 const STAT: [c_long; 3] = [libc::SYS_statx, libc::SYS_newfstatat, libc::SYS_fstat];
@@ -44,13 +44,13 @@ const CASES: [Refused; 27] = [
     bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open]),
     bearable(&[libc::SYS_openat, libc::SYS_open]),
     // Nobody can ask these questions. A claim by a known process id is still one.
-    Refused { told: false, ..bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open, libc::SYS_kill]) },
-    Refused { told: false, ..bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open, libc::SYS_kill, libc::SYS_tgkill]) },
+    Refused { reported: false, ..bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open, libc::SYS_kill]) },
+    Refused { reported: false, ..bearable(&[libc::SYS_fcntl, libc::SYS_pidfd_open, libc::SYS_kill, libc::SYS_tgkill]) },
     // Nothing tells one descriptor from another, nor where this process is at home.
     Refused { claims: false, ..bearable(&STAT) },
     Refused {
         claims: false,
-        told: false,
+        reported: false,
         calls: &[libc::SYS_statx, libc::SYS_newfstatat, libc::SYS_fstat, libc::SYS_kill],
     },
     Refused { claims: false, ..bearable(&[libc::SYS_madvise]) },
@@ -94,7 +94,7 @@ impl Scene {
     }
 
     /// A sender takes a seat and dies there. It must find that its predecessor died.
-    fn bury_one(&self) {
+    fn die_in_the_seat(&self) {
         let child = fork("child", || {
             std::mem::forget(self.dead.sender().unwrap());
         });
@@ -112,7 +112,7 @@ impl Scene {
 
     fn observe(&self, case: &Refused, [rx, heir]: [Option<Receiver>; 2], what: &str) {
         if let Some(mut rx) = rx {
-            let said = rx.recv_timeout(TWO_INQUIRIES);
+            let said = rx.recv_timeout(TWO_CHECKS);
             assert!(matches!(said, Err(RecvTimeoutError::Timeout)), "{what}: of a living sender: {said:?}");
             assert!(rx.has_sender(), "{what}");
         }
@@ -121,16 +121,16 @@ impl Scene {
             other => panic!("{what}: the seat of the living: {:?}", other.err()),
         }
         if let Some(mut heir) = heir {
-            match heir.recv_timeout(TWO_INQUIRIES) {
+            match heir.recv_timeout(TWO_CHECKS) {
                 Err(RecvTimeoutError::Refused(RecvError::PeerDied { .. })) => {}
-                Err(RecvTimeoutError::Timeout) if !case.told => {}
+                Err(RecvTimeoutError::Timeout) if !case.reported => {}
                 other => panic!("{what}: of a dead sender: {other:?}"),
             }
         }
         match self.dead.sender() {
             Ok(_) => {}
             Err(ClaimError::Taken { .. } | ClaimError::Os(_) | ClaimError::NoSignOfLife(_))
-                if !(case.told && case.claims) => {}
+                if !(case.reported && case.claims) => {}
             Err(error) => panic!("{what}: the seat of the dead: {error}"),
         }
     }
@@ -149,7 +149,7 @@ fn a_refused_question_is_no_answer() {
         for case in &CASES {
             for errno in ERRORS {
                 for from_the_start in [true, false] {
-                    scenes.iter().for_each(Scene::bury_one);
+                    scenes.iter().for_each(Scene::die_in_the_seat);
                     let child = fork("child", || {
                         let what = format!("{errno} for {:?}, from the start: {from_the_start}", case.calls);
                         let early =
@@ -168,7 +168,7 @@ fn a_refused_question_is_no_answer() {
 
 /// Regions are made and opened under each filter, or refused with the name of what was refused.
 #[test]
-fn a_region_is_made_or_the_refusal_is_told() {
+fn a_region_is_made_or_the_refusal_is_reported() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
@@ -218,7 +218,7 @@ fn a_holder_without_a_pidfd_of_its_own_lives_and_dies_as_others_do() {
             while !rx.has_sender() {
                 std::thread::yield_now();
             }
-            assert!(matches!(rx.recv_timeout(TWO_INQUIRIES), Err(RecvTimeoutError::Timeout)));
+            assert!(matches!(rx.recv_timeout(TWO_CHECKS), Err(RecvTimeoutError::Timeout)));
             holder.kill();
             assert!(matches!(rx.recv(), Err(RecvError::PeerDied { .. })));
         }

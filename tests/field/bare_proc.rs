@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::Pid;
 use ringway::{ClaimError, KillError, Reason, RecvError, RecvTimeoutError, bytes};
 
-use crate::answers::{Spsc, TWO_INQUIRIES};
+use crate::answers::{Spsc, TWO_CHECKS};
 use crate::common::alone::{alone, in_memory};
 use crate::common::child::{Child, fork};
 use crate::common::mounts::private_mounts;
@@ -59,7 +59,7 @@ fn where_proc_shows_only_processes_the_living_live_and_memory_is_known() {
         while !rx.has_sender() {
             std::thread::yield_now();
         }
-        assert!(matches!(rx.recv_timeout(TWO_INQUIRIES), Err(RecvTimeoutError::Timeout)));
+        assert!(matches!(rx.recv_timeout(TWO_CHECKS), Err(RecvTimeoutError::Timeout)));
         assert!(matches!(channel.sender(), Err(ClaimError::Taken { .. })));
         let error = channel.kill_and_take_sender(Duration::ZERO).err().unwrap();
         assert!(matches!(error, KillError::Refused { .. }), "{error}");
@@ -129,7 +129,7 @@ fn an_id_that_two_namespaces_give_shows_nobody_the_other_ones_processes() {
                 assert_eq!(own.to_str(), Some(std::process::id().to_string().as_str()));
                 let channel = Spsc::open(&path).unwrap();
                 let mut rx = channel.receiver().unwrap();
-                assert!(matches!(rx.recv_timeout(TWO_INQUIRIES), Err(RecvTimeoutError::Timeout)));
+                assert!(matches!(rx.recv_timeout(TWO_CHECKS), Err(RecvTimeoutError::Timeout)));
                 assert!(matches!(channel.sender(), Err(ClaimError::Taken { .. })));
             });
             match asker {

@@ -70,7 +70,7 @@ fn who_cannot_attach_neither_makes_nor_opens_a_region_and_leaves_nothing() {
 /// A reader of a value is attached, although it writes nothing. Without its lock, the file could be removed while it
 /// reads.
 #[test]
-fn a_reader_is_attached_or_told_that_it_cannot_be() {
+fn a_reader_is_attached_or_gets_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
     drop(Value::create(&path).unwrap());
@@ -85,7 +85,7 @@ fn a_reader_is_attached_or_told_that_it_cannot_be() {
 }
 
 #[test]
-fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_still_read() {
+fn a_file_locked_whole_by_a_stranger_is_refused_at_once_and_may_still_be_read() {
     alone(|| {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
@@ -118,16 +118,16 @@ fn who_finds_the_whole_file_locked_by_a_stranger_is_told_so_at_once_and_may_stil
         refused(None);
         drop(stranger);
         // This lock belongs to a process. It is gone as soon as the process closes any descriptor of the file.
-        let (mut told, mut tells) = io::pipe().unwrap();
+        let (mut reader, mut writer) = io::pipe().unwrap();
         let process = fork("child", || {
             let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
             fcntl(&stranger, FcntlArg::F_SETLK(&whole(libc::F_WRLCK, 0))).unwrap();
-            tells.write_all(&std::process::id().to_ne_bytes()).unwrap();
+            writer.write_all(&std::process::id().to_ne_bytes()).unwrap();
             nix::unistd::pause();
         });
-        drop(tells);
+        drop(writer);
         let mut pid = [0; 4];
-        told.read_exact(&mut pid).unwrap();
+        reader.read_exact(&mut pid).unwrap();
         refused(Some(u32::from_ne_bytes(pid)));
         process.kill();
         // A shared lock keeps nobody from attaching, but a remover cannot tell it from the lock of a user.

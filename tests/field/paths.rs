@@ -22,7 +22,7 @@ type Latest = seqlock::Channel<[u64; 4]>;
 const WAITS: [Wait; 3] = [Wait::Spin, Wait::SpinThenSleep(Duration::from_micros(50)), Wait::Sleep];
 
 #[test]
-fn who_waits_at_a_file_that_was_removed_is_told_where_that_was_asked_for() {
+fn a_waiter_on_a_removed_file_gets_an_error_where_that_was_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
     for wait in WAITS {
@@ -72,7 +72,7 @@ fn records_and_values_are_watched_too() {
 }
 
 #[test]
-fn a_name_that_was_taken_away_on_purpose_is_told_to_nobody() {
+fn a_name_that_was_removed_on_purpose_is_not_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
     let channel = Spsc::options().capacity(1).watch_file(true).create(&path).unwrap();
@@ -124,7 +124,7 @@ fn a_memfd_behind_proc_is_not_lost() {
 }
 
 #[test]
-fn a_copy_in_the_place_of_the_region_is_told_with_the_way_on() {
+fn a_copy_in_the_place_of_the_region_is_reported_with_the_way_on() {
     let dir = tempfile::tempdir().unwrap();
     let (path, copy) = (dir.path().join("region"), dir.path().join("copy"));
     let options = Spsc::options().capacity(4).watch_file(true);
@@ -139,7 +139,7 @@ fn a_copy_in_the_place_of_the_region_is_told_with_the_way_on() {
 }
 
 #[test]
-fn nobody_is_told_who_did_not_ask() {
+fn nothing_is_reported_unless_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
     let channel = Spsc::create(&path, 1).unwrap();

@@ -197,7 +197,7 @@ fn try_out(sandbox: &Sandbox, mode: u32, expected: &Outcome) {
 }
 
 #[test]
-fn who_is_confined_sits_where_the_table_says_and_its_death_is_told() {
+fn a_confined_peer_sits_where_the_table_says_and_its_death_is_reported() {
     alone(|| {
         if !root() {
             return skip("sandboxes: only root may make all of them");

@@ -1,4 +1,4 @@
-//! Numbers that protocols trip over, and numbers that were chosen by whoever runs the tests.
+//! Numbers that protocols trip over, and numbers that were chosen by the caller of the tests.
 
 use std::env;
 

@@ -132,7 +132,7 @@ fn a_seqlock_wakes_some() {
     });
 }
 
-/// An end that leaves wakes whoever waits for it, and nobody else.
+/// An end that leaves wakes those that wait for it, and nobody else.
 #[test]
 fn who_leaves_wakes_one() {
     alone(|| {

@@ -13,7 +13,7 @@ use crate::regions::{Latest, Spsc};
 
 /// The receiver gets all messages of the dead, is told once that it died, and another takes the seat.
 #[test]
-fn a_killed_holder_is_told_of_once_and_its_seat_is_taken() {
+fn a_killed_holder_is_reported_once_and_its_seat_is_taken() {
     alone(|| {
         let (there, ready) = (Spsc::options().capacity(1).anonymous().unwrap(), Latest::options().anonymous().unwrap());
         let child = fork("child", || {
@@ -24,12 +24,12 @@ fn a_killed_holder_is_told_of_once_and_its_seat_is_taken() {
                 std::thread::park();
             }
         });
-        let mut told = ready.reader();
-        while told.version() == 0 {
-            let _ = told.changed_timeout(Duration::from_secs(1));
-            told.read().unwrap();
+        let mut reader = ready.reader();
+        while reader.version() == 0 {
+            let _ = reader.changed_timeout(Duration::from_secs(1));
+            reader.read().unwrap();
         }
-        let holder = told.read().unwrap()[0];
+        let holder = reader.read().unwrap()[0];
         assert!(matches!(there.sender().err(), Some(ClaimError::Taken { pid, .. }) if u64::from(pid) == holder));
         let mut rx = there.receiver().unwrap();
         assert!(rx.has_sender());
@@ -60,7 +60,7 @@ fn die_after(work: impl FnOnce(seqlock::Writer<[u64; 4]>)) {
 
 /// A batch that the news of a death ends early does not lose the news.
 #[test]
-fn a_batch_that_meets_a_death_half_way_leaves_it_to_be_told() {
+fn a_batch_that_meets_a_death_half_way_leaves_it_to_be_reported() {
     alone(|| {
         let channel = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
         let ring = Spsc::options().capacity(3).anonymous().unwrap();

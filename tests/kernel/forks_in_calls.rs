@@ -13,7 +13,7 @@ use crate::common::child::{end, fork, split};
 use crate::common::raw::Raw;
 use crate::regions::Spsc;
 
-/// Runs `work` between two calls of `getppid`, so that whoever traces this process sees where it begins and ends.
+/// Runs `work` between two calls of `getppid`, so that a tracer of this process sees where it begins and ends.
 pub fn marked(mut work: impl FnMut()) {
     work();
     getppid();

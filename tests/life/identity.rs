@@ -76,7 +76,7 @@ fn a_holder_that_became_another_program_has_lost_its_seat() {
                 nix::unistd::execv(c"/bin/sleep", &[c"sleep", c"1000"]).unwrap();
             });
             lane.meet(pid);
-            lane.let_go(true);
+            lane.wait_until_freed(true);
             lane.dead();
             let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
             assert_ne!(program, std::env::current_exe().unwrap());
@@ -219,7 +219,7 @@ fn in_a_region_of_another_boot_the_locks_decide() {
             assert!(matches!(refused, KillError::OutOfReach { pid: named } if named == pid), "{refused:?}");
             lane.alive();
             child.kill();
-            lane.let_go(true);
+            lane.wait_until_freed(true);
             lane.dead();
             reap(heir);
         }

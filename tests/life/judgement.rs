@@ -14,7 +14,7 @@ use crate::common::mounts::unmount_proc;
 use crate::common::namespaces::born;
 use crate::holders::{holder, kill_unreaped, make, may_clone, rest, sit};
 use crate::lookout::Lookout;
-use crate::words::{ROUNDS, board, hear, say};
+use crate::words::{ROUNDS, board, say, wait_for};
 
 fn nothing() {}
 
@@ -80,12 +80,12 @@ fn observe(kind: &Oddity) {
         // Half of them are still zombies when somebody asks after them.
         if round % 2 == 0 {
             kill_unreaped(pid);
-            lane.let_go(kind.by_lock());
+            lane.wait_until_freed(kind.by_lock());
             lane.dead();
             child.killed_by(Signal::SIGKILL);
         } else {
             child.kill();
-            lane.let_go(kind.by_lock());
+            lane.wait_until_freed(kind.by_lock());
             lane.dead();
         }
     }
@@ -105,25 +105,25 @@ fn be_observed(kind: &Oddity) {
             (kind.after)();
             lane.lame = kind.lame;
             for round in 0..ROUNDS {
-                hear(turn, 4 * round + 1);
+                wait_for(turn, 4 * round + 1);
                 lane.meet(sitter.load(Acquire) as u32);
                 lane.alive();
                 say(turn, 4 * round + 2);
-                hear(turn, 4 * round + 3);
-                lane.let_go(kind.by_lock());
+                wait_for(turn, 4 * round + 3);
+                lane.wait_until_freed(kind.by_lock());
                 lane.dead();
                 say(turn, 4 * round + 4);
             }
         });
         for round in 0..ROUNDS {
-            hear(turn, 4 * round);
+            wait_for(turn, 4 * round);
             let (pid, child) = holder(0, &channel);
             say(sitter, pid as usize);
             say(turn, 4 * round + 1);
-            hear(turn, 4 * round + 2);
+            wait_for(turn, 4 * round + 2);
             kill_unreaped(pid);
             say(turn, 4 * round + 3);
-            hear(turn, 4 * round + 4);
+            wait_for(turn, 4 * round + 4);
             child.killed_by(Signal::SIGKILL);
         }
         observer.succeed();

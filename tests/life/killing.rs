@@ -1,4 +1,4 @@
-//! Eviction ends whoever has the seat, and nobody else.
+//! Eviction ends the holder of the seat, and nobody else.
 
 use std::mem::forget;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::common::backing::Backing;
 use crate::common::namespaces::born;
 use crate::holders::{Latest, has_ended, holder, kill_unreaped, make, may_clone, rest, sit, stop};
 use crate::lookout::{Lookout, assert_next};
-use crate::words::{LONG, ROUNDS, board, hear, say, until};
+use crate::words::{LONG, ROUNDS, board, say, until, wait_for};
 
 #[test]
 fn what_a_child_in_another_pid_namespace_asks_of_its_parents_endpoint_kills_nobody() {
@@ -40,7 +40,7 @@ fn what_a_child_in_another_pid_namespace_asks_of_its_parents_endpoint_kills_nobo
 }
 
 #[test]
-fn eviction_ends_whoever_lives_and_takes_the_seat() {
+fn eviction_ends_a_living_holder_and_takes_the_seat() {
     alone(|| {
         let dir = with_locks();
         let mut lanes = Lookout::all(dir.path());
@@ -67,7 +67,7 @@ fn eviction_ends_whoever_lives_and_takes_the_seat() {
             turn += 2;
             let (tx, rx, writer) = (ends.0.unwrap(), ends.1.unwrap(), ends.2.unwrap());
             assert_eq!((tx.generation(), rx.generation(), writer.generation()), (lane.generation + 1, turn, turn));
-            lane.told();
+            lane.sees_death();
             assert!(matches!(lane.channel.kill_and_take_sender(LONG), Err(KillError::OwnProcess)));
             assert!(matches!(back.kill_and_take_receiver(LONG), Err(KillError::OwnProcess)));
             assert!(matches!(latest.kill_and_take_writer(LONG), Err(KillError::OwnProcess)));
@@ -105,7 +105,7 @@ fn eviction_spares_who_is_out_of_reach() {
             assert!(matches!(lane.channel.kill_and_take_sender(LONG), Err(KillError::OutOfReach { pid: 1 })));
             lane.alive();
             child.kill();
-            lane.let_go(true);
+            lane.wait_until_freed(true);
             lane.dead();
 
             let (pid, child) = holder(0, &lane.channel);
@@ -136,7 +136,7 @@ fn of_two_evictors_one_has_the_seat_and_nobody_else_is_harmed() {
             let (victim, child) = holder(0, &lane.channel);
             lane.meet(victim);
             let evict = |result: &AtomicU64| {
-                hear(board.data(0), 1);
+                wait_for(board.data(0), 1);
                 match lane.channel.kill_and_take_sender(LONG) {
                     Ok(tx) => {
                         say(result, tx.generation() as usize);

@@ -61,7 +61,7 @@ impl Lookout {
         assert_eq!(self.rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
     }
 
-    pub fn told(&mut self) {
+    pub fn sees_death(&mut self) {
         let died = RecvTimeoutError::Refused(RecvError::PeerDied { generation: self.generation });
         assert_eq!(self.rx.recv_timeout(LONG), Err(died));
         assert_eq!(self.rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout), "told once");
@@ -69,14 +69,14 @@ impl Lookout {
 
     /// Waits until the memory of a dead holder is gone, if only its lock can tell: others may still look into the
     /// memory.
-    pub fn let_go(&self, by_lock: bool) {
+    pub fn wait_until_freed(&self, by_lock: bool) {
         until(|| !by_lock || !self.rx.has_sender());
     }
 
     pub fn dead(&mut self) {
         assert!(!self.rx.has_sender());
         assert!(self.rx.is_closed());
-        self.told();
+        self.sees_death();
         match self.channel.sender() {
             Ok(tx) => self.generation += assert_next(self.generation, tx.generation()),
             Err(ClaimError::Os(_) | ClaimError::NoSignOfLife(_)) if self.lame => return,

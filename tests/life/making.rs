@@ -15,7 +15,7 @@ use crate::common::alone::{alone, with_locks};
 use crate::common::namespaces::born;
 use crate::common::say::skip;
 use crate::holders::{Spsc, pid_of, rest, sit, stop};
-use crate::words::{ROUNDS, board, hear, say, until};
+use crate::words::{ROUNDS, board, say, until, wait_for};
 
 pub fn inode(path: &Path) -> Option<u64> {
     fs::symlink_metadata(path).ok().map(|metadata| metadata.ino())
@@ -130,7 +130,7 @@ fn a_creator_that_is_killed_leaves_a_whole_file_or_none() {
                     remove_unused(&path).unwrap();
                 }
             });
-            hear(board.data(0), 1);
+            wait_for(board.data(0), 1);
             pause_a_while();
             creator.kill();
             match Spsc::open(&path) {
@@ -157,7 +157,7 @@ fn a_region_is_made_anew_when_its_pair_is_dead() {
                 say(board.data(0), 1);
                 rest()
             });
-            hear(board.data(0), 1);
+            wait_for(board.data(0), 1);
             let before = inode(&path);
             assert!(matches!(options.recreate(&path).unwrap_err().reason(), Reason::InUse));
             assert_eq!(inode(&path), before);

@@ -21,7 +21,7 @@ use crate::holders::{Spsc, make, pid_of, rest, stop};
 use crate::identity::{heir, reap};
 use crate::judgement::close_all;
 use crate::making::{entries, inode, inode_of, won};
-use crate::words::{ROUNDS, board, hear, say, until};
+use crate::words::{ROUNDS, board, say, until, wait_for};
 
 #[test]
 fn a_file_is_in_use_until_the_last_one_attached_is_gone() {
@@ -153,7 +153,7 @@ fn fifo_as_descriptor(fifo: &Path, region: &Region) {
     let number = region.fd().unwrap().as_raw_fd();
     close_all();
     let fifo = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(fifo).unwrap();
-    // SAFETY: whoever owned the number has lost it already.
+    // SAFETY: the owner of the number has lost it already.
     assert_eq!(unsafe { libc::dup2(fifo.as_raw_fd(), number) }, number);
 }
 
@@ -165,10 +165,10 @@ fn two_who_unlink_a_region_remove_nobody_elses() {
         let (turn, ready, removed) = (board.data(0), board.data(1), board.data(2));
         let unlink = || {
             for round in 0..ROUNDS {
-                hear(turn, 3 * round + 1);
+                wait_for(turn, 3 * round + 1);
                 let channel = Spsc::open(&path).unwrap();
                 ready.fetch_add(1, AcqRel);
-                hear(turn, 3 * round + 2);
+                wait_for(turn, 3 * round + 2);
                 match channel.region().unlink() {
                     Ok(()) => removed.fetch_add(1, AcqRel),
                     Err(error) => {
@@ -184,14 +184,14 @@ fn two_who_unlink_a_region_remove_nobody_elses() {
         for round in 0..ROUNDS {
             drop(Spsc::create(&path, 4).unwrap());
             say(turn, 3 * round + 1);
-            hear(ready, 2);
+            wait_for(ready, 2);
             say(turn, 3 * round + 2);
             let mut others = None;
             until(|| {
                 others = won(Spsc::create(&path, 4));
                 others.is_some()
             });
-            hear(ready, 0);
+            wait_for(ready, 0);
             assert_eq!(inode(&path), inode_of(others.as_ref().unwrap()));
             assert_eq!(removed.load(Acquire), round as u64 + 1, "one of them did it");
             fs::remove_file(&path).unwrap();

@@ -16,7 +16,7 @@ use crate::common::footprint::Footprint;
 use crate::common::namespaces::born;
 use crate::holders::{Spsc, make};
 use crate::lookout::Lookout;
-use crate::words::{LONG, ROUNDS, board, hear, say, until};
+use crate::words::{LONG, ROUNDS, board, say, until, wait_for};
 
 #[test]
 fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
@@ -33,7 +33,7 @@ fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
                     assert_eq!(tx.generation(), generation);
                     assert_eq!(winner.swap(u64::from(std::process::id()), AcqRel), 0, "two winners");
                     done.fetch_add(1, Release);
-                    hear(turn, 2 * round + 2);
+                    wait_for(turn, 2 * round + 2);
                 }
                 Err(ClaimError::Taken { seat: Seat::Sender, pid, generation: found }) => {
                     until(|| winner.load(Acquire) != 0);
@@ -48,7 +48,7 @@ fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
         let claimants = [(); CLAIMANTS].map(|()| {
             let (_, child) = born(0, || {
                 for round in 0..ROUNDS {
-                    hear(turn, 2 * round + 1);
+                    wait_for(turn, 2 * round + 1);
                     claim(round);
                     until(|| turn.load(Acquire) > 2 * round as u64 + 1);
                 }
@@ -61,10 +61,10 @@ fn of_many_claimants_of_a_dead_holders_seat_one_wins() {
             say(winner, 0);
             say(done, 0);
             say(turn, 2 * round + 1);
-            hear(done, CLAIMANTS);
+            wait_for(done, CLAIMANTS);
             say(turn, 2 * round + 2);
             // The winner has left.
-            hear(done, CLAIMANTS + 1);
+            wait_for(done, CLAIMANTS + 1);
         }
         claimants.into_iter().for_each(|child| child.succeed());
     });
@@ -112,7 +112,7 @@ impl Worker {
     fn respawn(self) -> Self {
         let Self { there, back, tx, mut rx, turn, child } = self;
         child.kill();
-        // Asks the kernel now, instead of leaving that to the next inquiry of a blocked call.
+        // Asks the kernel now, instead of leaving that to the next check of a blocked call.
         assert!(!rx.has_sender());
         let died = RecvError::PeerDied { generation: turn };
         assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Refused(died)));

@@ -34,6 +34,6 @@ pub fn say(word: &AtomicU64, value: usize) {
     word.store(value as u64, Release);
 }
 
-pub fn hear(word: &AtomicU64, value: usize) {
+pub fn wait_for(word: &AtomicU64, value: usize) {
     until(|| word.load(Acquire) == value as u64);
 }

@@ -1,4 +1,4 @@
-//! A process leaves. Its peer is told once, and so is whoever comes late.
+//! A process leaves. Its peer sees that once, and so does a late one.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::common::messages::{Numbered, check_record, record};
 use crate::plan::LONG;
 
 #[test]
-fn a_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
+fn a_receiver_that_comes_after_the_sender_drains_and_sees_its_end_once() {
     let dir = shm_dir();
     let path = file_in(&dir);
     drop(spsc::Channel::<u64>::create(&path, 8).unwrap());
@@ -53,7 +53,7 @@ fn a_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
 }
 
 #[test]
-fn a_record_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
+fn a_record_receiver_that_comes_after_the_sender_drains_and_sees_its_end_once() {
     let dir = disk_dir();
     let path = file_in(&dir);
     drop(bytes::Channel::create(&path, 4096).unwrap());
@@ -86,7 +86,7 @@ fn a_record_receiver_that_comes_after_the_sender_drains_and_is_told_once() {
 
 /// A receiver that leaves before it is told the end leaves that to the next one.
 #[test]
-fn an_end_that_nobody_was_told_of_is_told_to_the_next_receiver() {
+fn an_end_that_was_not_reported_is_reported_to_the_next_receiver() {
     let channel = spsc::Channel::<u64>::options().capacity(4).memfd().unwrap();
     in_child("sender", || (0..3).for_each(|seq| channel.sender().unwrap().send(&seq).unwrap()));
     in_child("first", || assert_eq!(channel.receiver().unwrap().recv(), Ok(0)));

@@ -20,7 +20,7 @@ fn registrations() -> Option<libc::c_long> {
     (mask >= 0).then_some(mask)
 }
 
-/// A sleeper counts on this: whoever wakes others must have registered, or pay for a fence at every message.
+/// A sleeper counts on this: a waker must have registered, or pay for a fence at every message.
 pub fn every_endpoint_answers_membarrier() {
     let expected = libc::c_long::from(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
     let Some(before) = registrations() else { return };

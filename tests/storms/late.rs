@@ -29,15 +29,15 @@ type Late = fn(&[Turn]) -> Vec<Event>;
 /// What a receiver should get that comes after all turns.
 fn expected(turns: &[Turn]) -> Vec<Event> {
     let (mut events, mut death) = (Vec::new(), None);
-    let told = |death: &mut Option<u64>| death.take().map(|generation| Err(RecvError::PeerDied { generation }));
+    let report = |death: &mut Option<u64>| death.take().map(|generation| Err(RecvError::PeerDied { generation }));
     for (generation, (sends, killed)) in (1..).zip(turns) {
         if *sends {
-            events.extend(told(&mut death));
+            events.extend(report(&mut death));
             events.push(Ok(generation));
         }
         death = if *killed { Some(generation) } else { death };
     }
-    events.extend(told(&mut death));
+    events.extend(report(&mut death));
     events
 }
 
@@ -72,7 +72,7 @@ fn received<L: Lane>(turns: &[Turn]) -> Vec<Event> {
 }
 
 #[test]
-fn a_late_receiver_is_told_of_each_death_in_its_place() {
+fn a_late_receiver_sees_each_death_in_its_place() {
     let _turn = take_turn();
     let seed = Seed::new();
     let mut rng = Rng::with_seed(seed.0);

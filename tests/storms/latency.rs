@@ -27,12 +27,12 @@ fn pidfd(child: &Child) -> OwnedFd {
 /// How many channels there are at a time. Each has a survivor and one victim after another.
 const LANES: usize = 20;
 
-/// The words of a lane: how many victims took their seat, how many deaths were told, and when the last one was.
+/// The words of a lane: how many victims took their seat, how many deaths were reported, and when the last one was.
 const SEATED: usize = 0;
 
-const TOLD: usize = 100;
+const REPORTED: usize = 100;
 
-const TOLD_AT: usize = 200;
+const REPORTED_AT: usize = 200;
 
 /// Takes a seat, and waits to be killed.
 fn be_victim<T>(board: &Board, lane: usize, claim: impl FnOnce() -> Result<T, ClaimError>) {
@@ -41,13 +41,13 @@ fn be_victim<T>(board: &Board, lane: usize, claim: impl FnOnce() -> Result<T, Cl
     std::thread::sleep(deadline());
 }
 
-/// Hears of one death after another, in a call that blocks.
+/// Gets one death after another reported, in a call that blocks.
 fn survive(board: &Board, lane: usize, start: Instant, mut blocked: impl FnMut() -> Option<u64>) {
     for death in 1.. {
-        let told = blocked();
-        board[TOLD_AT + lane].store(start.elapsed().as_nanos() as u64, SeqCst);
-        assert_eq!(told, Some(death));
-        board[TOLD + lane].store(death, SeqCst);
+        let reported = blocked();
+        board[REPORTED_AT + lane].store(start.elapsed().as_nanos() as u64, SeqCst);
+        assert_eq!(reported, Some(death));
+        board[REPORTED + lane].store(death, SeqCst);
     }
 }
 
@@ -70,9 +70,9 @@ fn latencies(deaths: u64, survivor: &dyn Fn(&Board, usize, Instant), victim: &dy
             known_at.push(start.elapsed().as_nanos() as u64);
         }
         for (lane, known_at) in known_at.into_iter().enumerate() {
-            board.wait_for(TOLD + lane, death);
-            let told_at = board[TOLD_AT + lane].load(SeqCst);
-            found.push((told_at as f64 - known_at as f64) / 1e6);
+            board.wait_for(REPORTED + lane, death);
+            let reported_at = board[REPORTED_AT + lane].load(SeqCst);
+            found.push((reported_at as f64 - known_at as f64) / 1e6);
         }
         victims.into_iter().for_each(reap_killed);
     }

@@ -53,7 +53,7 @@ impl Drop for Cgroup {
 }
 
 #[test]
-fn a_sender_ended_for_want_of_memory_is_heard_out() {
+fn a_sender_killed_for_want_of_memory_is_drained() {
     let _turn = take_turn();
     let cgroup = match Cgroup::new() {
         Ok(cgroup) => cgroup,

@@ -101,11 +101,15 @@ impl<'a> Inbox<'a> {
     fn leaving(&self) {
         let (last, senders) = (self.last, &self.storm.senders);
         let newest = self.storm.get(Word::Newest);
-        let told =
+        let reported =
             |gone: u64| self.fresh || senders.killed_before(gone) <= self.news.max(last.generation.saturating_sub(1));
         let drained = |gone: u64| senders.sent_since(last, gone) <= self.may_lack;
         let mut gone = (last.generation.max(1)..=newest).filter(|gone| senders.get(*gone, LEFT) == 1);
-        assert!(gone.any(|gone| told(gone) && drained(gone)), "closed after {last:?} and the news of {}", self.news);
+        assert!(
+            gone.any(|gone| reported(gone) && drained(gone)),
+            "closed after {last:?} and the news of {}",
+            self.news
+        );
         self.storm.count(Word::Leavings, 1);
     }
 }

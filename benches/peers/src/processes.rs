@@ -1,6 +1,6 @@
 //! The processes of a run: how they start, wait for their turns, and end.
 //!
-//! Whoever has no turn sleeps. None outlives the others: the kernel ends a child whose parent dies, and the parent
+//! A process without a turn sleeps. None outlives the others: the kernel ends a child whose parent dies, and the parent
 //! ends when a child does, for it may be waiting for it in a way that nothing ends, and when anything takes too long.
 
 use std::fs;

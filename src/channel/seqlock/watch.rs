@@ -95,9 +95,9 @@ impl<S: CellShape> Blocked for Call<'_, S> {
         }
     }
 
-    fn inquire(&mut self) {
+    fn check_peer(&mut self) {
         let region = &self.watch.region;
-        self.died = Witness::new(region).inquire(SENDER).unwrap_or(0);
+        self.died = Witness::new(region).check_holder(SENDER).unwrap_or(0);
         self.lost = region.is_lost();
     }
 }

@@ -222,8 +222,8 @@ impl Kernel {
     }
 
     /// Checks on the peer, as a blocked call does every 20 ms.
-    fn inquire(&self, side: &Side) {
-        side.inquire(|word| self.gone(word));
+    fn check_peer(&self, side: &Side) {
+        side.check_peer(|word| self.gone(word));
     }
 
     /// Records a result of the victim's, unless it is dead.

@@ -84,7 +84,7 @@ fn sender_dies<R: Ring>(sends: Sends, successor_first: bool) {
         if successor_first {
             successor.try_send();
         }
-        kernel.inquire(&receiver);
+        kernel.check_peer(&receiver);
         let committed = kernel.returned().len() as u64;
         let mut ends = Vec::new();
         let mut nine = false;
@@ -200,8 +200,8 @@ fn receiver_dies<R: Ring>(receives: Receives) {
         victim.wait();
         let (sender, receiver) = (ring.ends().sender_side(), ring.ends().receiver_side());
         let left = seat::is_free(&receiver.seat);
-        kernel.inquire(&sender);
-        // The sender fills the ring, and hears of the death once.
+        kernel.check_peer(&sender);
+        // The sender fills the ring, and gets the death reported once.
         let mut ends = Vec::new();
         for _ in 0..5 {
             match ring.send(&mut s, sent + 1) {
@@ -275,9 +275,9 @@ fn a_message_that_was_lent_is_delivered_again_and_marked() {
     });
 }
 
-/// P4: a process that hears of a death has seen everything that the dead one did, whoever asked the kernel.
+/// P4: a process that sees a death has seen everything that the dead one did, no matter which process asked the kernel.
 #[test]
-fn slots_death_is_told_last() {
+fn slots_death_is_reported_last() {
     explore(|| {
         let kernel = Kernel::new();
         let ring = slot_ring(2);
@@ -290,7 +290,7 @@ fn slots_death_is_told_last() {
             sending.slot(&s).write(&[1u64, !1]);
             sending.publish(&mut s);
             thread_kernel.0.victim_is_gone.store(true, Release);
-            thread_kernel.inquire(&sending.ends.receiver_side());
+            thread_kernel.check_peer(&sending.ends.receiver_side());
         });
         let mut r = ring.model_receiver();
         let first = ring.recv(&mut r);

@@ -62,7 +62,7 @@ fn seat_taker_dies_anywhere() {
 
 /// A process that left and then ended is not recorded as dead, whenever the kernel is asked.
 #[test]
-fn seat_leaver_is_not_buried() {
+fn seat_leaver_is_not_recorded_dead() {
     explore(|| {
         let (kernel, ends) = (Kernel::new(), ends());
         let (side, peer) = (ends.sender_side(), ends.receiver_side());
@@ -72,9 +72,9 @@ fn seat_leaver_is_not_buried() {
             seat::release(&leaving.seat, claim.word);
             thread_kernel.0.victim_is_gone.store(true, Release);
         });
-        kernel.inquire(&peer);
+        kernel.check_peer(&peer);
         leaver.join().unwrap();
-        kernel.inquire(&peer);
+        kernel.check_peer(&peer);
         assert_eq!(seat::ended_since(&side.seat, 0), Some(End::Left(1)));
     });
 }
@@ -103,7 +103,7 @@ fn seat_two_claimants_die_anywhere() {
 
 /// A death is reported before the leaving that followed it, whenever anyone looks.
 #[test]
-fn seat_ends_are_told_in_order() {
+fn seat_ends_are_reported_in_order() {
     explore(|| {
         let side = ends().sender_side();
         let dead = seat::claim(&side.seat, process(VICTIM), |_| false, |_| Ok::<_, ()>(())).unwrap();

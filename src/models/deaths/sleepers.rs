@@ -16,7 +16,7 @@ fn sleeping_receiver_survives<R: Ring>() {
             let mut got = Vec::new();
             loop {
                 let poll = || or_blocked(receiving.recv(&mut r));
-                match sleep_until(ParkOn::Own(&side.own_word), poll, || asking.inquire(&side)) {
+                match sleep_until(ParkOn::Own(&side.own_word), poll, || asking.check_peer(&side)) {
                     Ok(n) => got.push(n),
                     Err(Stop::Ended(end)) => return (got, end),
                     other => panic!("{other:?}"),
@@ -61,7 +61,7 @@ fn sleeping_sender_survives<R: Ring>() {
             let mut sent = 2;
             loop {
                 let poll = || or_blocked(sending.send(&mut s, sent + 1));
-                match sleep_until(ParkOn::Own(&side.own_word), poll, || asking.inquire(&side)) {
+                match sleep_until(ParkOn::Own(&side.own_word), poll, || asking.check_peer(&side)) {
                     Ok(()) => sent += 1,
                     Err(Stop::Ended(end)) => return (sent, end),
                     other => panic!("{other:?}"),
@@ -106,14 +106,14 @@ fn cell_sleeping_reader_survives() {
         let reader = thread::spawn(move || {
             // A reader may only read, so it keeps the kernel's answer to itself.
             let died = std::cell::Cell::new(0);
-            let inquire = || {
+            let check_peer = || {
                 let dead = seat::dead_holder(&reading.lane.sender, |word| asking.gone(word));
                 died.set(dead.unwrap_or(0));
             };
             let mut seen = 0;
             loop {
                 let poll = || or_blocked(reading.look_for_change(seen, 0, died.get()));
-                match sleep_until(ParkOn::Shared(&reading.lane.data_wait), poll, inquire) {
+                match sleep_until(ParkOn::Shared(&reading.lane.data_wait), poll, check_peer) {
                     Ok(version) => seen = version,
                     Err(Stop::Ended(end)) => return (seen, end),
                     other => panic!("{other:?}"),

@@ -1,6 +1,6 @@
 //! cloudtoid-interprocess: a queue of byte records in a mapped file, for many publishers and subscribers.
 //!
-//! One publisher and one subscriber open the queue by its name; whoever comes first creates it. `try_send` and
+//! One publisher and one subscriber open the queue by its name; the first one creates it. `try_send` and
 //! `try_recv_into` are polled, the latter because it reuses the receiver's storage
 //! (documentation of cloudtoid-interprocess 3.0.2, `cloudtoid_interprocess`). The file is in shared memory
 //! instead of the directory for temporary files, which may be on a disk.

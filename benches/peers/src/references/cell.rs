@@ -34,7 +34,7 @@ impl Cell {
         (mark.is_multiple_of(2) && self.mark.load(Relaxed) == mark).then_some(value)
     }
 
-    /// A copy of the value, by whoever knows that nobody writes.
+    /// A copy of the value, for a caller that knows that nobody writes.
     ///
     /// # Safety
     ///
