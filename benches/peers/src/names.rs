@@ -23,6 +23,8 @@ pub enum Job {
     OneWay(usize),
     /// Messages of this size, 64 in a call.
     Batches(usize),
+    /// The same, every word of which the sender makes where it will lie and the receiver uses where it lies.
+    BatchesInPlace(usize),
     /// Messages of this size, every byte of which the sender makes and the receiver uses.
     Produced(usize),
     /// Messages of 8 bytes over a ring of so many slots.
@@ -54,6 +56,7 @@ impl fmt::Display for Job {
             Job::AsleepRoundTrip => f.write_str("round trip asleep"),
             Job::OneWay(size) => write!(f, "one way {}", bytes(size)),
             Job::Batches(size) => write!(f, "batches {}", bytes(size)),
+            Job::BatchesInPlace(size) => write!(f, "batches in place {}", bytes(size)),
             Job::Produced(size) => write!(f, "produced {}", bytes(size)),
             Job::Slots(slots) => write!(f, "{slots} slots"),
             Job::Scheduled => f.write_str("on a schedule"),

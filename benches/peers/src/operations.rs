@@ -4,17 +4,18 @@ use std::hint::black_box;
 
 use ringway::{Wait, bytes, seqlock, spsc};
 
+use crate::channels::batches_in_place::{InPlaceReceiver, InPlaceSender};
 use crate::line::{Line, Receiver, Result, Sender};
 use crate::references::cell::Cell;
 use crate::references::record_ring::RecordRing;
-use crate::references::slot_ring::slot_ring;
+use crate::references::slot_ring::{self, slot_ring};
 use crate::shared::share_one;
 
 /// Does an operation so many times.
 pub type Repeat = Box<dyn FnMut(u64) -> Result>;
 
 /// What is counted.
-pub const OPERATIONS: [&str; 15] = [
+pub const OPERATIONS: [&str; 19] = [
     NOTHING,
     "slot ring, send and receive 8 B",
     "spsc, send and receive 8 B",
@@ -23,6 +24,10 @@ pub const OPERATIONS: [&str; 15] = [
     "spsc, send and receive 64 B in place",
     "spsc, send and receive 64 x 8 B in batches",
     "spsc, send and receive 64 x 64 B in batches",
+    "slot ring, send and receive 64 x 8 B in batches in place",
+    "spsc, send and receive 64 x 8 B in batches in place",
+    "slot ring, send and receive 64 x 64 B in batches in place",
+    "spsc, send and receive 64 x 64 B in batches in place",
     "memcpy ring, send and receive 64 B",
     "bytes, send and receive 64 B",
     "bytes, send and receive 64 B in place",
@@ -54,6 +59,10 @@ pub fn start(operation: &str) -> Result<Repeat> {
         "spsc, send and receive 64 B in place" => spsc_in_place(),
         "spsc, send and receive 64 x 8 B in batches" => spsc_in_batches::<1>(),
         "spsc, send and receive 64 x 64 B in batches" => spsc_in_batches::<8>(),
+        "slot ring, send and receive 64 x 8 B in batches in place" => line(&slot_ring::InPlace(slot_ring::<1, 64>()?)),
+        "spsc, send and receive 64 x 8 B in batches in place" => spsc_in_batches_in_place::<1>(),
+        "slot ring, send and receive 64 x 64 B in batches in place" => line(&slot_ring::InPlace(slot_ring::<8, 64>()?)),
+        "spsc, send and receive 64 x 64 B in batches in place" => spsc_in_batches_in_place::<8>(),
         "memcpy ring, send and receive 64 B" => line(&RecordRing::new(64, 64)?),
         "bytes, send and receive 64 B" => bytes_by_copy(),
         "bytes, send and receive 64 B in place" => bytes_in_place(),
@@ -125,6 +134,17 @@ fn spsc_in_batches<const N: usize>() -> Result<Repeat> {
         if receiver.try_recv_slice(black_box(&mut received))? != sent {
             return Err("a batch was not received whole".into());
         }
+        Ok(())
+    }))
+}
+
+/// What the laboratory's batches in place do.
+fn spsc_in_batches_in_place<const N: usize>() -> Result<Repeat> {
+    let (sender, receiver) = spsc_ends::<N>()?;
+    let (mut sender, mut receiver) = (InPlaceSender(sender), InPlaceReceiver(receiver));
+    Ok(repeat(move || {
+        sender.put(black_box(7))?;
+        black_box(receiver.get()?);
         Ok(())
     }))
 }

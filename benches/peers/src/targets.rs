@@ -39,7 +39,7 @@ const fn flat(slots: usize) -> Target {
     other(1.10, name(SPSC, Job::Slots(slots)), name(SPSC, Job::Slots(USUAL_SLOTS)))
 }
 
-pub const TARGETS: [Target; 32] = [
+pub const TARGETS: [Target; 33] = [
     same(1.10, SPSC, CACHE_LINE, Job::RoundTrip(64)),
     tail(1.25, SPSC, CACHE_LINE, Job::RoundTrip(64)),
     same(1.20, BYTES, CACHE_LINE, Job::RoundTrip(64)),
@@ -67,6 +67,7 @@ pub const TARGETS: [Target; 32] = [
     same(0.3, SPSC, "shaq", Job::OneWay(8)),
     same(0.9, SPSC, "shaq", Job::Batches(64)),
     same(0.9, SPSC, "shaq", Job::Batches(8)),
+    same(1.0, SPSC, "shaq", Job::BatchesInPlace(64)),
     same(0.9, SPSC, "rtrb, two threads", Job::OneWay(64)),
     same(1.0, SPSC, "rtrb, two threads", Job::OneWay(8)),
     same(0.25, SPSC, "iceoryx2", Job::RoundTrip(64)),

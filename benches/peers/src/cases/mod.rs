@@ -28,6 +28,7 @@ pub const CACHE_LINE: &str = "cache line";
 pub const FUTEX: &str = "futex";
 pub const SLOT_RING: &str = "slot ring";
 pub const SLOT_RING_THREADS: &str = "slot ring, two threads";
+pub const SLOT_RING_IN_PLACE: &str = "slot ring in place";
 pub const RECORD_RING: &str = "memcpy ring";
 pub const RECORD_RING_IN_PLACE: &str = "bare ring in place";
 pub const PIPE: &str = "pipe";
@@ -42,8 +43,17 @@ pub const IN_PLACE: &str = "bytes in place";
 pub const SEQLOCK: &str = "seqlock";
 
 /// Lines that are references, drawn and written as such.
-pub const REFERENCES: [&str; 8] =
-    [RECORD_RING_IN_PLACE, CACHE_LINE, FUTEX, SLOT_RING, SLOT_RING_THREADS, RECORD_RING, COPY, CELL];
+pub const REFERENCES: [&str; 9] = [
+    SLOT_RING_IN_PLACE,
+    RECORD_RING_IN_PLACE,
+    CACHE_LINE,
+    FUTEX,
+    SLOT_RING,
+    SLOT_RING_THREADS,
+    RECORD_RING,
+    COPY,
+    CELL,
+];
 
 /// Lines of ringway's.
 pub const RINGWAY: [&str; 6] = [SPSC, SPSC_ASLEEP, SPSC_THREADS, BYTES, IN_PLACE, SEQLOCK];

@@ -37,13 +37,13 @@ impl Visitor for Collected {
     fn line<L: Line>(
         &mut self,
         peer: &'static str,
-        Load { bytes, messages }: Load,
+        Load { bytes, messages, in_place }: Load,
         new: impl Fn() -> Result<L>,
     ) -> Result {
         if messages == 1 {
             self.0.extend(cases_of(&other(peer), bytes, new)?);
         } else {
-            let job = Job::Batches(bytes);
+            let job = if in_place { Job::BatchesInPlace(bytes) } else { Job::Batches(bytes) };
             let plan = one_way(name(peer, job), in_batches(messages), messages as u64, new()?);
             self.0.push(plan.rival_of(name(SPSC, job)));
         }
@@ -53,7 +53,7 @@ impl Visitor for Collected {
     fn pair<P: Pair>(
         &mut self,
         peer: &'static str,
-        Load { bytes, messages }: Load,
+        Load { bytes, messages, .. }: Load,
         new: impl Fn() -> Result<P>,
     ) -> Result {
         let called = |job| Name { line: Cow::Owned(format!("{peer}, two threads")), job };

@@ -3,8 +3,10 @@
 use ringway::Wait;
 
 use super::{
-    BYTES, DEEP, IN_PLACE, RECORD_RING, RECORD_RING_IN_PLACE, SLOT_RING, SLOT_RING_THREADS, SPSC, SPSC_THREADS,
+    BYTES, DEEP, IN_PLACE, RECORD_RING, RECORD_RING_IN_PLACE, SLOT_RING, SLOT_RING_IN_PLACE, SLOT_RING_THREADS, SPSC,
+    SPSC_THREADS,
 };
+use crate::channels::batches_in_place::BatchesInPlace;
 use crate::channels::bytes::Bytes;
 use crate::channels::in_place::InPlace;
 use crate::channels::spsc::{BATCH, Batches, Spsc};
@@ -12,7 +14,7 @@ use crate::line::Result;
 use crate::names::{Job, name};
 use crate::plan::Plan;
 use crate::references::record_ring::{self, Produced, RecordRing};
-use crate::references::slot_ring::slot_ring;
+use crate::references::slot_ring::{self, Singly, slot_ring};
 use crate::turns::{Pace, one_way, one_way_in_process};
 
 /// The sizes that are compared, in bytes.
@@ -42,6 +44,8 @@ pub fn plans() -> Result<Vec<Plan>> {
     plans.extend(batches::<1>()?);
     plans.extend(values::<8, DEEP>()?);
     plans.extend(batches::<8>()?);
+    plans.extend(batches_in_place::<1>()?);
+    plans.extend(batches_in_place::<8>()?);
     plans.extend(in_process::<1>()?);
     plans.extend(in_process::<8>()?);
     plans.extend(values::<64, DEEP>()?);
@@ -72,6 +76,20 @@ fn batches<const N: usize>() -> Result<Vec<Plan>> {
     let pace = Pace::of(64);
     let batches = one_way(name(SPSC, Job::Batches(8 * N)), pace, BATCH as u64, Batches(spsc::<N>(DEEP)?));
     Ok(vec![batches.against(name(SLOT_RING, Job::OneWay(8 * N)))])
+}
+
+/// In batches that are made and used in place; the slot ring sends the same singly.
+fn batches_in_place<const N: usize>() -> Result<Vec<Plan>> {
+    let (job, pace, messages) = (Job::BatchesInPlace(8 * N), Pace::of(64), BATCH as u64);
+    let (singly, in_place) = (name(SLOT_RING, job), name(SLOT_RING_IN_PLACE, job));
+    let ring = || slot_ring::<N, DEEP>();
+    Ok(vec![
+        one_way(singly.clone(), pace, messages, Singly(ring()?)),
+        one_way(name(SPSC, job), pace, messages, BatchesInPlace(spsc::<N>(DEEP)?))
+            .against(singly.clone())
+            .against(in_place.clone()),
+        one_way(in_place, pace, messages, slot_ring::InPlace(ring()?)).against(singly),
+    ])
 }
 
 fn in_process<const N: usize>() -> Result<Vec<Plan>> {

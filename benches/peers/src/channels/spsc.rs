@@ -24,7 +24,7 @@ impl<const N: usize> Spsc<N> {
 
 /// One end of it, and a value.
 pub struct SpscEnd<E, const N: usize> {
-    end: E,
+    pub end: E,
     value: Box<[u64; N]>,
 }
 

@@ -24,7 +24,7 @@ use kernel::{Queue, Sockets};
 use ringfire::{Ringfire, RingfireBatches};
 use rtrb::{Rtrb, RtrbBatches};
 pub use scratch::{Scratch, sweep};
-use shaq::{Shaq, ShaqBatches, ShaqBig};
+use shaq::{Shaq, ShaqBatches, ShaqBig, ShaqInPlace};
 
 /// Messages of a batch. The number put is that of its last message.
 pub const BATCH: usize = 64;
@@ -45,14 +45,20 @@ pub struct Load {
     pub bytes: usize,
     /// Messages of a `put` and of a `get`.
     pub messages: usize,
+    /// Whether they are made and used where they lie.
+    pub in_place: bool,
 }
 
 const fn one(bytes: usize) -> Load {
-    Load { bytes, messages: 1 }
+    Load { bytes, messages: 1, in_place: false }
 }
 
 const fn batch(bytes: usize) -> Load {
-    Load { bytes, messages: BATCH }
+    Load { bytes, messages: BATCH, in_place: false }
+}
+
+const fn batch_in_place(bytes: usize) -> Load {
+    Load { in_place: true, ..batch(bytes) }
 }
 
 /// Is shown all peers, with all they can do.
@@ -79,6 +85,8 @@ pub fn visit(scratch: &Scratch, visitor: &mut impl Visitor) -> Result {
     visitor.line("shaq", one(8), || Shaq::<1>::new(scratch, DEEP))?;
     visitor.line("shaq", batch(64), || ShaqBatches::<8>::new(scratch, DEEP))?;
     visitor.line("shaq", batch(8), || ShaqBatches::<1>::new(scratch, DEEP))?;
+    visitor.line("shaq", batch_in_place(64), || ShaqInPlace::<8>::new(scratch, DEEP))?;
+    visitor.line("shaq", batch_in_place(8), || ShaqInPlace::<1>::new(scratch, DEEP))?;
     visitor.line("shaq", one(4 << 10), || ShaqBig::<512>::new(scratch, DEEP_4_KIB))?;
     visitor.line("shaq", one(64 << 10), || ShaqBig::<8192>::new(scratch, DEEP_64_KIB))?;
 

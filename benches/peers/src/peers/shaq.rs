@@ -9,7 +9,8 @@
 //! `try_reserve_read_batch`, to which the documentation of these two points
 //! (documentation of shaq 4.3.0, `shaq::spsc::Producer`). Both sides poll: its waits would spin for a
 //! while and then sleep. Big messages go as batches of one, for these are written and read where they lie,
-//! while `try_write` and `try_read` move them by value.
+//! while `try_write` and `try_read` move them by value. Batches in place go in the same way, read by
+//! `as_slices`.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -19,6 +20,7 @@ use shaq::error::Error;
 use shaq::spsc::{Consumer, Producer, minimum_file_size};
 
 use super::{BATCH, Scratch, look_for, look_until};
+use crate::channels::batches_in_place::{Used, made};
 use crate::line::{Line, Receiver, Result, Sender, number_of};
 
 /// One by one.
@@ -26,6 +28,9 @@ pub struct Shaq<const N: usize>(Queue);
 
 /// In batches.
 pub struct ShaqBatches<const N: usize>(Queue);
+
+/// In batches, where they lie.
+pub struct ShaqInPlace<const N: usize>(Queue);
 
 /// One by one, where they lie.
 pub struct ShaqBig<const N: usize>(Queue);
@@ -68,6 +73,12 @@ impl<const N: usize> Shaq<N> {
 }
 
 impl<const N: usize> ShaqBatches<N> {
+    pub fn new(scratch: &Scratch, capacity: usize) -> Result<Self> {
+        Ok(Self(Queue::new(scratch, capacity)?))
+    }
+}
+
+impl<const N: usize> ShaqInPlace<N> {
     pub fn new(scratch: &Scratch, capacity: usize) -> Result<Self> {
         Ok(Self(Queue::new(scratch, capacity)?))
     }
@@ -156,6 +167,58 @@ impl<const N: usize> Receiver for Batch<Consumer<[u64; N]>, N> {
             rest = &mut rest[count..];
         }
         Ok(number_of(&black_box(&self.values)[BATCH - 1]))
+    }
+}
+
+pub struct InPlace<E>(E);
+
+impl<const N: usize> Line for ShaqInPlace<N> {
+    type Sender = InPlace<Producer<[u64; N]>>;
+    type Receiver = InPlace<Consumer<[u64; N]>>;
+
+    fn sender(&self) -> Result<Self::Sender> {
+        Ok(InPlace(self.0.producer()?))
+    }
+
+    fn receiver(&self) -> Result<Self::Receiver> {
+        Ok(InPlace(self.0.consumer()?))
+    }
+}
+
+impl<const N: usize> Sender for InPlace<Producer<[u64; N]>> {
+    #[inline(always)]
+    fn put(&mut self, number: u64) -> Result {
+        let mut sent = 0;
+        while sent < BATCH {
+            let before = sent;
+            look_until(|| {
+                let mut batch = self.0.write_batch();
+                while sent < BATCH {
+                    // SAFETY: a place that there is has a value before the batch ends.
+                    let Some(place) = (unsafe { batch.try_as_mut() }) else { break };
+                    place.write(made(number, sent));
+                    sent += 1;
+                }
+                Ok(sent > before)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize> Receiver for InPlace<Consumer<[u64; N]>> {
+    #[inline(always)]
+    fn get(&mut self) -> Result<u64> {
+        let (mut used, mut received) = (Used::new(), 0);
+        while let Some(most) = NonZeroUsize::new(BATCH - received) {
+            received += look_for(|| {
+                let Some(batch) = self.0.try_reserve_read_batch(most) else { return Ok(None) };
+                let (first, second) = batch.as_slices();
+                first.iter().chain(second).for_each(|value| used.add(value));
+                Ok(Some(batch.len()))
+            })?;
+        }
+        Ok(used.number())
     }
 }
 

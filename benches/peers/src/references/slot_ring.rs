@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use ringway::zerocopy::FromZeros;
 
+use crate::channels::batches_in_place::{Used, made};
+use crate::channels::spsc::BATCH;
 use crate::line::{Line, Pair, Receiver, Result, Sender, number_of};
 use crate::shared::{Padded, share_one, spin_until};
 
@@ -129,5 +131,107 @@ impl<const N: usize, const CAPACITY: usize> Receiver for SlotEnd<N, CAPACITY> {
         let value = self.receive();
         self.ring.head.0.store(self.pos, Release);
         Ok(number_of(&value))
+    }
+}
+
+/// The same ring, whose sender makes every word of a batch's values, and whose receiver uses every word. It sends them
+/// singly.
+pub struct Singly<const N: usize, const CAPACITY: usize>(pub &'static SlotRing<N, CAPACITY>);
+
+/// An end of it.
+pub struct SinglyEnd<const N: usize, const CAPACITY: usize>(SlotEnd<N, CAPACITY>);
+
+impl<const N: usize, const CAPACITY: usize> Line for Singly<N, CAPACITY> {
+    type Sender = SinglyEnd<N, CAPACITY>;
+    type Receiver = SinglyEnd<N, CAPACITY>;
+
+    fn sender(&self) -> Result<Self::Sender> {
+        Ok(SinglyEnd(SlotEnd::new(self.0)))
+    }
+
+    fn receiver(&self) -> Result<Self::Receiver> {
+        Ok(SinglyEnd(SlotEnd::new(self.0)))
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Sender for SinglyEnd<N, CAPACITY> {
+    #[inline(always)]
+    fn put(&mut self, number: u64) -> Result {
+        (0..BATCH).for_each(|index| self.0.send(&made(number, index)));
+        Ok(())
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Receiver for SinglyEnd<N, CAPACITY> {
+    #[inline(always)]
+    fn get(&mut self) -> Result<u64> {
+        let mut used = Used::new();
+        for _ in 0..BATCH {
+            used.add(&self.0.receive());
+            self.0.ring.head.0.store(self.0.pos, Release);
+        }
+        Ok(used.number())
+    }
+}
+
+/// The same in batches, which are made and used where they lie. A batch is published from its end to its front.
+pub struct InPlace<const N: usize, const CAPACITY: usize>(pub &'static SlotRing<N, CAPACITY>);
+
+/// An end of it.
+pub struct InPlaceEnd<const N: usize, const CAPACITY: usize>(SlotEnd<N, CAPACITY>);
+
+impl<const N: usize, const CAPACITY: usize> InPlaceEnd<N, CAPACITY> {
+    #[inline(always)]
+    fn slot(&self, index: usize) -> &'static Slot<N> {
+        &self.0.ring.slots[(self.0.pos as usize + index) % CAPACITY]
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Line for InPlace<N, CAPACITY> {
+    type Sender = InPlaceEnd<N, CAPACITY>;
+    type Receiver = InPlaceEnd<N, CAPACITY>;
+
+    fn sender(&self) -> Result<Self::Sender> {
+        Ok(InPlaceEnd(SlotEnd::new(self.0)))
+    }
+
+    fn receiver(&self) -> Result<Self::Receiver> {
+        Ok(InPlaceEnd(SlotEnd::new(self.0)))
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Sender for InPlaceEnd<N, CAPACITY> {
+    #[inline(always)]
+    fn put(&mut self, number: u64) -> Result {
+        const { assert!(CAPACITY.is_multiple_of(BATCH)) };
+        if self.0.pos == self.0.limit {
+            self.0.wait_for_space();
+        }
+        for index in 0..BATCH {
+            // SAFETY: the receiver, which goes on by batches, has done with all slots of this one, and looks at them
+            // next after the stamps.
+            unsafe { self.slot(index).payload().write(made(number, index)) };
+        }
+        for index in (0..BATCH).rev() {
+            self.slot(index).stamp.store(self.0.pos + index as u64 + 1, Release);
+        }
+        self.0.pos += BATCH as u64;
+        Ok(())
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Receiver for InPlaceEnd<N, CAPACITY> {
+    #[inline(always)]
+    fn get(&mut self) -> Result<u64> {
+        let mut used = Used::new();
+        for index in 0..BATCH {
+            let slot = self.slot(index);
+            spin_until(|| slot.stamp.load(Acquire) == self.0.pos + index as u64 + 1);
+            // SAFETY: the stamp says that the payload is there, and the sender waits for the head.
+            used.add(unsafe { &*slot.payload() });
+        }
+        self.0.pos += BATCH as u64;
+        self.0.ring.head.0.store(self.0.pos, Release);
+        Ok(used.number())
     }
 }
