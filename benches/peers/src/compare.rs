@@ -8,7 +8,7 @@ use crate::made::Made;
 use crate::names::Name;
 use crate::processors::Machine;
 use crate::results::{Case, Comparison, Figure, Run};
-use crate::samples::quantile;
+use crate::samples::{Figures, quantile};
 use crate::spread::quartiles;
 use crate::stage::{Outcome, Place};
 
@@ -37,8 +37,11 @@ pub fn results(machine: Machine, made: Made, sittings: &[Outcome]) -> Result<Run
 
 /// All turns of the case at `index`, wherever in a slice.
 fn case(sittings: &[Outcome], index: usize, unit: f64) -> Result<Case> {
-    let places = sittings.iter().flat_map(|sitting| &sitting.places).filter(|place| place.case == index);
-    let turns: Vec<_> = places.flat_map(|place| &place.turns).collect();
+    let turns_of = |sitting: &Outcome| -> Vec<Figures> {
+        let places = sitting.places.iter().filter(|place| place.case == index);
+        places.flat_map(|place| &place.turns).copied().collect()
+    };
+    let by_sitting: Vec<_> = sittings.iter().map(turns_of).collect();
     let (mut costs, mut times) = (<[_; 2]>::default(), None::<Histogram<u64>>);
     for measured in sittings.iter().map(|sitting| &sitting.cases[index]) {
         costs.iter_mut().zip(measured.costs).for_each(|(sum, costs)| *sum += costs);
@@ -47,7 +50,8 @@ fn case(sittings: &[Outcome], index: usize, unit: f64) -> Result<Case> {
             (sum, times) => *sum = times.clone(),
         }
     }
-    let of = |figure: Figure| quartiles(turns.iter().map(|turn| figure.of(turn)));
+    let of = |figure: Figure| quartiles(by_sitting.iter().flatten().map(|turn| figure.of(turn)));
+    let median = |turns: &Vec<Figures>| Ok(quartiles(turns.iter().map(|turn| turn.typical))?[1]);
     let distribution = times.iter().flat_map(|times| {
         let at = move |share| (share, quantile(times, share) * unit);
         // From the median's to the last of the messages' nines, evenly on the scale they are drawn on.
@@ -57,6 +61,7 @@ fn case(sittings: &[Outcome], index: usize, unit: f64) -> Result<Case> {
     Ok(Case {
         name: sittings[0].cases[index].name.clone(),
         typical: of(Figure::Typical)?,
+        sittings: by_sitting.iter().map(median).collect::<Result<_>>()?,
         tail: times.is_some().then(|| of(Figure::Tail)).transpose()?,
         costs,
         distribution: distribution.collect(),

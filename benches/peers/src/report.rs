@@ -7,7 +7,7 @@ use crate::costs::Costs;
 use crate::made::Made;
 use crate::names::{Job, Name, name};
 use crate::results::{Case, Comparison, Figure, Run};
-use crate::spread::extremes;
+use crate::spread::{extremes, slowest_to_fastest};
 use crate::targets::{target, verdict};
 use crate::text::{columns, time};
 
@@ -21,17 +21,35 @@ pub fn table(run: &Run) -> String {
         text,
         "- {} slices in {} sittings, each of new processes; in a slice every case has its turn; ratios are medians over \
          the slices, with quartiles, of the ratio to the neighbour in the same slice; beside them the medians of the \
-         lowest and of the highest sitting",
+         lowest and of the highest sitting, and what the upper quartile of the sittings is of the lowest",
         run.slices, run.sittings
     );
     let Costs { page_faults, allocations } = run.costs();
     let _ = writeln!(text, "- in ringway's cases: {page_faults} page faults, {allocations} allocations\n");
-    let titles = ["case", "", "time", "reference", "its time", "ratio", "quartiles", "sittings", "at most", ""];
+    let titles =
+        ["case", "", "time", "reference", "its time", "ratio", "quartiles", "sittings", "spread", "at most", ""];
     let table = |beside_others: bool| {
         let wanted = run.comparisons.iter().filter(|comparison| is_other(&comparison.reference) == beside_others);
         columns(&titles, wanted.filter_map(|comparison| row(run, comparison)).collect())
     };
-    format!("{text}## Beside bare references and itself\n\n{}\n## Beside others\n\n{}", table(false), table(true))
+    format!(
+        "{text}## Beside bare references and itself\n\n{}\n## Beside others\n\n{}\n{}",
+        table(false),
+        table(true),
+        spreads(run)
+    )
+}
+
+/// How far apart the sittings of each case are.
+fn spreads(run: &Run) -> String {
+    let row = |case: &Case| {
+        let [lowest, highest] = extremes(&case.sittings);
+        let spread = format!("{:.2}", slowest_to_fastest(&case.sittings));
+        vec![case.name.to_string(), time(lowest), time(highest), spread]
+    };
+    let titles = ["case", "fastest sitting", "slowest sitting", "slowest quartile / fastest"];
+    let table = columns(&titles, run.cases.iter().map(row).collect());
+    format!("## From one process to the next\n\nThe medians of the sittings.\n\n{table}")
 }
 
 fn is_other(name: &Name) -> bool {
@@ -76,6 +94,7 @@ fn row(run: &Run, comparison: &Comparison) -> Option<Vec<String>> {
         digits(*ratio),
         format!("{} - {}", digits(*low), digits(*high)),
         format!("{} - {}", digits(lowest), digits(highest)),
+        format!("{:.2}", slowest_to_fastest(sittings)),
         limit.map_or(String::new(), |limit| format!("{limit:.2}")),
         verdict.to_owned(),
     ])

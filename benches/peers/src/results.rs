@@ -31,6 +31,8 @@ pub struct Case {
     pub typical: [f64; 3],
     /// The quartiles of what one message in a thousand exceeded in a turn, where messages were timed singly.
     pub tail: Option<[f64; 3]>,
+    /// The median of each sitting's turns.
+    pub sittings: Vec<f64>,
     /// The parent's, and all others'.
     pub costs: [Costs; 2],
     /// Quantile and time, of all messages of the run, where they were timed singly.
