@@ -60,7 +60,7 @@ fn what_is_not_sent_or_not_consumed_changes_nothing() {
     assert!(rx.is_empty());
     let mut slots = tx.reserve_many(2).unwrap();
     slots.write_at(0, 0, &7u64.to_ne_bytes());
-    slots.write(1, &8);
+    slots.write_at(1, 0, &8u64.to_ne_bytes());
     slots.send(1).unwrap();
     assert_eq!((tx.len(), rx.len()), (1, 1));
     assert_eq!(rx.peek_many(5).unwrap().read(0), 7);
@@ -70,6 +70,8 @@ fn what_is_not_sent_or_not_consumed_changes_nothing() {
     assert_eq!(rx.recv(), Ok(7));
     tx.reserve_many(0).unwrap().send(0).unwrap();
     assert!(rx.is_empty());
+    tx.send(&9).unwrap();
+    assert_eq!(rx.recv(), Ok(9));
 }
 
 #[test]
@@ -83,6 +85,9 @@ fn a_batch_in_place_has_at_most_8_kib_of_slots() {
 fn a_child_publishes_and_consumes_nothing() {
     let channel = spsc::Channel::<u64>::options().capacity(4).anonymous().unwrap();
     let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    // So that positions are not those that the zeroes of a child would make.
+    tx.send(&0).unwrap();
+    rx.recv().unwrap();
     tx.send(&1).unwrap();
     let mut slots = tx.reserve_many(2).unwrap();
     slots.write(0, &2);
@@ -93,7 +98,7 @@ fn a_child_publishes_and_consumes_nothing() {
         assert_eq!(ahead.read(0), 1);
         ahead.consume_up_to(1);
     });
-    assert_eq!(rx.recv(), Ok(1));
+    assert_eq!((tx.len(), rx.recv()), (1, Ok(1)));
     assert!(rx.is_empty() && tx.is_empty());
 }
 
