@@ -78,8 +78,9 @@ impl<M> WordArea<M> {
     pub fn address(&self, at: usize, len: usize) -> *const u8 {
         #[cfg(test)]
         super::steps::count();
-        let end = at.checked_add(len).expect("an offset inside the mapping");
-        assert!(end <= self.len * WORD);
+        // W1: this fits an `isize`. `at` and `len` are not added up, for their sum might not fit.
+        let all = self.len * WORD;
+        assert!(at <= all && len <= all - at);
         self.base.as_ptr().cast::<u8>().wrapping_add(at)
     }
 
