@@ -79,26 +79,29 @@ impl<S: CellShape> Cells<S> {
 
     /// The state of a writer that just took its seat: it goes on from the newest whole value.
     pub fn writer_state(&self, holder: u64) -> Result<State, Stop> {
-        let version = version(&self.lane)?;
-        Ok(State::new(holder, version, 0, 0))
+        let mut s = State::new(holder, version(&self.lane)?, 0, 0);
+        s.limit = u64::MAX;
+        Ok(s)
     }
 
     /// Writes the next version, by `copy`, into its cell.
     #[inline(always)]
     fn write_with(&self, s: &mut State, fences: bool, copy: impl FnOnce(WordSlice<'_>)) -> Result<(), Stop> {
-        if !s.is_sound() {
+        // A forked child's state is all zero; the limit of any other writer is never reached.
+        if s.pos >= s.limit {
             return s.check();
         }
         let version = s.pos + 1;
-        let cell = self.cells.at(version);
+        // Read before the copy, because the compiler assumes that the copy may change any memory.
+        let (cell, lane) = (self.cells.at(version), &*self.lane);
         cell.word(self.cells.shape().mark()).store(version, Release); // C3
         fence(Release); // C2 release
         copy(cell);
-        self.lane.sender_line.latest.store(version, Release); // C1 release
+        lane.sender_line.latest.store(version, Release); // C1 release
         s.pos = version;
         light_barrier(fences);
-        if !wait_word::awake(self.lane.data_wait.load(Relaxed)) {
-            wait_word::wake(&self.lane.data_wait, READERS);
+        if !wait_word::awake(lane.data_wait.load(Relaxed)) {
+            wait_word::wake(&lane.data_wait, READERS);
         }
         Ok(())
     }

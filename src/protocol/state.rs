@@ -7,7 +7,7 @@ use crate::error::{Corrupt, Fault};
 
 /// What an endpoint knows and no other process sees.
 ///
-/// All zero means: wiped by a fork. `pos = limit = 0` keeps a sender from its fast path, and no stamp
+/// All zero means: wiped by a fork. `pos = limit = 0` keeps a sender and a writer from their fast path, and no stamp
 /// is ever `0 + 1` (see [`crate::layout::FIRST`]).
 #[derive(Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -15,6 +15,7 @@ pub(crate) struct State {
     /// Next position to publish or consume; a writer's newest version. 0 when poisoned.
     pub pos: u64,
     /// Sender: the first position it may not publish at, as far as it has looked (may be stale).
+    /// Writer: a position that it never reaches.
     pub limit: u64,
     /// Where `pos` lies in the data area, in words.
     pub offset: u64,
@@ -73,12 +74,6 @@ impl State {
     #[inline(always)]
     pub fn is_parents(&self) -> bool {
         self.holder == 0
-    }
-
-    /// Whether neither of the two reasons is there that end an endpoint for good.
-    #[inline(always)]
-    pub(super) fn is_sound(&self) -> bool {
-        self.holder != 0 && self.fault == 0
     }
 
     /// The two reasons that end an endpoint for good.
