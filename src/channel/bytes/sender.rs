@@ -68,10 +68,10 @@ impl Sender {
     /// Sends the record that was written in place.
     #[inline(always)]
     fn publish(&mut self, len: usize) {
-        // This is read before the store, because the compiler assumes that the store may change any memory.
-        let lane = &*self.ring.ends.lane;
-        self.ring.publish(&mut self.end.state, len);
-        after_publish(lane, &mut self.end.state, self.end.fences);
+        // These are read before the store, because the compiler assumes that the store may change any memory.
+        let (lane, state) = (&*self.ring.ends.lane, &mut *self.end.state);
+        self.ring.publish(state, len);
+        after_publish(lane, state, self.end.fences);
     }
 
     /// Sends as many of `records` as there is room for, and waits until there is room for the first. Returns how many
