@@ -166,13 +166,15 @@ pub(crate) unsafe fn copy_down(dst: *mut u8, src: *const u8, len: usize) {
     let mut at = len & !7;
     // SAFETY: K1: the last bytes, fewer than 8.
     unsafe { copy(dst.wrapping_add(at), src.wrapping_add(at), len - at) };
+    // `at` counts for both addresses: two more registers would push the caller's words onto the stack.
     while at >= 32 {
         at -= 32;
         // SAFETY: K1, `at + 32 <= len`.
         unsafe {
-            asm!("mov {a}, [{s} + 24]", "mov {b}, [{s} + 16]", "mov {c}, [{s} + 8]", "mov {e}, [{s}]",
-                "mov [{d} + 24], {a}", "mov [{d} + 16], {b}", "mov [{d} + 8], {c}", "mov [{d}], {e}",
-                s = in(reg) src.wrapping_add(at), d = in(reg) dst.wrapping_add(at),
+            asm!("mov {a}, [{s} + {at} + 24]", "mov {b}, [{s} + {at} + 16]", "mov {c}, [{s} + {at} + 8]",
+                "mov {e}, [{s} + {at}]", "mov [{d} + {at} + 24], {a}", "mov [{d} + {at} + 16], {b}",
+                "mov [{d} + {at} + 8], {c}", "mov [{d} + {at}], {e}",
+                s = in(reg) src, d = in(reg) dst, at = in(reg) at,
                 a = out(reg) _, b = out(reg) _, c = out(reg) _, e = out(reg) _,
                 options(nostack, preserves_flags));
         }
@@ -195,7 +197,7 @@ pub(crate) unsafe fn copy_down(dst: *mut u8, src: *const u8, len: usize) {
 /// (K1) `src` is readable and `dst` writable for `len` bytes, and they do not overlap. Either may be
 /// written by other processes meanwhile; neither may be behind a reference that forbids it.
 #[inline(always)]
-pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
+pub(crate) unsafe fn copy(mut dst: *mut u8, mut src: *const u8, mut len: usize) {
     if len >= REP {
         // SAFETY: K1 is the caller's; the direction flag is clear in every Rust function.
         unsafe {
@@ -204,54 +206,50 @@ pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
         }
         return;
     }
-    let mut at = 0;
-    while len - at >= 64 {
-        // SAFETY: K1, `at + 64 <= len`.
+    // `len` counts what is left, so that one comparison tells whether there is another piece.
+    while len >= 64 {
+        // SAFETY: K1, `64 <= len`.
         unsafe {
             asm!(
                 "movups {a}, [{s}]", "movups {b}, [{s} + 16]", "movups {c}, [{s} + 32]", "movups {e}, [{s} + 48]",
                 "movups [{d}], {a}", "movups [{d} + 16], {b}", "movups [{d} + 32], {c}", "movups [{d} + 48], {e}",
-                s = in(reg) src.wrapping_add(at), d = in(reg) dst.wrapping_add(at),
+                s = in(reg) src, d = in(reg) dst,
                 a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, e = out(xmm_reg) _,
                 options(nostack, preserves_flags));
         }
-        at += 64;
+        (dst, src, len) = (dst.wrapping_add(64), src.wrapping_add(64), len - 64);
     }
-    while len - at >= 16 {
-        // SAFETY: K1, `at + 16 <= len`.
+    while len >= 16 {
+        // SAFETY: K1, `16 <= len`.
         unsafe {
             asm!("movups {a}, [{s}]", "movups [{d}], {a}",
-                s = in(reg) src.wrapping_add(at), d = in(reg) dst.wrapping_add(at), a = out(xmm_reg) _,
-                options(nostack, preserves_flags));
+                s = in(reg) src, d = in(reg) dst, a = out(xmm_reg) _, options(nostack, preserves_flags));
         }
-        at += 16;
+        (dst, src, len) = (dst.wrapping_add(16), src.wrapping_add(16), len - 16);
     }
-    if len - at >= 8 {
-        // SAFETY: K1, `at + 8 <= len`.
+    if len >= 8 {
+        // SAFETY: K1, `8 <= len`.
         unsafe {
             asm!("mov {t}, [{s}]", "mov [{d}], {t}",
-                s = in(reg) src.wrapping_add(at), d = in(reg) dst.wrapping_add(at), t = out(reg) _,
-                options(nostack, preserves_flags));
+                s = in(reg) src, d = in(reg) dst, t = out(reg) _, options(nostack, preserves_flags));
         }
-        at += 8;
+        (dst, src, len) = (dst.wrapping_add(8), src.wrapping_add(8), len - 8);
     }
-    if len - at >= 4 {
-        // SAFETY: K1, `at + 4 <= len`.
+    if len >= 4 {
+        // SAFETY: K1, `4 <= len`.
         unsafe {
             asm!("mov {t:e}, [{s}]", "mov [{d}], {t:e}",
-                s = in(reg) src.wrapping_add(at), d = in(reg) dst.wrapping_add(at), t = out(reg) _,
-                options(nostack, preserves_flags));
+                s = in(reg) src, d = in(reg) dst, t = out(reg) _, options(nostack, preserves_flags));
         }
-        at += 4;
+        (dst, src, len) = (dst.wrapping_add(4), src.wrapping_add(4), len - 4);
     }
-    while len - at >= 1 {
-        // SAFETY: K1, `at + 1 <= len`.
+    while len > 0 {
+        // SAFETY: K1, `len > 0`.
         unsafe {
             asm!("mov {t}, [{s}]", "mov [{d}], {t}",
-                s = in(reg) src.wrapping_add(at), d = in(reg) dst.wrapping_add(at), t = out(reg_byte) _,
-                options(nostack, preserves_flags));
+                s = in(reg) src, d = in(reg) dst, t = out(reg_byte) _, options(nostack, preserves_flags));
         }
-        at += 1;
+        (dst, src, len) = (dst.wrapping_add(1), src.wrapping_add(1), len - 1);
     }
 }
 
