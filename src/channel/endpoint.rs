@@ -28,18 +28,9 @@ pub(super) struct Endpoint {
     /// How often the seat has been taken, including by this endpoint.
     pub generation: u64,
     side: Side,
-    /// The number of the peer's seat.
-    peer: usize,
     witness: Witness,
     /// `None` in `drop`, and if the kernel did not allow one.
     lifeline: Option<Lifeline>,
-}
-
-/// A place to claim: the words of its side, the number of its seat, and that of the peer's seat.
-pub(super) struct Place {
-    pub side: Side,
-    pub seat: usize,
-    pub peer: usize,
 }
 
 /// The resources that a claim needs. They are acquired before others can see anything of the claim.
@@ -62,35 +53,35 @@ impl Prepared {
 }
 
 impl Endpoint {
-    /// Takes the seat at `place`. `state` gets the word that was stored in the seat, and returns where to go on.
+    /// Takes the seat of `side`. `state` gets the word that was stored in the seat, and returns where to go on.
     pub fn claim(
         region: &Arc<Region>,
-        place: Place,
+        side: Side,
         state: impl FnOnce(u64) -> Result<State, Stop>,
     ) -> Result<Self, ClaimError> {
-        Self::take(Prepared::new(region)?, place, state)
+        Self::take(Prepared::new(region)?, side, state)
     }
 
     /// Kills the process that holds the seat, and then [claims](Self::claim) it. The kill comes after everything else
     /// that can fail.
     pub fn kill_and_claim(
         region: &Arc<Region>,
-        place: Place,
+        side: Side,
         timeout: Duration,
         state: impl FnOnce(u64) -> Result<State, Stop>,
     ) -> Result<Self, KillError> {
         let prepared = Prepared::new(region)?;
-        prepared.witness.kill_holder(place.seat, timeout)?;
-        Ok(Self::take(prepared, place, state)?)
+        prepared.witness.kill_holder(side.number, timeout)?;
+        Ok(Self::take(prepared, side, state)?)
     }
 
     fn take(
         prepared: Prepared,
-        place: Place,
+        side: Side,
         state: impl FnOnce(u64) -> Result<State, Stop>,
     ) -> Result<Self, ClaimError> {
         let Prepared { witness, mut me, mut lifeline, mut private, fences } = prepared;
-        let Place { side, seat: number, peer } = place;
+        let number = side.number;
         let name = if number == SENDER { Seat::Sender } else { Seat::Receiver };
         let claim = |me, line: Option<&Lifeline>| {
             let lock_liveness = |word| line.map_or(Ok(()), |line| line.lock(lock_byte(number, word)));
@@ -116,7 +107,7 @@ impl Endpoint {
             line.close_descriptor();
         }
         // If the peer died before, its death must be recorded before the state is made.
-        side.check_peer(|word| witness.is_gone(peer, word));
+        side.check_peer(|peer, word| witness.is_gone(peer, word));
         *private = state(claim.word).map_err(|stop| {
             seat::release(&side.seat, claim.word);
             match stop {
@@ -128,7 +119,7 @@ impl Endpoint {
         side.seat.barrier.store(barrier, Relaxed);
         side.arrive();
         let (wait, generation) = (Wait::default(), claim.generation);
-        Ok(Self { state: private, wait, fences, generation, side, peer, witness, lifeline })
+        Ok(Self { state: private, wait, fences, generation, side, witness, lifeline })
     }
 
     /// Waits for what is awaited.
@@ -201,10 +192,9 @@ impl Endpoint {
 
     fn wait_until<A: Awaited>(&mut self, awaited: A, deadline: Option<Instant>) -> Result<A::Found, A::Error> {
         awaited.check(&self.state)?;
-        let (wait, peer) = (self.wait, self.peer);
-        let Self { state, side, witness, .. } = &mut *self;
-        let mut call = Call { awaited, state, side, witness, peer, lost: false };
-        let found = block(wait, deadline, ParkOn::Own(&side.own_word), &mut call);
+        let Self { state, wait, side, witness, .. } = &mut *self;
+        let mut call = Call { awaited, state, side, witness, lost: false };
+        let found = block(*wait, deadline, ParkOn::Own(&side.own_word), &mut call);
         Ok(found.unwrap_or(Err(Stop::Blocked)).map_err(|stop| self.report(stop))?)
     }
 
@@ -227,12 +217,12 @@ impl Endpoint {
         self.check_peer();
         // A forked child inherits its parent's witness, but may be in another PID namespace.
         let here = if self.state.is_parents() { &Witness::new(self.witness.region()) } else { &self.witness };
-        here.is_held(self.peer)
+        self.side.peer.as_ref().is_some_and(|peer| here.is_held(peer.number))
     }
 
     fn check_peer(&self) {
         if !self.state.is_parents() {
-            self.side.check_peer(|word| self.witness.is_gone(self.peer, word));
+            self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
         }
     }
 
@@ -249,7 +239,6 @@ struct Call<'a, A> {
     state: &'a mut State,
     side: &'a Side,
     witness: &'a Witness,
-    peer: usize,
     /// The region's file has lost its name, and the caller watches it.
     lost: bool,
 }
@@ -270,7 +259,7 @@ impl<A: Awaited> Blocked for Call<'_, A> {
     }
 
     fn check_peer(&mut self) {
-        self.side.check_peer(|word| self.witness.is_gone(self.peer, word));
+        self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
         self.lost = self.witness.region().is_lost();
     }
 }

@@ -24,6 +24,7 @@ use super::seat::{self, End};
 use super::wait_word::{self, READERS};
 use super::{Side, State, Stop};
 use crate::error::Fault;
+use crate::layout::seat::SENDER;
 use crate::layout::{Lane, POSITION_LIMIT};
 use crate::memory::{CellArray, CellOf, CellShape, DynamicCell, Torn, View, WordArea, WordSlice};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -68,6 +69,7 @@ impl<S: CellShape> Cells<S> {
     /// The writer's end. Readers sit in no seat.
     pub fn writer_side(&self) -> Side {
         Side {
+            number: SENDER,
             seat: self.lane.part(|lane| &*lane.sender),
             peer: None,
             own_word: self.lane.part(|lane| &*lane.space_wait),

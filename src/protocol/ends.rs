@@ -2,9 +2,11 @@
 //! does when its fast path finds no space or no message.
 
 use super::seat::{self, End, Status};
+use super::side::Peer;
 use super::wait_word::{self, OWNER};
 use super::{Side, State, Stop, death_notice};
 use crate::error::Fault;
+use crate::layout::seat::{RECEIVER, SENDER};
 use crate::layout::{FIRST, Lane, POSITION_LIMIT, Seat};
 use crate::memory::View;
 use crate::sync::Ordering::{Acquire, Relaxed};
@@ -55,8 +57,9 @@ impl Ends {
     /// The sender's end.
     pub fn sender_side(&self) -> Side {
         Side {
+            number: SENDER,
             seat: self.lane.part(|lane| &*lane.sender),
-            peer: Some(self.receiver.clone()),
+            peer: Some(Peer { number: RECEIVER, seat: self.receiver.clone() }),
             own_word: self.lane.part(|lane| &*lane.space_wait),
             peers_word: self.lane.part(|lane| &*lane.data_wait),
             most_woken: OWNER,
@@ -67,8 +70,9 @@ impl Ends {
     /// The receiver's end.
     pub fn receiver_side(&self) -> Side {
         Side {
+            number: RECEIVER,
             seat: self.receiver.clone(),
-            peer: Some(self.lane.part(|lane| &*lane.sender)),
+            peer: Some(Peer { number: SENDER, seat: self.lane.part(|lane| &*lane.sender) }),
             own_word: self.lane.part(|lane| &*lane.data_wait),
             peers_word: self.lane.part(|lane| &*lane.space_wait),
             most_woken: OWNER,

@@ -1,7 +1,7 @@
 //! What an endpoint does to the shared words from its claim to its leaving, but for the messages themselves.
 //!
-//! A [`Side`] names the words of one end of a channel: its seat and its peer's, the word it sleeps on and the word its
-//! peers sleep on. Nothing here asks the kernel: `gone` does, and the models give it their own answers.
+//! A [`Side`] names the words of one end of a channel: its seat and its peer's, with their numbers, the word it sleeps on
+//! and the word its peers sleep on. Nothing here asks the kernel: `gone` does, and the models give it their own answers.
 
 use super::State;
 use super::seat::{self, End};
@@ -10,12 +10,21 @@ use crate::layout::Seat;
 use crate::memory::View;
 use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed, light_barrier};
 
+/// The seat at the other end, and its number, by which the kernel is asked about its holder.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub number: usize,
+    pub seat: View<Seat>,
+}
+
 /// The words of one end of a channel.
 #[derive(Clone)]
 pub(crate) struct Side {
+    /// The number of its own seat.
+    pub number: usize,
     pub seat: View<Seat>,
-    /// The seat at the other end; `None` where many may sit, in none.
-    pub peer: Option<View<Seat>>,
+    /// `None` where many may be at the other end, in no seat. Then there is none to ask about.
+    pub peer: Option<Peer>,
     /// The word this end sleeps on.
     pub own_word: View<AtomicU32>,
     /// The word its peers sleep on.
@@ -33,9 +42,11 @@ impl Side {
     }
 
     /// Asks whether the peer is gone, and records its death for all to see.
-    pub fn check_peer(&self, gone: impl FnOnce(u64) -> bool) {
-        if let Some(peer) = &self.peer
-            && let Some(generation) = seat::dead_holder(peer, gone)
+    ///
+    /// `gone` gets the number of the peer's seat and the word in it.
+    pub fn check_peer(&self, gone: impl FnOnce(usize, u64) -> bool) {
+        if let Some(Peer { number, seat: peer }) = &self.peer
+            && let Some(generation) = seat::dead_holder(peer, |word| gone(*number, word))
         {
             seat::record_death(peer, generation);
         }
@@ -43,7 +54,7 @@ impl Side {
 
     /// How the peer ended, if that is news to this end.
     pub fn peer_ended(&self, s: &State) -> Option<End> {
-        seat::ended_since(self.peer.as_ref()?, s.baseline)
+        seat::ended_since(&self.peer.as_ref()?.seat, s.baseline)
     }
 
     /// Notes that the caller is about to learn of an end: the death of a peer is reported once, and a sender's end to one

@@ -42,11 +42,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::{Endpoint, Place};
+use super::endpoint::Endpoint;
 use super::options::{Options, Wanted};
 use super::sealed;
 use crate::error::{ClaimError, KillError, OpenError, Reason, TypeFingerprint};
-use crate::layout::seat::{RECEIVER, SENDER};
 use crate::layout::{Kind, WORD};
 use crate::protocol::records::RecordRing;
 use crate::region::header::Spec;
@@ -122,14 +121,6 @@ impl sealed::Channel for Channel {
     }
 }
 
-fn sender_place(ring: &RecordRing) -> Place {
-    Place { side: ring.ends.sender_side(), seat: SENDER, peer: RECEIVER }
-}
-
-fn receiver_place(ring: &RecordRing) -> Place {
-    Place { side: ring.ends.receiver_side(), seat: RECEIVER, peer: SENDER }
-}
-
 /// The ring in a region of `capacity` words.
 pub(crate) fn ring<M: Copy>(parts: Parts<M>, capacity: u64) -> RecordRing<M> {
     RecordRing::new(parts.ends(), parts.area, capacity)
@@ -183,7 +174,7 @@ impl Channel {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
+        let end = Endpoint::claim(&self.region, ring.ends.sender_side(), |holder| ring.sender_state(holder))?;
         Ok(Sender { end, ring })
     }
 
@@ -194,7 +185,7 @@ impl Channel {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
+        let end = Endpoint::claim(&self.region, ring.ends.receiver_side(), |holder| ring.receiver_state(holder))?;
         Ok(Receiver { end, ring })
     }
 
@@ -209,8 +200,8 @@ impl Channel {
     /// taken then.
     pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let place = sender_place(&ring);
-        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.sender_state(holder))?;
+        let side = ring.ends.sender_side();
+        let end = Endpoint::kill_and_claim(&self.region, side, timeout, |holder| ring.sender_state(holder))?;
         Ok(Sender { end, ring })
     }
 
@@ -222,8 +213,8 @@ impl Channel {
     /// Those of [`kill_and_take_sender`](Self::kill_and_take_sender).
     pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let place = receiver_place(&ring);
-        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.receiver_state(holder))?;
+        let side = ring.ends.receiver_side();
+        let end = Endpoint::kill_and_claim(&self.region, side, timeout, |holder| ring.receiver_state(holder))?;
         Ok(Receiver { end, ring })
     }
 

@@ -45,11 +45,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::{Endpoint, Place};
+use super::endpoint::Endpoint;
 use super::options::{Options, ReadOnlyChannel, Wanted};
 use super::{Message, fingerprint_of, sealed};
 use crate::error::{ClaimError, Corrupt, Fault, KillError, OpenError, Reason};
-use crate::layout::seat::{RECEIVER, SENDER};
 use crate::layout::{CELLS, Kind, cell_words, cells};
 use crate::memory::{CellOf, CellShape};
 use crate::protocol::Stop;
@@ -152,10 +151,6 @@ fn spec_of(size: usize, align: usize, name: String) -> Result<Spec, Reason> {
     Ok(Spec { kind: Kind::Seqlock, carries: Some(carries), capacity: Some(cells(stride)), rows: None })
 }
 
-fn place<S: CellShape>(cells: &Cells<S>) -> Place {
-    Place { side: cells.writer_side(), seat: SENDER, peer: RECEIVER }
-}
-
 fn garbage(found: u64, position: u64) -> Corrupt {
     Corrupt { fault: Fault::Version, found, position }
 }
@@ -209,7 +204,7 @@ impl<T: Message> Channel<T> {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn writer(&self) -> Result<Writer<T>, ClaimError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, place(&cells), |holder| cells.writer_state(holder))?;
+        let end = Endpoint::claim(&self.region, cells.writer_side(), |holder| cells.writer_state(holder))?;
         Ok(Writer { end, cells })
     }
 
@@ -224,7 +219,8 @@ impl<T: Message> Channel<T> {
     /// taken then.
     pub fn kill_and_take_writer(&self, timeout: Duration) -> Result<Writer<T>, KillError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::kill_and_claim(&self.region, place(&cells), timeout, |holder| cells.writer_state(holder))?;
+        let end =
+            Endpoint::kill_and_claim(&self.region, cells.writer_side(), timeout, |holder| cells.writer_state(holder))?;
         Ok(Writer { end, cells })
     }
 

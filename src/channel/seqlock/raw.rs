@@ -22,8 +22,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::spec_of;
 use super::watch::Watch;
-use super::{place, spec_of};
 use crate::channel::endpoint::Endpoint;
 use crate::channel::options::{Options, ReadOnlyChannel, Wanted};
 use crate::channel::sealed;
@@ -148,7 +148,7 @@ impl Channel {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn writer(&self) -> Result<Writer, ClaimError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, place(&cells), |holder| cells.writer_state(holder))?;
+        let end = Endpoint::claim(&self.region, cells.writer_side(), |holder| cells.writer_state(holder))?;
         Ok(Writer { end, cells })
     }
 

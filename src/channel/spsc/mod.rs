@@ -61,11 +61,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::{Endpoint, Place};
+use super::endpoint::Endpoint;
 use super::options::{Options, Wanted};
 use super::{fingerprint_of, sealed};
 use crate::error::{ClaimError, KillError, OpenError, Reason};
-use crate::layout::seat::{RECEIVER, SENDER};
 use crate::layout::{Kind, slot_words};
 use crate::memory::{Of, Stride};
 use crate::protocol::slots::SlotRing;
@@ -166,14 +165,6 @@ fn spec_of(size: usize, align: usize, name: String, capacity: Option<u64>) -> Re
     Ok(Spec { kind: Kind::Spsc, carries: Some(carries), capacity, rows: None })
 }
 
-fn sender_place<S: Stride>(ring: &SlotRing<S>) -> Place {
-    Place { side: ring.ends.sender_side(), seat: SENDER, peer: RECEIVER }
-}
-
-fn receiver_place<S: Stride>(ring: &SlotRing<S>) -> Place {
-    Place { side: ring.ends.receiver_side(), seat: RECEIVER, peer: SENDER }
-}
-
 fn ring<T: Message, M: Copy>(parts: Parts<M>, capacity: u64) -> SlotRing<Of<T>, M> {
     SlotRing::new(parts.ends(), parts.area, capacity, Of::STRIDE)
 }
@@ -225,7 +216,7 @@ impl<T: Message> Channel<T> {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn sender(&self) -> Result<Sender<T>, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
+        let end = Endpoint::claim(&self.region, ring.ends.sender_side(), |holder| ring.sender_state(holder))?;
         Ok(Sender { end, ring })
     }
 
@@ -236,7 +227,7 @@ impl<T: Message> Channel<T> {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn receiver(&self) -> Result<Receiver<T>, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
+        let end = Endpoint::claim(&self.region, ring.ends.receiver_side(), |holder| ring.receiver_state(holder))?;
         Ok(Receiver { end, ring })
     }
 
@@ -251,8 +242,8 @@ impl<T: Message> Channel<T> {
     /// taken then.
     pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender<T>, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let place = sender_place(&ring);
-        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.sender_state(holder))?;
+        let side = ring.ends.sender_side();
+        let end = Endpoint::kill_and_claim(&self.region, side, timeout, |holder| ring.sender_state(holder))?;
         Ok(Sender { end, ring })
     }
 
@@ -264,8 +255,8 @@ impl<T: Message> Channel<T> {
     /// Those of [`kill_and_take_sender`](Self::kill_and_take_sender).
     pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver<T>, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let place = receiver_place(&ring);
-        let end = Endpoint::kill_and_claim(&self.region, place, timeout, |holder| ring.receiver_state(holder))?;
+        let side = ring.ends.receiver_side();
+        let end = Endpoint::kill_and_claim(&self.region, side, timeout, |holder| ring.receiver_state(holder))?;
         Ok(Receiver { end, ring })
     }
 

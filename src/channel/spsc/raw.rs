@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{receiver_place, sender_place, spec_of};
+use super::spec_of;
 use crate::channel::awaited::{FreeSlot, Message};
 use crate::channel::endpoint::Endpoint;
 use crate::channel::options::{Options, Wanted};
@@ -148,7 +148,7 @@ impl Channel {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, sender_place(&ring), |holder| ring.sender_state(holder))?;
+        let end = Endpoint::claim(&self.region, ring.ends.sender_side(), |holder| ring.sender_state(holder))?;
         Ok(Sender { end, ring, size: self.size() })
     }
 
@@ -159,7 +159,7 @@ impl Channel {
     /// [`ClaimError::Taken`] names the process that holds the seat.
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
-        let end = Endpoint::claim(&self.region, receiver_place(&ring), |holder| ring.receiver_state(holder))?;
+        let end = Endpoint::claim(&self.region, ring.ends.receiver_side(), |holder| ring.receiver_state(holder))?;
         Ok(Receiver { end, ring, size: self.size() })
     }
 

@@ -223,7 +223,7 @@ impl Kernel {
 
     /// Checks on the peer, as a blocked call does every 20 ms.
     fn check_peer(&self, side: &Side) {
-        side.check_peer(|word| self.gone(word));
+        side.check_peer(|_, word| self.gone(word));
     }
 
     /// Records a result of the victim's, unless it is dead.
