@@ -35,6 +35,7 @@
 
 mod many;
 mod receiver;
+mod recv_ref;
 mod sender;
 
 use std::os::fd::OwnedFd;
@@ -53,7 +54,8 @@ use crate::region::{Parts, Region};
 use crate::sync::Ordering::Acquire;
 use crate::sync::{ReadOnly, fence};
 pub use many::{Peeked, PeekedRecord};
-pub use receiver::{Iter, Receiver, RecvRef};
+pub use receiver::{Iter, Receiver};
+pub use recv_ref::RecvRef;
 pub use sender::{SendRef, Sender};
 
 /// A mapped ring. It does nothing by itself: to send or receive, take one of its seats.

@@ -1,8 +1,9 @@
 //! The receiving end of the ring.
+#![forbid(unsafe_code)]
 
 use std::time::Duration;
 
-use super::{Peeked, PeekedRecord};
+use super::{Peeked, RecvRef};
 use crate::channel::awaited::Record;
 use crate::channel::endpoint::Endpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
@@ -106,7 +107,7 @@ impl Receiver {
     }
 
     #[inline(always)]
-    fn consume(&mut self, len: usize) {
+    pub(super) fn consume(&mut self, len: usize) {
         // This is read before the store, because the compiler assumes that the store may change any memory.
         let lane = &*self.ring.ends.lane;
         self.ring.consume(&mut self.end.state, len);
@@ -177,7 +178,7 @@ impl Receiver {
     #[inline]
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_>, RecvError> {
         let len = self.end.find(Record(&self.ring))?;
-        Ok(self.lend(len))
+        Ok(RecvRef::new(self, len))
     }
 
     /// The next record, for reading in place, if there is one now.
@@ -188,16 +189,7 @@ impl Receiver {
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_>, TryRecvError> {
         let len = self.end.find_now(Record(&self.ring))?;
-        Ok(self.lend(len))
-    }
-
-    /// Lends the record that was found. If this process ends before consuming it, the next receiver learns of that.
-    #[inline(always)]
-    fn lend(&mut self, len: usize) -> RecvRef<'_> {
-        let state = &mut *self.end.state;
-        let at = self.ring.payload(state);
-        let again = self.ring.ends.lend(state, state.pos);
-        RecvRef { at, len, again, receiver: self }
+        Ok(RecvRef::new(self, len))
     }
 
     /// Reads the records that are there in place, one after the other; waits until there is one. None is consumed until
@@ -311,75 +303,6 @@ impl Receiver {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
-    }
-}
-
-/// A record in the ring. Dropping it consumes the record.
-pub struct RecvRef<'a> {
-    receiver: &'a mut Receiver,
-    at: usize,
-    len: usize,
-    again: bool,
-}
-
-impl RecvRef<'_> {
-    #[inline(always)]
-    fn record(&self) -> PeekedRecord<'_> {
-        PeekedRecord { ring: &self.receiver.ring, at: self.at, len: self.len }
-    }
-
-    /// Whether the record was lent before and not consumed: see [`Receiver::is_redelivery`].
-    pub fn is_redelivery(&self) -> bool {
-        self.again
-    }
-
-    /// The record's length in bytes.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether the record has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Fills `bytes` from the record, from byte `offset` on.
-    ///
-    /// # Panics
-    ///
-    /// If the range extends beyond the record.
-    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
-        self.record().read_at(offset, bytes);
-    }
-
-    /// A copy of the record.
-    pub fn to_vec(&self) -> Vec<u8> {
-        self.record().to_vec()
-    }
-
-    /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
-    pub fn as_ptr(&self) -> *const u8 {
-        self.record().as_ptr()
-    }
-
-    /// The record in place, without a copy.
-    ///
-    /// # Safety
-    ///
-    /// No process may write to the record while the reference lives. A sender that uses this crate does not: the bytes
-    /// belong to this receiver until the guard is dropped. So every process that can write the region must be trusted
-    /// to use it only through this crate, and this process must not be a child forked since the guard was made.
-    pub unsafe fn as_slice(&self) -> &[u8] {
-        // SAFETY: inside the region by construction; the caller guarantees that nobody writes.
-        unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len) }
-    }
-}
-
-impl Drop for RecvRef<'_> {
-    fn drop(&mut self) {
-        if !self.receiver.end.state.is_parents() {
-            self.receiver.consume(self.len);
-        }
     }
 }
 

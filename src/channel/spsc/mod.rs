@@ -54,6 +54,7 @@
 mod many;
 pub mod raw;
 mod receiver;
+mod recv_ref;
 mod sender;
 
 use std::os::fd::OwnedFd;
@@ -73,7 +74,8 @@ use crate::region::{Parts, Region};
 use crate::sync::Ordering::Acquire;
 use crate::sync::{ReadOnly, fence};
 pub use many::{Peeked, Reserved};
-pub use receiver::{Iter, Receiver, RecvRef};
+pub use receiver::{Iter, Receiver};
+pub use recv_ref::RecvRef;
 pub use sender::{SendRef, Sender};
 
 pub use super::Message;

@@ -1,13 +1,13 @@
 //! The receiving end of the ring.
+#![forbid(unsafe_code)]
 
 use core::mem::needs_drop;
 use std::time::Duration;
 
-use super::{Message, Peeked};
+use super::{Message, Peeked, RecvRef};
 use crate::channel::awaited;
 use crate::channel::endpoint::Endpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
-use crate::layout::WORD;
 use crate::memory::Of;
 use crate::protocol::ends::after_consume;
 use crate::protocol::slots::SlotRing;
@@ -90,7 +90,7 @@ impl<T: Message> Receiver<T> {
     }
 
     #[inline(always)]
-    fn consume(&mut self) {
+    pub(super) fn consume(&mut self) {
         self.ring.consume(&mut self.end.state);
         after_consume(&self.ring.ends.lane, self.end.fences);
     }
@@ -213,7 +213,7 @@ impl<T: Message> Receiver<T> {
     #[inline]
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_, T>, RecvError> {
         self.end.find(awaited::Message(&self.ring))?;
-        Ok(self.lend())
+        Ok(RecvRef::new(self))
     }
 
     /// The next message, for reading in place, if there is one now.
@@ -224,16 +224,7 @@ impl<T: Message> Receiver<T> {
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_, T>, TryRecvError> {
         self.end.find_now(awaited::Message(&self.ring))?;
-        Ok(self.lend())
-    }
-
-    /// Lends the message that was found. If this process ends before consuming it, the next receiver learns of that.
-    #[inline(always)]
-    fn lend(&mut self) -> RecvRef<'_, T> {
-        let state = &mut *self.end.state;
-        let at = state.offset as usize * WORD;
-        let again = self.ring.ends.lend(state, state.pos);
-        RecvRef { at, again, receiver: self }
+        Ok(RecvRef::new(self))
     }
 
     /// Up to `most` messages in a row, for reading in place; waits until there is one. None is consumed until
@@ -327,75 +318,6 @@ impl<T: Message> Receiver<T> {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
-    }
-}
-
-/// A message in the ring. Dropping it consumes the message.
-pub struct RecvRef<'a, T: Message> {
-    receiver: &'a mut Receiver<T>,
-    at: usize,
-    again: bool,
-}
-
-impl<T: Message> RecvRef<'_, T> {
-    /// Whether the message was lent before and not consumed: see [`Receiver::is_redelivery`].
-    pub fn is_redelivery(&self) -> bool {
-        self.again
-    }
-
-    /// A copy of the whole value.
-    pub fn read(&self) -> T {
-        self.receiver.ring.slots.area().slice(self.at / WORD, size_of::<T>().div_ceil(WORD)).read()
-    }
-
-    /// Copies the whole value straight into `place`: see [`Receiver::recv_into`].
-    pub fn read_into(&self, place: &mut T) {
-        if needs_drop::<T>() {
-            return self.read_over(place);
-        }
-        self.receiver.ring.slots.area().read_bytes(self.at, place.as_mut_bytes());
-    }
-
-    /// Not inlined, so that [`read_into`](Self::read_into) has no value on its stack.
-    #[inline(never)]
-    fn read_over(&self, place: &mut T) {
-        *place = self.read();
-    }
-
-    /// Fills `bytes` from the value, from byte `offset` on.
-    ///
-    /// # Panics
-    ///
-    /// If the range extends beyond the value.
-    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
-        let end = offset.checked_add(bytes.len());
-        assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
-        self.receiver.ring.slots.area().read_bytes(self.at + offset, bytes);
-    }
-
-    /// The address of the message's `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
-    pub fn as_ptr(&self) -> *const T {
-        self.receiver.ring.slots.area().address(self.at, size_of::<T>()).cast()
-    }
-
-    /// The message in place, without a copy.
-    ///
-    /// # Safety
-    ///
-    /// No process may write to the message while the reference lives. A sender that uses this crate does not: the slot
-    /// belongs to this receiver until the guard is dropped. So every process that can write the region must be trusted
-    /// to use it only through this crate, and this process must not be a child forked since the guard was made.
-    pub unsafe fn as_ref(&self) -> &T {
-        // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
-        unsafe { &*self.as_ptr() }
-    }
-}
-
-impl<T: Message> Drop for RecvRef<'_, T> {
-    fn drop(&mut self) {
-        if !self.receiver.end.state.is_parents() {
-            self.receiver.consume();
-        }
     }
 }
 

@@ -1,0 +1,83 @@
+//! A record that is read in place, and consumed afterwards.
+
+use super::{PeekedRecord, Receiver};
+
+/// A record in the ring. Dropping it consumes the record.
+pub struct RecvRef<'a> {
+    receiver: &'a mut Receiver,
+    at: usize,
+    len: usize,
+    again: bool,
+}
+
+impl<'a> RecvRef<'a> {
+    /// Lends the record that was found, of `len` bytes. If this process ends before consuming it, the next receiver
+    /// learns of that.
+    #[inline(always)]
+    pub(super) fn new(receiver: &'a mut Receiver, len: usize) -> Self {
+        let Receiver { end, ring } = &mut *receiver;
+        let state = &mut *end.state;
+        let at = ring.payload(state);
+        let again = ring.ends.lend(state, state.pos);
+        Self { receiver, at, len, again }
+    }
+
+    #[inline(always)]
+    fn record(&self) -> PeekedRecord<'_> {
+        PeekedRecord { ring: &self.receiver.ring, at: self.at, len: self.len }
+    }
+
+    /// Whether the record was lent before and not consumed: see [`Receiver::is_redelivery`].
+    pub fn is_redelivery(&self) -> bool {
+        self.again
+    }
+
+    /// The record's length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the record has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Fills `bytes` from the record, from byte `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// If the range extends beyond the record.
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        self.record().read_at(offset, bytes);
+    }
+
+    /// A copy of the record.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.record().to_vec()
+    }
+
+    /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.record().as_ptr()
+    }
+
+    /// The record in place, without a copy.
+    ///
+    /// # Safety
+    ///
+    /// No process may write to the record while the reference lives. A sender that uses this crate does not: the bytes
+    /// belong to this receiver until the guard is dropped. So every process that can write the region must be trusted
+    /// to use it only through this crate, and this process must not be a child forked since the guard was made.
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: inside the region by construction; the caller guarantees that nobody writes.
+        unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for RecvRef<'_> {
+    fn drop(&mut self) {
+        if !self.receiver.end.state.is_parents() {
+            self.receiver.consume(self.len);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A message that is read in place, and consumed afterwards.
+
+use core::mem::needs_drop;
+
+use super::{Message, Receiver};
+use crate::layout::WORD;
+
+/// A message in the ring. Dropping it consumes the message.
+pub struct RecvRef<'a, T: Message> {
+    receiver: &'a mut Receiver<T>,
+    at: usize,
+    again: bool,
+}
+
+impl<'a, T: Message> RecvRef<'a, T> {
+    /// Lends the message that was found. If this process ends before consuming it, the next receiver learns of that.
+    #[inline(always)]
+    pub(super) fn new(receiver: &'a mut Receiver<T>) -> Self {
+        let Receiver { end, ring } = &mut *receiver;
+        let state = &mut *end.state;
+        let at = state.offset as usize * WORD;
+        let again = ring.ends.lend(state, state.pos);
+        Self { receiver, at, again }
+    }
+
+    /// Whether the message was lent before and not consumed: see [`Receiver::is_redelivery`].
+    pub fn is_redelivery(&self) -> bool {
+        self.again
+    }
+
+    /// A copy of the whole value.
+    pub fn read(&self) -> T {
+        self.receiver.ring.slots.area().slice(self.at / WORD, size_of::<T>().div_ceil(WORD)).read()
+    }
+
+    /// Copies the whole value straight into `place`: see [`Receiver::recv_into`].
+    pub fn read_into(&self, place: &mut T) {
+        if needs_drop::<T>() {
+            return self.read_over(place);
+        }
+        self.receiver.ring.slots.area().read_bytes(self.at, place.as_mut_bytes());
+    }
+
+    /// Not inlined, so that [`read_into`](Self::read_into) has no value on its stack.
+    #[inline(never)]
+    fn read_over(&self, place: &mut T) {
+        *place = self.read();
+    }
+
+    /// Fills `bytes` from the value, from byte `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// If the range extends beyond the value.
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
+        self.receiver.ring.slots.area().read_bytes(self.at + offset, bytes);
+    }
+
+    /// The address of the message's `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
+    pub fn as_ptr(&self) -> *const T {
+        self.receiver.ring.slots.area().address(self.at, size_of::<T>()).cast()
+    }
+
+    /// The message in place, without a copy.
+    ///
+    /// # Safety
+    ///
+    /// No process may write to the message while the reference lives. A sender that uses this crate does not: the slot
+    /// belongs to this receiver until the guard is dropped. So every process that can write the region must be trusted
+    /// to use it only through this crate, and this process must not be a child forked since the guard was made.
+    pub unsafe fn as_ref(&self) -> &T {
+        // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
+        unsafe { &*self.as_ptr() }
+    }
+}
+
+impl<T: Message> Drop for RecvRef<'_, T> {
+    fn drop(&mut self) {
+        if !self.receiver.end.state.is_parents() {
+            self.receiver.consume();
+        }
+    }
+}
