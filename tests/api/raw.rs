@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use ringway::{ReadError, Reason, RecvError, SendError, TryRecvError, TrySendError, WriteError, seqlock, spsc};
+use nix::sys::signal::Signal;
+use ringway::{
+    ReadError, Reason, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError, WriteError, seqlock, spsc,
+};
 
+use crate::common::child::{Child, deadline, fork};
 use crate::common::messages::{Latest, Numbered, Packet};
 use ringway::zerocopy::IntoBytes;
 
@@ -129,4 +133,110 @@ fn a_raw_value_is_written_read_and_waited_for() {
     let wrong = WriteError::WrongSize { found: 1, expected: 320 };
     assert_eq!(any.writer().unwrap().write(&[1]), Err(wrong));
     assert_eq!(any.writer().unwrap().version(), 99);
+}
+
+#[test]
+fn a_raw_ring_says_whether_its_peer_left() {
+    let channel = spsc::raw::Channel::options().capacity(2).type_layout(8, 8).memfd().unwrap();
+    let (mut tx, rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    assert_eq!((tx.capacity(), rx.capacity()), (2, 2));
+    assert!(!tx.is_closed() && !rx.is_closed());
+    drop(rx);
+    assert!(tx.is_closed());
+    let mut rx = channel.receiver().unwrap();
+    tx.send(&[7; 8]).unwrap();
+    drop(tx);
+    assert!(rx.is_closed());
+    assert_eq!(rx.recv(), Ok(vec![7; 8]));
+}
+
+#[test]
+fn a_raw_receiver_makes_a_vector_of_each_value() {
+    let channel = spsc::raw::Channel::options().capacity(3).type_layout(5, 1).memfd().unwrap();
+    let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+    for value in [b"first", b"other", b"third"] {
+        tx.send(value).unwrap();
+    }
+    assert_eq!(rx.try_recv().as_deref(), Ok(&b"first"[..]));
+    assert_eq!(rx.recv_timeout(deadline()).as_deref(), Ok(&b"other"[..]));
+    assert_eq!(rx.recv().as_deref(), Ok(&b"third"[..]));
+}
+
+#[test]
+fn a_raw_receiver_knows_what_a_typed_one_was_lent() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let typed = spsc::Channel::<u64>::create(&path, 2).unwrap();
+    let mut tx = typed.sender().unwrap();
+    (1..3).for_each(|n| tx.send(&n).unwrap());
+    std::mem::forget(typed.receiver().unwrap().recv_ref().unwrap());
+    let mut rx = spsc::raw::Channel::open(&path).unwrap().receiver().unwrap();
+    assert!(rx.is_redelivery());
+    assert_eq!(rx.recv(), Ok(1u64.to_ne_bytes().to_vec()));
+    assert!(!rx.is_redelivery());
+}
+
+#[test]
+fn a_raw_reader_makes_a_vector_of_the_value() {
+    let typed = seqlock::Channel::<u64>::options().memfd().unwrap();
+    let mut reader =
+        seqlock::raw::Channel::from_fd(typed.region().fd().unwrap().try_clone_to_owned().unwrap()).unwrap().reader();
+    assert_eq!((reader.read(), reader.version()), (Ok(vec![0; 8]), 0));
+    typed.writer().unwrap().write(&7).unwrap();
+    assert_eq!((reader.read(), reader.version()), (Ok(7u64.to_ne_bytes().to_vec()), 1));
+}
+
+#[test]
+fn raw_channels_in_use_are_copied() {
+    let ring = spsc::raw::Channel::options().capacity(2).type_layout(8, 8).memfd().unwrap();
+    ring.sender().unwrap().send(&[7; 8]).unwrap();
+    let copy = ring.snapshot().unwrap();
+    assert_eq!(ring.receiver().unwrap().recv(), Ok(vec![7; 8]));
+    assert_eq!(copy.receiver().unwrap().recv(), Ok(vec![7; 8]));
+    let value = seqlock::raw::Channel::options().type_layout(8, 8).memfd().unwrap();
+    value.writer().unwrap().write(&[1; 8]).unwrap();
+    let copy = value.snapshot().unwrap();
+    value.writer().unwrap().write(&[2; 8]).unwrap();
+    assert_eq!((copy.reader().read(), value.reader().read()), (Ok(vec![1; 8]), Ok(vec![2; 8])));
+}
+
+/// A process that takes a seat, and keeps it until it is killed.
+fn holder<S>(take: impl Fn() -> S, is_taken: impl Fn() -> bool) -> Child {
+    let child = fork("holder", || {
+        let _seat = take();
+        loop {
+            std::thread::park();
+        }
+    });
+    while !is_taken() {
+        std::thread::yield_now();
+    }
+    child
+}
+
+#[test]
+fn raw_channels_kill_the_holder_of_a_seat_and_take_it() {
+    let typed = spsc::Channel::<u64>::options().capacity(2).memfd().unwrap();
+    let any = spsc::raw::Channel::from_fd(typed.region().fd().unwrap().try_clone_to_owned().unwrap()).unwrap();
+    let rx = any.receiver().unwrap();
+    let child = holder(|| typed.sender().unwrap(), || rx.has_sender());
+    assert!(any.sender().is_err());
+    let tx = any.kill_and_take_sender(deadline()).unwrap();
+    child.killed_by(Signal::SIGKILL);
+    assert_eq!(tx.generation(), 2);
+    drop(rx);
+    let child = holder(|| typed.receiver().unwrap(), || tx.has_receiver());
+    assert!(any.receiver().is_err());
+    let mut rx = any.kill_and_take_receiver(deadline()).unwrap();
+    child.killed_by(Signal::SIGKILL);
+    assert_eq!(rx.generation(), 3);
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Refused(RecvError::PeerDied { generation: 1 })));
+    let typed = seqlock::Channel::<u64>::options().memfd().unwrap();
+    let any = seqlock::raw::Channel::from_fd(typed.region().fd().unwrap().try_clone_to_owned().unwrap()).unwrap();
+    let child = holder(|| typed.writer().unwrap(), || any.reader().has_writer());
+    assert!(any.writer().is_err());
+    assert_eq!(any.kill_and_take_writer(deadline()).unwrap().generation(), 2);
+    child.killed_by(Signal::SIGKILL);
 }

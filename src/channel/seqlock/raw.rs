@@ -18,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use super::watch::Watch;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::options::{Options, ReadOnlyChannel, Wanted};
 use crate::channel::sealed;
-use crate::error::{ChangedError, ClaimError, OpenError, ReadError, Reason, TypeFingerprint, WriteError};
+use crate::error::{ChangedError, ClaimError, KillError, OpenError, ReadError, Reason, TypeFingerprint, WriteError};
 use crate::layout::{Header, Kind};
 use crate::memory::DynamicCell;
 use crate::protocol::Stop;
@@ -131,6 +132,15 @@ impl Channel {
         Self::options().open_read_only(path)
     }
 
+    /// [`Options::from_fd`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::from_fd`].
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+        Self::options().from_fd(fd)
+    }
+
     /// The type of the value, as the region names it.
     pub fn carries(&self) -> TypeFingerprint {
         self.region.header().fingerprint()
@@ -152,9 +162,31 @@ impl Channel {
         Ok(Writer { end, cells })
     }
 
+    /// Kills the process that holds the writer's seat, and takes the seat: see
+    /// [`seqlock::Channel::kill_and_take_writer`](super::Channel::kill_and_take_writer).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`seqlock::Channel::kill_and_take_writer`](super::Channel::kill_and_take_writer).
+    pub fn kill_and_take_writer(&self, timeout: Duration) -> Result<Writer, KillError> {
+        let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
+        let side = cells.writer_side();
+        let end = Endpoint::kill_and_claim(&self.region, side, timeout, |holder| cells.writer_state(holder))?;
+        Ok(Writer { end, cells })
+    }
+
     /// Makes a reader. There may be any number, in any process that has the channel. A reader holds no seat.
     pub fn reader(&self) -> Reader {
         Reader { watch: Watch::new(self.region.clone(), self.cells.clone()) }
+    }
+
+    /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
+    ///
+    /// # Errors
+    ///
+    /// There is no memory, or the region is corrupt.
+    pub fn snapshot(&self) -> Result<Self, OpenError> {
+        sealed::Channel::copy(self)
     }
 
     fn writable(&self) -> Option<Cells<DynamicCell>> {
@@ -204,6 +236,17 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The bytes of the latest whole value: all zeroes if none was written yet. Never waits for the writer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`seqlock::Reader::read`](super::Reader::read).
+    pub fn read(&mut self) -> Result<Vec<u8>, ReadError> {
+        let mut value = vec![0; self.watch.cells.cells.shape().size];
+        self.read_into(&mut value)?;
+        Ok(value)
+    }
+
     /// Copies the bytes of the latest whole value into the front of `buffer`, and returns how many they are: all zeroes if
     /// none was written yet. Never waits for the writer.
     ///

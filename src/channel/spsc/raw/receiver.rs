@@ -1,0 +1,153 @@
+//! The receiving end of a ring of values of any type.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use crate::channel::awaited::Message;
+use crate::channel::endpoint::Endpoint;
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::layout::WORD;
+use crate::memory::Dynamic;
+use crate::protocol::ends::after_consume;
+use crate::protocol::slots::SlotRing;
+use crate::wait::Wait;
+
+/// The receiving end: as [`spsc::Receiver`](crate::spsc::Receiver), for values as bytes.
+pub struct Receiver {
+    pub(super) end: Endpoint,
+    pub(super) ring: SlotRing<Dynamic>,
+    /// Bytes of a value.
+    pub(super) size: usize,
+}
+
+impl Receiver {
+    /// Receives the bytes of the next value, waiting until there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spsc::Receiver::recv`](crate::spsc::Receiver::recv).
+    pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
+        self.end.find(Message(&self.ring))?;
+        Ok(self.take_vec())
+    }
+
+    /// Receives the bytes of the next value if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
+        self.end.find_now(Message(&self.ring))?;
+        Ok(self.take_vec())
+    }
+
+    /// Receives the bytes of the next value, waiting for one for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
+        self.end.find_within(Message(&self.ring), timeout)?;
+        Ok(self.take_vec())
+    }
+
+    /// Takes the value that is there.
+    fn take_vec(&mut self) -> Vec<u8> {
+        let mut value = vec![0; self.size];
+        self.take(&mut value);
+        value
+    }
+
+    /// Receives the bytes of the next value into the front of `buffer`, waiting until there is one, and returns how many
+    /// they are.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::BufferTooShort`], and those of [`recv`](Self::recv).
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.check(buffer)?;
+        self.end.find(Message(&self.ring))?;
+        Ok(self.take(buffer))
+    }
+
+    /// [`recv_into`](Self::recv_into), if there is a value now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into).
+    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.check(buffer).map_err(TryRecvError::Refused)?;
+        self.end.find_now(Message(&self.ring))?;
+        Ok(self.take(buffer))
+    }
+
+    /// [`recv_into`](Self::recv_into), waiting for a value for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv_into`](Self::recv_into).
+    pub fn recv_into_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvTimeoutError> {
+        self.check(buffer).map_err(RecvTimeoutError::Refused)?;
+        self.end.find_within(Message(&self.ring), timeout)?;
+        Ok(self.take(buffer))
+    }
+
+    fn check(&self, buffer: &[u8]) -> Result<(), RecvError> {
+        let (found, buffer) = (self.size, buffer.len());
+        if found <= buffer { Ok(()) } else { Err(RecvError::BufferTooShort { found, buffer }) }
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let state = &mut *self.end.state;
+        self.ring.slots.area().read_bytes(state.offset as usize * WORD, &mut buffer[..self.size]);
+        self.ring.consume(state);
+        after_consume(&self.ring.ends.lane, self.end.fences);
+        self.size
+    }
+
+    /// How many values were sent and not yet received.
+    pub fn len(&self) -> u64 {
+        self.ring.len_for_receiver(&self.end.state)
+    }
+
+    /// Whether there is no value now.
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty(&self.end.state)
+    }
+
+    /// How many values the ring holds.
+    pub fn capacity(&self) -> u64 {
+        self.ring.slots.capacity
+    }
+
+    /// The position of the next value: see [`spsc::Receiver::position`](crate::spsc::Receiver::position).
+    pub fn position(&self) -> u64 {
+        self.end.state.pos
+    }
+
+    /// How often the receiver's seat has been taken, including by this receiver.
+    pub fn generation(&self) -> u64 {
+        self.end.generation
+    }
+
+    /// Whether the next value was lent before, by a receiver that knew its type, and not consumed: see
+    /// [`spsc::Receiver::is_redelivery`](crate::spsc::Receiver::is_redelivery).
+    pub fn is_redelivery(&self) -> bool {
+        self.end.state.redelivers()
+    }
+
+    /// Whether a living sender holds its seat now. Asks the kernel.
+    pub fn has_sender(&self) -> bool {
+        self.end.has_peer()
+    }
+
+    /// Whether the sender left, or died and that was not reported yet. Its values may still be there. Asks the kernel.
+    pub fn is_closed(&self) -> bool {
+        self.end.peer_ended()
+    }
+
+    /// Sets how blocked calls wait from now on.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.end.wait = wait;
+    }
+}
