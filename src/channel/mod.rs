@@ -84,16 +84,14 @@ pub(crate) mod sealed {
     use crate::region::Region;
     use crate::region::header::Spec;
 
-    /// What [`Options`](crate::Options) needs from a kind of channel.
+    /// What [`Options`](crate::Options) needs from a kind of channel. A public trait has it for a supertrait, so it and
+    /// the types in it are `pub`; but nobody outside the crate can name them.
     pub trait Channel: Sized {
-        #[allow(private_interfaces, reason = "the trait is sealed")]
         fn spec(wanted: &Wanted) -> Result<Spec, Reason>;
-        #[allow(private_interfaces, reason = "the trait is sealed")]
         fn from_region(region: Region, spec: Spec) -> Self;
         /// A private copy of a channel in use, with the messages that were in it for as long as the copying took.
         fn copy(&self) -> Result<Self, OpenError>;
         /// Reduces a channel that was read from a file to what is whole in it, in place. Nobody else may have it.
-        #[allow(private_interfaces, reason = "the trait is sealed")]
         fn salvage(&self) -> Result<(), Reason>;
     }
 }

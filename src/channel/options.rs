@@ -29,7 +29,7 @@ pub struct Options<C> {
 
 /// What the user said of the values and of their number.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// In the unit of the kind.
     pub capacity: Option<u64>,
     pub type_name: Option<String>,

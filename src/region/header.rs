@@ -14,8 +14,8 @@ use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, Sections, VERSION, WORD, W
 
 /// What a channel requires of its region.
 #[derive(Clone, Debug)]
-pub(crate) struct Spec {
-    pub kind: Kind,
+pub struct Spec {
+    pub(crate) kind: Kind,
     /// The type; `None` accepts any.
     pub carries: Option<TypeFingerprint>,
     /// In slots, words or cells; `None` accepts any.
@@ -83,7 +83,7 @@ impl Spec {
     }
 
     /// The header of a new region. `capacity` is in slots, words or cells, `page` in bytes.
-    pub fn header(&self, capacity: u64, page: usize, provenance: Provenance) -> Result<Header, Reason> {
+    pub(crate) fn header(&self, capacity: u64, page: usize, provenance: Provenance) -> Result<Header, Reason> {
         let carries = self.carries.as_ref().ok_or(Reason::NoType)?;
         let overflow = || {
             let found = capacity.saturating_mul(self.kind.info().unit);
@@ -143,7 +143,7 @@ impl Spec {
 
     /// Checks a header that was copied out of a region, with its schema text. `len` is the region's length and `page`
     /// its page size, in bytes.
-    pub fn check(&self, header: &Header, schema: &[u8], len: u64, page: usize) -> Result<(), Reason> {
+    pub(crate) fn check(&self, header: &Header, schema: &[u8], len: u64, page: usize) -> Result<(), Reason> {
         header.check_format(schema)?;
         self.check_content(header, page)?;
         let stride = self.check_geometry(header, schema, page)?;

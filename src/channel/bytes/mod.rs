@@ -83,7 +83,6 @@ impl super::Channel for Channel {
 }
 
 impl sealed::Channel for Channel {
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         let words = match wanted.capacity {
             Some(bytes) if bytes == 0 || bytes % WORD as u64 != 0 => {
@@ -100,7 +99,6 @@ impl sealed::Channel for Channel {
         })
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
         let ring = ring(region.parts(), region.capacity());
         Self { region: Arc::new(region), ring, spec }
@@ -117,7 +115,6 @@ impl sealed::Channel for Channel {
         Ok(copy)
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
         Ok(self.writable().expect("what was read from a file is writable").salvage()?)
     }

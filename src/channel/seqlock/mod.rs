@@ -91,12 +91,10 @@ impl<T: Message> super::Channel for Channel<T> {
 impl<T: Message> ReadOnlyChannel for Channel<T> {}
 
 impl<T: Message> sealed::Channel for Channel<T> {
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         spec_of(size_of::<T>(), align_of::<T>(), wanted.name_of::<T>())
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
         let parts = region.parts();
         let cells = Cells::new(parts.lane, parts.area, region.capacity(), CellOf::SHAPE);
@@ -111,7 +109,6 @@ impl<T: Message> sealed::Channel for Channel<T> {
         })
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
         salvage(&self.writable().expect("what was read from a file is writable"))
     }

@@ -66,7 +66,6 @@ impl crate::channel::Channel for Channel {
 impl ReadOnlyChannel for Channel {}
 
 impl sealed::Channel for Channel {
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         match wanted.layout {
             Some((size, align)) => spec_of(size, align, wanted.type_name.clone().unwrap_or_default()),
@@ -74,7 +73,6 @@ impl sealed::Channel for Channel {
         }
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
         let cells = cells(region.parts(), region.header());
         Self { region: Arc::new(region), cells, spec }
@@ -88,7 +86,6 @@ impl sealed::Channel for Channel {
         })
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
         super::salvage(&self.writable().expect("what was read from a file is writable"))
     }

@@ -113,12 +113,10 @@ impl<T: Message> super::Channel for Channel<T> {
 }
 
 impl<T: Message> sealed::Channel for Channel<T> {
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         spec_of(size_of::<T>(), align_of::<T>(), wanted.name_of::<T>(), wanted.capacity)
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
         let ring = ring(region.parts(), region.capacity());
         Self { region: Arc::new(region), ring, spec }
@@ -132,7 +130,6 @@ impl<T: Message> sealed::Channel for Channel<T> {
         })
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
         Ok(self.writable().expect("what was read from a file is writable").salvage()?)
     }

@@ -65,7 +65,6 @@ impl crate::channel::Channel for Channel {
 }
 
 impl sealed::Channel for Channel {
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         match wanted.layout {
             Some((size, align)) => spec_of(size, align, wanted.type_name.clone().unwrap_or_default(), wanted.capacity),
@@ -73,7 +72,6 @@ impl sealed::Channel for Channel {
         }
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn from_region(region: Region, spec: Spec) -> Self {
         let ring = ring(region.parts(), region.header());
         Self { region: Arc::new(region), ring, spec }
@@ -87,7 +85,6 @@ impl sealed::Channel for Channel {
         })
     }
 
-    #[allow(private_interfaces, reason = "the trait is sealed")]
     fn salvage(&self) -> Result<(), Reason> {
         Ok(self.writable().expect("what was read from a file is writable").salvage()?)
     }
