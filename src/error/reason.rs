@@ -70,6 +70,8 @@ pub enum Reason {
     NotARegion {
         /// Its first eight bytes.
         found: [u8; 8],
+        /// Those of a region.
+        expected: [u8; 8],
     },
     /// The region was made on a machine of the other byte order.
     Endianness,

@@ -78,11 +78,11 @@ impl fmt::Display for Reason {
                      end, and make it anew with recreate"
                 )
             }
-            Reason::NotARegion { found } => write!(
+            Reason::NotARegion { found, expected } => write!(
                 f,
                 "it begins with {:?}, expected {:?}; it is no region: use another path",
                 String::from_utf8_lossy(found),
-                String::from_utf8_lossy(&crate::layout::MAGIC)
+                String::from_utf8_lossy(expected)
             ),
             Reason::Endianness => f.write_str(
                 "it was made on a machine of the other byte order; use another path, or make it anew with recreate",

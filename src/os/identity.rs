@@ -13,15 +13,24 @@ use nix::sys::stat::lstat;
 
 use super::retry::retry;
 use crate::error::OsError;
-use crate::layout::FileIdentity;
+
+/// What the kernel says to tell a file from every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub inode: u64,
+    /// In nanoseconds since the epoch; 0 if the kernel does not say.
+    pub born: u64,
+    /// The btrfs subvolume that it lies in; 0: none, or the kernel does not say.
+    pub subvolume: u64,
+}
 
 /// The identity of an open file.
-pub(crate) fn of_file(file: &File) -> Result<FileIdentity, OsError> {
+pub(crate) fn of_file(file: &File) -> Result<Identity, OsError> {
     let mut identity = match statx(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH) {
         // Old sandboxes do not know `statx`: only the inode number is left.
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => {
             let stat = nix::sys::stat::fstat(file.as_fd()).map_err(|e| OsError::new("fstat", e))?;
-            FileIdentity { inode: stat.st_ino, born: 0, subvolume: 0 }
+            Identity { inode: stat.st_ino, born: 0, subvolume: 0 }
         }
         result => result.map_err(|e| OsError::new("statx", e))?,
     };
@@ -33,7 +42,7 @@ pub(crate) fn of_file(file: &File) -> Result<FileIdentity, OsError> {
 
 /// The identity of the file that a path names now; `None` if there is none. Does not follow a symbolic link. The
 /// subvolume is known only if `statx` gives it.
-pub(crate) fn of_path(path: &Path) -> Result<Option<FileIdentity>, OsError> {
+pub(crate) fn of_path(path: &Path) -> Result<Option<Identity>, OsError> {
     let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| OsError::new("statx", Errno::EINVAL))?;
     match statx(libc::AT_FDCWD, &name, libc::AT_SYMLINK_NOFOLLOW) {
         Ok(identity) => Ok(Some(identity)),
@@ -41,7 +50,7 @@ pub(crate) fn of_path(path: &Path) -> Result<Option<FileIdentity>, OsError> {
         // library would call `statx` again.
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => {
             match retry(|| lstat(path)) {
-                Ok(found) => Ok(Some(FileIdentity { inode: found.st_ino, born: 0, subvolume: 0 })),
+                Ok(found) => Ok(Some(Identity { inode: found.st_ino, born: 0, subvolume: 0 })),
                 Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
                 Err(errno) => Err(OsError::new("lstat", errno)),
             }
@@ -50,7 +59,7 @@ pub(crate) fn of_path(path: &Path) -> Result<Option<FileIdentity>, OsError> {
     }
 }
 
-fn statx(dir: i32, path: &core::ffi::CStr, flags: i32) -> Result<FileIdentity, Errno> {
+fn statx(dir: i32, path: &core::ffi::CStr, flags: i32) -> Result<Identity, Errno> {
     let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_SUBVOL;
     let mut found = MaybeUninit::<libc::statx>::zeroed();
     retry(|| {
@@ -61,7 +70,7 @@ fn statx(dir: i32, path: &core::ffi::CStr, flags: i32) -> Result<FileIdentity, E
     let found = unsafe { found.assume_init() };
     let known = |bit: u32| found.stx_mask & bit != 0;
     let born = i128::from(found.stx_btime.tv_sec) * 1_000_000_000 + i128::from(found.stx_btime.tv_nsec);
-    Ok(FileIdentity {
+    Ok(Identity {
         inode: found.stx_ino,
         born: if known(libc::STATX_BTIME) { born as u64 } else { 0 },
         subvolume: if known(libc::STATX_SUBVOL) { found.stx_subvol } else { 0 },

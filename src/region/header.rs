@@ -50,7 +50,7 @@ impl Header {
     /// Checks that this is the header of a region of this layout, unchanged since it was written.
     pub fn check_format(&self, schema: &[u8]) -> Result<(), Reason> {
         if self.magic != MAGIC {
-            return Err(Reason::NotARegion { found: self.magic });
+            return Err(Reason::NotARegion { found: self.magic, expected: MAGIC });
         }
         if self.endian == ENDIAN_MARK.swap_bytes() {
             return Err(Reason::Endianness);

@@ -9,7 +9,8 @@ use std::fs::File;
 
 use crate::error::{CopySign, OsError};
 use crate::layout::{FileIdentity, Header};
-use crate::os::{filesystem, identity, process};
+use crate::os::identity::{self, Identity};
+use crate::os::{filesystem, process};
 
 /// What a new region remembers about where it was made.
 #[derive(Clone, Copy)]
@@ -34,14 +35,22 @@ impl Provenance {
                 (boot, _) => boot.unwrap_or(0),
             },
             id: identity::random_id()?,
-            file: file.map_or(Ok(none), identity::of_file)?,
+            file: file.map_or(Ok(none), |file| identity::of_file(file).map(FileIdentity::from))?,
         })
+    }
+}
+
+/// As the header holds it.
+impl From<Identity> for FileIdentity {
+    fn from(found: Identity) -> Self {
+        let Identity { inode, born, subvolume } = found;
+        Self { inode, born, subvolume }
     }
 }
 
 /// What shows that the region in `file` is a copy; `None` if it was made there, in this boot.
 pub(crate) fn copy_sign(header: &Header, file: &File) -> Result<Option<CopySign>, OsError> {
-    if differ(&header.file, &identity::of_file(file)?) {
+    if differ(&header.file, &identity::of_file(file)?.into()) {
         return Ok(Some(CopySign::OtherFile));
     }
     Ok(match (header.boot, process::boot().unwrap_or(0)) {

@@ -49,7 +49,7 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
         let found = file::metadata(own)?.len();
         return Err(Reason::Short { found, expected: magic.len() as u64 });
     }
-    if magic == MAGIC { Ok(file) } else { Err(Reason::NotARegion { found: magic }) }
+    if magic == MAGIC { Ok(file) } else { Err(Reason::NotARegion { found: magic, expected: MAGIC }) }
 }
 
 /// Whether the region in the file `path` is in use. It is if any process, in any PID namespace, is attached to it, has

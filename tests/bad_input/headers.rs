@@ -173,9 +173,9 @@ fn headers_of_others() {
         let kept = fs::read(&path).unwrap();
 
         header.write(b"RINGWAY\n");
-        assert_reason!(open(), Reason::NotARegion { found } if found == b"RINGWAY\n", "RINGWAY", "ringway");
+        assert_reason!(open(), Reason::NotARegion { found, .. } if found == b"RINGWAY\n", "RINGWAY", "ringway");
         fs::write(&path, vec![0; kept.len()]).unwrap();
-        assert_reason!(open(), Reason::NotARegion { found: [0, 0, 0, 0, 0, 0, 0, 0] }, "expected \"ringway");
+        assert_reason!(open(), Reason::NotARegion { found: [0, 0, 0, 0, 0, 0, 0, 0], .. }, "expected \"ringway");
         fs::write(&path, &kept).unwrap();
 
         refuse_foreign_starts(&header, &open);
@@ -199,7 +199,7 @@ fn every_flipped_bit_of_the_header_is_refused() {
             header.write(&flipped);
             let error = Spsc::open(&path).expect_err("a bit is flipped");
             let right = match (bit / 8, error.reason()) {
-                (0..8, Reason::NotARegion { found }) => found == &flipped[..8],
+                (0..8, Reason::NotARegion { found, .. }) => found == &flipped[..8],
                 (8..12, Reason::Field { field: "byte order mark", expected: 0x0102_0304, .. }) => true,
                 (12..16, Reason::Version { expected: 5, .. }) => true,
                 // The text of the schema counts, as long as the header says it is.
