@@ -46,6 +46,12 @@ impl<'a, M: Copy> WordSlice<'a, M> {
         return unsafe { word.as_ref() };
     }
 
+    /// The address of the first word.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *const AtomicU64<M> {
+        self.base.as_ptr()
+    }
+
     /// `count` words of it from word `at` on.
     #[inline(always)]
     pub fn part(self, at: usize, count: usize) -> WordSlice<'a, M> {

@@ -116,6 +116,14 @@ impl<S: Stride, M: Copy> Slots<S, M> {
         (unsafe { WordSlice::new(&self.area, offset as usize, count * self.stride()) }, count)
     }
 
+    /// The `count` slots from the one at `offset` on, no more than all of them: those that lie in a row, and those at the
+    /// front of the ring.
+    #[inline(always)]
+    pub fn rows(&self, offset: u64, count: usize) -> [(WordSlice<'_, M>, usize); 2] {
+        let first = self.row(offset, count);
+        [first, self.row(0, count - first.1)]
+    }
+
     /// Where the slot after `count` in a row from `offset` on begins.
     #[inline(always)]
     pub fn after_row(&self, offset: u64, count: usize) -> u64 {

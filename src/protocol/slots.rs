@@ -109,10 +109,14 @@ impl<S: Stride> SlotRing<S> {
         if count > 1 {
             self.ends.lane.sender_line.batch.store(s.pos, Release); // A3 release; batch noted (in place)
         }
-        for index in (0..count).rev() {
-            // Only a message that goes alone brings news.
-            let stamp = (s.pos + index as u64 + 1) ^ s.notice;
-            self.slots.stamp(self.slots.ahead(s.offset, index)).store(stamp, Release); // A1 release (in place)
+        let (stride, mut end) = (self.slots.stride(), s.pos + count as u64);
+        for (slots, count) in self.slots.rows(s.offset, count).into_iter().rev() {
+            for index in (0..count).rev() {
+                // Only a message that goes alone brings news.
+                let stamp = end ^ s.notice;
+                slots.word(index * stride + stride - 1).store(stamp, Release); // A1 release (in place)
+                end -= 1;
+            }
         }
         (s.pos, s.offset) = (s.pos + count as u64, self.slots.ahead(s.offset, count));
     }
@@ -123,9 +127,19 @@ impl<S: Stride> SlotRing<S> {
         if !self.has_message(s) {
             return 0;
         }
-        let most = most.min(self.slots.capacity as usize);
-        let stamp = |index| self.slots.stamp(self.slots.ahead(s.offset, index)).load(Acquire); // A1 acquire (in place)
-        (1..most).find(|index| stamp(*index) != s.pos + *index as u64 + 1).unwrap_or(most)
+        let most = most.clamp(1, self.slots.capacity as usize);
+        let (stride, mut end) = (self.slots.stride(), s.pos + 1);
+        let [(first, in_first), (rest, in_rest)] = self.slots.rows(s.offset, most);
+        for (slots, indexes) in [(first, 1..in_first), (rest, 0..in_rest)] {
+            for index in indexes {
+                let stamp = slots.word(index * stride + stride - 1).load(Acquire); // A1 acquire (in place)
+                if stamp != end + 1 {
+                    return (end - s.pos) as usize;
+                }
+                end = stamp;
+            }
+        }
+        most
     }
 
     /// Gives the slots of the next `count` messages, which are there, back to the sender.

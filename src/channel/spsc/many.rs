@@ -78,8 +78,9 @@ impl<'a, T: Message> Reserved<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    #[inline(always)]
     pub fn as_mut_ptr(&mut self, index: usize) -> *mut T {
-        self.sender.ring.slots.area().address_mut(self.byte(index), size_of::<T>()).cast()
+        self.slot(index).as_ptr().cast_mut().cast()
     }
 
     fn byte(&self, index: usize) -> usize {
@@ -174,10 +175,9 @@ impl<'a, T: Message> Peeked<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    #[inline(always)]
     pub fn as_ptr(&self, index: usize) -> *const T {
-        assert!(index < self.len, "a message that was found");
-        let slots = &self.receiver.ring.slots;
-        slots.area().address(slots.ahead(self.first, index) as usize * WORD, size_of::<T>()).cast()
+        self.slot(index).as_ptr().cast()
     }
 
     /// Message `index` in place, without a copy.
@@ -189,6 +189,7 @@ impl<'a, T: Message> Peeked<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    #[inline(always)]
     pub unsafe fn get_ref(&self, index: usize) -> &T {
         // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
         unsafe { &*self.as_ptr(index) }
