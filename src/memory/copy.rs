@@ -2,8 +2,7 @@
 //!
 //! The bytes may be torn; the protocols decide whether they may be believed. The copy is written in
 //! assembly because the language has no name for it: to the compiler it is one opaque operation on
-//! memory, not an access that may race. `movups` moves 16 bytes; from [`REP`] bytes on, the
-//! processor's own `rep movsb` is faster (measured: docs/measurements.md, "Copying").
+//! memory, not an access that may race. `movups` moves 16 bytes; from [`LARGE`] bytes on, [`super::copy_large`] is faster.
 //!
 //! # Order
 //!
@@ -16,8 +15,8 @@
 //! - The compiler moves no access to memory across an `asm!` block that may read or write memory: these may, except the
 //!   loads of [`load`], which are `readonly`, and which no store and no fence is moved across.
 //! - The processor (x86-64, write-back memory) reorders no store with a later store, no load with a later load or
-//!   store. From [`REP`] bytes on, A1, B1, C1 and C2 rest on `rep movsb`, whose own stores may become visible in any order: but
-//!   "string operations are not reordered with other stores", before or behind (Intel SDM, vol. 3A, 8.2.4, "Fast-String
+//!   store. From [`LARGE`] bytes on, A1, B1, C1 and C2 may rest on `rep movsb`, whose own stores may become visible in any order:
+//!   but "string operations are not reordered with other stores", before or behind (Intel SDM, vol. 3A, 8.2.4, "Fast-String
 //!   Operation and Out-of-Order Stores"; AMD APM, vol. 2, 7.1, "Single-Processor Memory Access Ordering" and
 //!   "Multiprocessor Memory Access Ordering"). No protocol rests on the order within a copy.
 //!
@@ -29,8 +28,10 @@ use core::mem::MaybeUninit;
 
 use zerocopy::{Immutable, IntoBytes};
 
-/// From this many bytes on, `rep movsb`.
-const REP: usize = 2048;
+use super::copy_large::copy_large;
+
+/// From this many bytes on, [`copy_large`].
+pub(super) const LARGE: usize = 2048;
 
 /// Up to this many bytes, a value goes through registers.
 pub(crate) const SMALL: usize = 128;
@@ -197,15 +198,22 @@ pub(crate) unsafe fn copy_down(dst: *mut u8, src: *const u8, len: usize) {
 /// (K1) `src` is readable and `dst` writable for `len` bytes, and they do not overlap. Either may be
 /// written by other processes meanwhile; neither may be behind a reference that forbids it.
 #[inline(always)]
-pub(crate) unsafe fn copy(mut dst: *mut u8, mut src: *const u8, mut len: usize) {
-    if len >= REP {
-        // SAFETY: K1 is the caller's; the direction flag is clear in every Rust function.
-        unsafe {
-            asm!("rep movsb", inout("rcx") len => _, inout("rdi") dst => _, inout("rsi") src => _,
-                options(nostack, preserves_flags));
-        }
-        return;
+pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
+    if len >= LARGE {
+        // SAFETY: K1 is the caller's.
+        return unsafe { copy_large(dst, src, len) };
     }
+    // SAFETY: K1 is the caller's.
+    unsafe { copy_by_pieces(dst, src, len) };
+}
+
+/// Copies 64, 16, 8, 4 bytes and one at a time.
+///
+/// # Safety
+///
+/// As for [`copy`].
+#[inline(always)]
+pub(super) unsafe fn copy_by_pieces(mut dst: *mut u8, mut src: *const u8, mut len: usize) {
     // `len` counts what is left, so that one comparison tells whether there is another piece.
     while len >= 64 {
         // SAFETY: K1, `64 <= len`.

@@ -42,6 +42,8 @@ mod by;
 mod cells;
 #[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
 mod copy;
+#[cfg(all(target_arch = "x86_64", not(loom), not(ringway_tsan), not(ringway_portable)))]
+mod copy_large;
 mod slice;
 mod slots;
 #[cfg(test)]
