@@ -67,8 +67,11 @@ impl Place {
 }
 
 pub fn all(tally: &mut Tally) {
-    // A process does some things only at its first region. Its children find them done.
-    assert_eq!(Place::new(true).found(), Some(1));
+    // A process does some things only at its first region or its first copy (it asks what the processor can, for one). Its
+    // children find them done.
+    assert_eq!((Place::new(true).found(), Place::new(true).copied().found()), (Some(1), Some(1)));
+    let copied = Place::new(true).copied();
+    drop(Slots::options().adopt(copied.path()).unwrap());
     let options = || Slots::options().capacity(FULL);
     // The numbers are what is found before the operation and after it.
     region_case("create", None, Some(0), true, tally, &|path| Slots::create(path, FULL).map(Some));
