@@ -15,10 +15,10 @@ mod report;
 mod sync;
 mod wait;
 
-pub use channel::{Channel, Options, ReadOnlyChannel, bytes, seqlock, spsc};
+pub use channel::{Channel, Options, ReadOnlyChannel, Sent, bytes, seqlock, spsc};
 pub use error::*;
 pub use os::usage::{PageFaults, page_faults};
 pub use region::{Advice, FileState, Flush, Region, in_use, remove_unused};
 pub use report::{Content, Holder, Report, SeatReport};
-pub use wait::Wait;
+pub use wait::{Canceller, Wait};
 pub use zerocopy;

@@ -13,10 +13,11 @@ use crate::os::lifeline::Lifeline;
 use crate::os::membarrier;
 use crate::os::wipe::Wiped;
 use crate::protocol::seat::{self, End, Refused, Status, holder_of, lock_byte};
+use crate::protocol::wait_word::OWNER;
 use crate::protocol::{Side, State, Stop};
 use crate::region::Region;
 use crate::sync::Ordering::Relaxed;
-use crate::wait::{Blocked, ParkOn, SPINS, Wait, block};
+use crate::wait::{Blocked, Canceller, ParkOn, SPINS, Wait, block};
 
 /// An endpoint's seat and private state. It belongs to the process that claimed it. In a forked child its state is
 /// wiped, and its drop does nothing.
@@ -27,6 +28,9 @@ pub(super) struct Endpoint {
     pub fences: bool,
     /// How often the seat has been taken, including by this endpoint.
     pub generation: u64,
+    /// Calls go on waiting when the peer ends, and pass over its end.
+    pub outlives_peers: bool,
+    cancel: Option<Canceller>,
     side: Side,
     witness: Witness,
     /// `None` in `drop`, and if the kernel did not allow one.
@@ -83,6 +87,8 @@ impl Endpoint {
         let Prepared { witness, mut me, mut lifeline, mut private, fences } = prepared;
         let number = side.number;
         let name = if number == SENDER { Seat::Sender } else { Seat::Receiver };
+        // A sleeper that sees nobody here looks seldom. From now on it looks often, in case this process dies as it claims.
+        side.wake_peers(fences);
         let claim = |me, line: Option<&Lifeline>| {
             let lock_liveness = |word| line.map_or(Ok(()), |line| line.lock(lock_byte(number, word)));
             seat::claim(&side.seat, me, |word| witness.is_gone(number, word), lock_liveness)
@@ -118,8 +124,11 @@ impl Endpoint {
         let barrier = if fences { BARRIER_FENCES } else { BARRIER_REGISTERED };
         side.seat.barrier.store(barrier, Relaxed);
         side.arrive();
-        let (wait, generation) = (Wait::default(), claim.generation);
-        Ok(Self { state: private, wait, fences, generation, side, witness, lifeline })
+        // Who waits for a peer sees one now.
+        side.wake_peers(fences);
+        let (wait, generation) = (witness.region().wait(), claim.generation);
+        let (outlives_peers, cancel) = (false, None);
+        Ok(Self { state: private, wait, fences, generation, outlives_peers, cancel, side, witness, lifeline })
     }
 
     /// Waits for what is awaited.
@@ -159,7 +168,8 @@ impl Endpoint {
     #[inline(never)]
     fn look<A: Awaited>(&mut self, awaited: A) -> Result<A::Found, A::Error> {
         awaited.check(&self.state)?;
-        Ok(awaited.poll_slow(&mut self.state).map_err(|stop| self.report(stop))?)
+        let found = poll_slow(awaited, &mut self.state, &self.side, self.outlives_peers);
+        Ok(found.map_err(|stop| self.report(stop))?)
     }
 
     /// Polls a few times. The wait for an awake peer ends here, with little work between its message and the caller.
@@ -192,8 +202,9 @@ impl Endpoint {
 
     fn wait_until<A: Awaited>(&mut self, awaited: A, deadline: Option<Instant>) -> Result<A::Found, A::Error> {
         awaited.check(&self.state)?;
-        let Self { state, wait, side, witness, .. } = &mut *self;
-        let mut call = Call { awaited, state, side, witness, lost: false };
+        let Self { state, wait, side, witness, outlives_peers, cancel, .. } = &mut *self;
+        let (outlives_peers, cancel) = (*outlives_peers, cancel.as_ref());
+        let mut call = Call { awaited, state, side, witness, outlives_peers, cancel, lost: false };
         let found = block(*wait, deadline, ParkOn::Own(&side.own_word), &mut call);
         Ok(found.unwrap_or(Err(Stop::Blocked)).map_err(|stop| self.report(stop))?)
     }
@@ -209,6 +220,22 @@ impl Endpoint {
         }
         self.side.report_end(&mut self.state, end);
         stop
+    }
+
+    /// Waits until a living process holds the peer's seat, for at most `timeout`. False if none came.
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<bool, Stop> {
+        self.state.check()?;
+        let deadline = Instant::now().checked_add(timeout);
+        let Self { wait, side, witness, cancel, .. } = &*self;
+        let mut call = PeerCall { side, witness, cancel: cancel.as_ref() };
+        call.check_peer();
+        let came = block(*wait, deadline, ParkOn::Own(&side.own_word), &mut call);
+        came.unwrap_or(Ok(())).map(|()| side.peer_sits())
+    }
+
+    /// What ends the blocked calls of this endpoint.
+    pub fn canceller(&mut self) -> Canceller {
+        self.cancel.get_or_insert_with(|| Canceller::new(Some((self.side.own_word.clone(), OWNER)))).clone()
     }
 
     /// Whether a living process holds the peer's seat now. Asks the kernel. If the peer is dead, every later call knows
@@ -233,12 +260,49 @@ impl Endpoint {
     }
 }
 
+/// The slow poll of a caller that may outlive its peers.
+fn poll_slow<A: Awaited>(awaited: A, s: &mut State, side: &Side, outlives_peers: bool) -> Result<A::Found, Stop> {
+    match awaited.poll_slow(s) {
+        Err(Stop::Ended(end)) if outlives_peers => {
+            side.pass_over(s, end);
+            // Another end may have come meanwhile: the next poll passes over that.
+            awaited.poll_slow(s).map_err(|stop| if let Stop::Ended(_) = stop { Stop::Blocked } else { stop })
+        }
+        result => result,
+    }
+}
+
+/// A call that waits for a peer.
+struct PeerCall<'a> {
+    side: &'a Side,
+    witness: &'a Witness,
+    cancel: Option<&'a Canceller>,
+}
+
+impl Blocked for PeerCall<'_> {
+    type Found = Result<(), Stop>;
+
+    fn poll(&mut self, _: u32) -> Option<Self::Found> {
+        if self.side.peer_sits() {
+            return Some(Ok(()));
+        }
+        self.cancel.is_some_and(Canceller::is_cancelled).then_some(Err(Stop::Cancelled))
+    }
+
+    fn check_peer(&mut self) -> bool {
+        self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
+        self.side.peer_sits()
+    }
+}
+
 /// A call that waits.
 struct Call<'a, A> {
     awaited: A,
     state: &'a mut State,
     side: &'a Side,
     witness: &'a Witness,
+    outlives_peers: bool,
+    cancel: Option<&'a Canceller>,
     /// The region's file has lost its name, and the caller watches it.
     lost: bool,
 }
@@ -252,15 +316,18 @@ impl<A: Awaited> Blocked for Call<'_, A> {
         if let Some(found) = self.awaited.poll(self.state) {
             return Some(Ok(found));
         }
-        match self.awaited.poll_slow(self.state) {
-            Err(Stop::Blocked) => self.lost.then_some(Err(Stop::FileLost)),
+        match poll_slow(self.awaited, self.state, self.side, self.outlives_peers) {
+            Err(Stop::Blocked) if self.lost => Some(Err(Stop::FileLost)),
+            Err(Stop::Blocked) if self.cancel.is_some_and(Canceller::is_cancelled) => Some(Err(Stop::Cancelled)),
+            Err(Stop::Blocked) => None,
             result => Some(result),
         }
     }
 
-    fn check_peer(&mut self) {
+    fn check_peer(&mut self) -> bool {
         self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
         self.lost = self.witness.region().is_lost();
+        self.side.peer_sits() || self.witness.region().is_watched()
     }
 }
 
@@ -272,6 +339,9 @@ impl Drop for Endpoint {
                 parents.forget();
             }
             return;
+        }
+        if std::thread::panicking() {
+            self.side.panicked(self.generation);
         }
         self.side.leave(self.state.holder, self.fences);
     }
@@ -294,6 +364,7 @@ impl From<Stop> for TrySendError {
             Stop::Ended(End::Died(generation)) => TrySendError::Refused(SendError::PeerDied { generation }),
             Stop::Forked => TrySendError::Refused(SendError::Forked),
             Stop::FileLost => TrySendError::Refused(SendError::FileLost),
+            Stop::Cancelled => TrySendError::Refused(SendError::Cancelled),
             Stop::Corrupt(corrupt) => TrySendError::Refused(SendError::Corrupt(corrupt)),
         }
     }
@@ -307,6 +378,7 @@ impl From<Stop> for TryRecvError {
             Stop::Ended(End::Died(generation)) => TryRecvError::Refused(RecvError::PeerDied { generation }),
             Stop::Forked => TryRecvError::Refused(RecvError::Forked),
             Stop::FileLost => TryRecvError::Refused(RecvError::FileLost),
+            Stop::Cancelled => TryRecvError::Refused(RecvError::Cancelled),
             Stop::Corrupt(corrupt) => TryRecvError::Refused(RecvError::Corrupt(corrupt)),
         }
     }

@@ -3,6 +3,7 @@
 mod awaited;
 pub mod bytes;
 mod endpoint;
+mod iter;
 mod options;
 pub mod seqlock;
 pub mod spsc;
@@ -62,6 +63,19 @@ pub trait Channel: sealed::Channel + Clone + fmt::Debug + Send + Sync + 'static 
 /// every type that derives zerocopy's three traits.
 pub trait Message: FromBytes + IntoBytes + Immutable + Send + 'static {}
 impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
+
+/// How many messages of a slice were sent: the first of them. The others were not.
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # let channel = ringway::spsc::Channel::<u64>::options().capacity(2).anonymous()?;
+/// # let mut tx = channel.sender()?;
+/// tx.try_send_some(&[1, 2, 3])?; // the third is lost, and the compiler says so
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[must_use = "the messages from this number on were not sent: send the rest, or call send_slice, which sends all"]
+pub struct Sent(pub usize);
 
 /// The fingerprint of a type that can be sent: it has at least one byte, and is aligned to at most 4096 bytes.
 fn fingerprint_of(size: usize, align: usize, name: String) -> Result<TypeFingerprint, Reason> {

@@ -11,6 +11,7 @@ use crate::os::mapping::Access;
 use crate::region::files;
 use crate::region::header::Spec;
 use crate::region::{Region, Settings, SpaceRetries, unused};
+use crate::wait::Wait;
 
 /// How to make or open a region. A channel's `options()` returns one. Any thread may use it.
 ///
@@ -99,6 +100,13 @@ impl<C> Options<C> {
     /// The header and the control words then take a huge page each. Default: no.
     pub fn huge_pages(mut self, yes: bool) -> Self {
         self.settings.huge_pages = yes;
+        self
+    }
+
+    /// How the blocked calls of every endpoint wait that is claimed from this channel, until
+    /// [`set_wait`](crate::spsc::Receiver::set_wait) says otherwise. Default: [`Wait::default`].
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.settings.wait = wait;
         self
     }
 

@@ -84,7 +84,7 @@ fn a_slot_ring_of_a_million_messages() {
     let values = vec![1; slots as usize];
     let mut sent = 0;
     while sent < values.len() {
-        sent += tx.try_send_slice(&values[sent..]).unwrap();
+        sent += tx.try_send_some(&values[sent..]).unwrap().0;
     }
     at_most(MESSAGE, "try_send", || tx.try_send(&1)).expect_err("full");
     assert_eq!(at_most(MESSAGE, "Sender::len", || tx.len()), slots);

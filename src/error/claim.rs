@@ -27,7 +27,6 @@ impl fmt::Display for Seat {
 }
 
 /// Why a seat could not be taken.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ClaimError {
     /// A process that is alive, as far as the kernel says, holds the seat.
@@ -112,15 +111,7 @@ impl fmt::Display for ClaimError {
     }
 }
 
-impl Error for ClaimError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            ClaimError::NoSignOfLife(error) | ClaimError::Os(error) => Some(error),
-            ClaimError::Corrupt(corrupt) => Some(corrupt),
-            _ => None,
-        }
-    }
-}
+impl Error for ClaimError {}
 
 impl From<OsError> for ClaimError {
     fn from(error: OsError) -> Self {
@@ -129,7 +120,6 @@ impl From<OsError> for ClaimError {
 }
 
 /// Why the holder of a seat could not be killed, or its seat could not be taken.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum KillError {
     /// This process itself holds the seat.
@@ -181,15 +171,7 @@ impl fmt::Display for KillError {
     }
 }
 
-impl Error for KillError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            KillError::Claim(error) => Some(error),
-            KillError::Os(error) | KillError::Refused { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Error for KillError {}
 
 impl From<ClaimError> for KillError {
     fn from(error: ClaimError) -> Self {

@@ -31,7 +31,7 @@ impl Fault {
 /// The region is corrupt: a peer broke the protocol, or another program wrote into it.
 ///
 /// The endpoint that found this stays unusable. Nothing was read or written outside the region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Corrupt {
     /// Which word is wrong.
     pub fault: Fault,

@@ -12,6 +12,7 @@ mod os;
 mod reason;
 mod reason_text;
 mod ring;
+mod text;
 mod value;
 
 pub use claim::*;
@@ -26,5 +27,6 @@ pub use value::*;
 
 const FORKED: &str = "this endpoint belongs to the process that forked this one; claim one of your own \
                       from the channel, which crosses a fork";
+const CANCELLED: &str = "the call was cancelled; reset the canceller to go on";
 const FILE_LOST: &str = "the region's file was removed or replaced, so a new peer cannot reach it; drop this end and \
                          its channel, and call open_or_create again, on both sides; if that finds a copy, adopt it";

@@ -6,7 +6,6 @@ use std::error::Error;
 use super::Reason;
 
 /// Why a region could not be made or opened. Nothing is left behind: no file, no descriptor, no mapping.
-#[derive(Debug)]
 pub struct OpenError {
     place: String,
     reason: Reason,
@@ -34,11 +33,4 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl Error for OpenError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.reason {
-            Reason::Os(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Error for OpenError {}

@@ -7,7 +7,6 @@ use std::io;
 use nix::errno::Errno;
 
 /// A system call that failed.
-#[derive(Debug)]
 pub struct OsError {
     /// The call's name.
     pub call: &'static str,
@@ -54,8 +53,4 @@ impl fmt::Display for OsError {
     }
 }
 
-impl Error for OsError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
-    }
-}
+impl Error for OsError {}

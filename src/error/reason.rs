@@ -3,7 +3,6 @@
 use super::{CopySign, Corrupt, OsError, TypeFingerprint};
 
 /// What was found when a region was made or opened, and what was expected.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Reason {
     /// `create`: the file exists.

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::error::Error;
 
-use super::{Corrupt, FILE_LOST, FORKED};
+use super::{CANCELLED, Corrupt, FILE_LOST, FORKED};
 
 /// A record too long for a ring of this capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct TooLong {
 }
 
 /// Why [`send`](crate::spsc::Sender::send) cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// The receiver left. What it had not consumed stays in the region. A sender that is not blocked notices this with
@@ -33,6 +33,8 @@ pub enum SendError {
     /// [`watch_file`](crate::Options::watch_file), blocked calls report this, and every call reports it instead of
     /// [`Closed`](Self::Closed). Call `open_or_create` again, on both sides.
     FileLost,
+    /// A [`Canceller`](crate::Canceller) ended the call, which was blocked. Nothing was sent.
+    Cancelled,
     /// The record is too long for the channel. Nothing was sent; the channel stays usable.
     TooLong(TooLong),
     /// The bytes are not the length of a value. Nothing was sent; the channel stays usable. Only raw channels return this.
@@ -47,7 +49,7 @@ pub enum SendError {
 }
 
 /// Why [`try_send`](crate::spsc::Sender::try_send) did not send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySendError {
     /// There is no room now.
@@ -57,7 +59,7 @@ pub enum TrySendError {
 }
 
 /// Why [`send_timeout`](crate::spsc::Sender::send_timeout) did not send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendTimeoutError {
     /// There was no room within the timeout. Nothing was sent.
@@ -67,7 +69,7 @@ pub enum SendTimeoutError {
 }
 
 /// Why [`recv`](crate::spsc::Receiver::recv) cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
     /// The sender left, and everything it sent was received. This receiver returns it again until another sender takes
@@ -85,6 +87,8 @@ pub enum RecvError {
     /// [`watch_file`](crate::Options::watch_file), blocked calls report this, and every call reports it instead of
     /// [`Closed`](Self::Closed). Call `open_or_create` again, on both sides.
     FileLost,
+    /// A [`Canceller`](crate::Canceller) ended the call, which was blocked.
+    Cancelled,
     /// The buffer is shorter than the record, which stays in the ring.
     BufferTooShort {
         /// The record's length in bytes.
@@ -97,7 +101,7 @@ pub enum RecvError {
 }
 
 /// Why [`try_recv`](crate::spsc::Receiver::try_recv) got nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryRecvError {
     /// There is no message now.
@@ -107,7 +111,7 @@ pub enum TryRecvError {
 }
 
 /// Why [`recv_timeout`](crate::spsc::Receiver::recv_timeout) got nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {
     /// No message came within the timeout.
@@ -127,6 +131,7 @@ impl fmt::Display for SendError {
             ),
             SendError::Forked => f.write_str(FORKED),
             SendError::FileLost => f.write_str(FILE_LOST),
+            SendError::Cancelled => f.write_str(CANCELLED),
             SendError::TooLong(TooLong { found, most }) => write!(
                 f,
                 "a record of {found} bytes, expected at most {most}; split it, or create the channel with a \
@@ -176,6 +181,7 @@ impl fmt::Display for RecvError {
             ),
             RecvError::Forked => f.write_str(FORKED),
             RecvError::FileLost => f.write_str(FILE_LOST),
+            RecvError::Cancelled => f.write_str(CANCELLED),
             RecvError::BufferTooShort { found, buffer } => write!(
                 f,
                 "a record of {found} bytes for a buffer of {buffer}; it stays in the channel: receive it \
@@ -203,6 +209,122 @@ impl fmt::Display for RecvTimeoutError {
             }
             RecvTimeoutError::Refused(error) => error.fmt(f),
         }
+    }
+}
+
+impl SendError {
+    /// Whether the receiver left.
+    pub fn is_closed(&self) -> bool {
+        *self == SendError::Closed
+    }
+
+    /// Whether the receiver died.
+    pub fn is_peer_died(&self) -> bool {
+        matches!(self, SendError::PeerDied { .. })
+    }
+}
+
+impl TrySendError {
+    /// Whether there was no room.
+    pub fn is_full(&self) -> bool {
+        *self == TrySendError::Full
+    }
+
+    /// Whether the receiver left.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, TrySendError::Refused(error) if error.is_closed())
+    }
+
+    /// Whether the receiver died.
+    pub fn is_peer_died(&self) -> bool {
+        matches!(self, TrySendError::Refused(error) if error.is_peer_died())
+    }
+}
+
+impl SendTimeoutError {
+    /// Whether there was no room for all of the time.
+    pub fn is_timeout(&self) -> bool {
+        *self == SendTimeoutError::Timeout
+    }
+
+    /// Whether the receiver left.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, SendTimeoutError::Refused(error) if error.is_closed())
+    }
+
+    /// Whether the receiver died.
+    pub fn is_peer_died(&self) -> bool {
+        matches!(self, SendTimeoutError::Refused(error) if error.is_peer_died())
+    }
+}
+
+impl RecvError {
+    /// Whether the sender left.
+    pub fn is_closed(&self) -> bool {
+        *self == RecvError::Closed
+    }
+
+    /// Whether the sender died.
+    pub fn is_peer_died(&self) -> bool {
+        matches!(self, RecvError::PeerDied { .. })
+    }
+}
+
+impl TryRecvError {
+    /// Whether there was no message.
+    pub fn is_empty(&self) -> bool {
+        *self == TryRecvError::Empty
+    }
+
+    /// Whether the sender left.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, TryRecvError::Refused(error) if error.is_closed())
+    }
+
+    /// Whether the sender died.
+    pub fn is_peer_died(&self) -> bool {
+        matches!(self, TryRecvError::Refused(error) if error.is_peer_died())
+    }
+}
+
+impl RecvTimeoutError {
+    /// Whether no message came for all of the time.
+    pub fn is_timeout(&self) -> bool {
+        *self == RecvTimeoutError::Timeout
+    }
+
+    /// Whether the sender left.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, RecvTimeoutError::Refused(error) if error.is_closed())
+    }
+
+    /// Whether the sender died.
+    pub fn is_peer_died(&self) -> bool {
+        matches!(self, RecvTimeoutError::Refused(error) if error.is_peer_died())
+    }
+}
+
+impl From<SendError> for TrySendError {
+    fn from(error: SendError) -> Self {
+        TrySendError::Refused(error)
+    }
+}
+
+impl From<SendError> for SendTimeoutError {
+    fn from(error: SendError) -> Self {
+        SendTimeoutError::Refused(error)
+    }
+}
+
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        TryRecvError::Refused(error)
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(error: RecvError) -> Self {
+        RecvTimeoutError::Refused(error)
     }
 }
 

@@ -3,10 +3,10 @@
 use core::fmt;
 use std::error::Error;
 
-use super::{Corrupt, FILE_LOST, FORKED};
+use super::{CANCELLED, Corrupt, FILE_LOST, FORKED};
 
 /// Why a seqlock's writer cannot write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
     /// This endpoint belongs to the process that forked this one.
@@ -23,7 +23,7 @@ pub enum WriteError {
 }
 
 /// Why a seqlock's reader got no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The buffer is shorter than the value. Only raw channels return this.
@@ -44,7 +44,7 @@ pub enum ReadError {
 }
 
 /// Why a reader's wait for a change ended without one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangedError {
     /// The writer left, and its last value was seen. A new writer may come: wait again only after
@@ -60,6 +60,8 @@ pub enum ChangedError {
     /// [`watch_file`](crate::Options::watch_file), blocked calls report this, and every call reports it instead of
     /// [`Closed`](Self::Closed). Call `open_or_create` again, on both sides.
     FileLost,
+    /// A [`Canceller`](crate::Canceller) ended the call, which was blocked.
+    Cancelled,
     /// Nothing changed within the timeout.
     Timeout,
     /// The region is corrupt.
@@ -105,6 +107,7 @@ impl fmt::Display for ChangedError {
                  value from its successor"
             ),
             ChangedError::FileLost => f.write_str(FILE_LOST),
+            ChangedError::Cancelled => f.write_str(CANCELLED),
             ChangedError::Timeout => {
                 f.write_str("nothing changed for all of the time given; wait again, or read the value as it is")
             }

@@ -6,7 +6,7 @@
 //! | `generation` | claimants (`fetch_max`) | everyone | how often the seat was taken; may lag `holder` by one |
 //! | `barrier` | the holder, when it has claimed | tools | [`BARRIER_REGISTERED`] or [`BARRIER_FENCES`] |
 //! | `died` | any process to which the kernel says so (`fetch_max`) | everyone | the newest generation that ended without leaving, 0 = none |
-//! | `ended` | nobody yet | | how a turn ended that the holder ended itself: it left, it panicked |
+//! | `ended` | the holder, when it panics (`fetch_max`) | tools | the newest generation that ended by a panic, 0 = none; it counts as a death |
 //! | `swept` | nobody yet | | the newest dead generation of which nothing is left in the region |
 //! | `name` | nobody yet | | what the holder calls itself, 32 bytes |
 //!

@@ -161,8 +161,9 @@ impl<R, P: FnMut() -> Option<R>, I: FnMut()> Blocked for Sleeper<P, I> {
         (self.poll)()
     }
 
-    fn check_peer(&mut self) {
+    fn check_peer(&mut self) -> bool {
         (self.check_peer)();
+        true
     }
 }
 

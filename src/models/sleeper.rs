@@ -3,9 +3,10 @@
 //! A lost wake-up is a deadlock: loom reports it, and the stress test hangs.
 
 use super::*;
-use crate::protocol::wait_word::ASLEEP;
+use crate::protocol::wait_word::{ASLEEP, OWNER};
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
+use crate::wait::Canceller;
 
 /// Sleeps on a word of its own. It does not check on its peer: no peer dies here.
 fn sleep_on<R>(word: &AtomicU32, poll: impl FnMut() -> Option<R>) -> R {
@@ -90,5 +91,34 @@ fn sleeper_sees_change() {
         let mut s = cells.model_writer();
         cells.model_write(&mut s, [1, 1]).unwrap();
         readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
+}
+
+/// A call is cancelled as it lies down, and ends all the same.
+#[test]
+fn sleeper_is_cancelled() {
+    explore(|| {
+        let word = ends().lane.part(|lane| &*lane.data_wait);
+        let canceller = Canceller::new(Some((word.clone(), OWNER)));
+        let other = canceller.clone();
+        let cancels = thread::spawn(move || other.cancel());
+        sleep_on(&word, || canceller.is_cancelled().then_some(()));
+        cancels.join().unwrap();
+    });
+}
+
+/// A call that waits for a peer ends when one takes its seat.
+#[test]
+fn sleeper_sees_a_claim() {
+    explore(|| {
+        let ends = ends();
+        let claiming = ends.sender_side();
+        let claimant = thread::spawn(move || {
+            claim(&claiming, 7);
+            claiming.wake_peers(false);
+        });
+        let waiting = ends.receiver_side();
+        sleep_on(&waiting.own_word, || waiting.peer_sits().then_some(()));
+        claimant.join().unwrap();
     });
 }

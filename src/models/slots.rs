@@ -189,6 +189,26 @@ fn slots_close() {
     });
 }
 
+/// A sender that panics is reported as dead, after all it sent, and never as one that left.
+#[test]
+fn slots_panic() {
+    explore(|| {
+        let ring = slot_ring(2);
+        let (sending, side) = (ring.clone(), ring.ends.sender_side());
+        let claim = claim(&side, 7);
+        let mut s = ring.model_sender();
+        let sender = thread::spawn(move || {
+            sending.model_send(&mut s, message(1)).unwrap();
+            side.panicked(claim.generation);
+            side.leave(claim.word, false);
+        });
+        let mut r = ring.model_receiver();
+        assert_eq!(until_unblocked(|| ring.model_recv(&mut r)), Ok(message(1)));
+        assert_eq!(until_unblocked(|| ring.model_recv(&mut r)), Err(Stop::Ended(End::Died(1))));
+        sender.join().unwrap();
+    });
+}
+
 /// A copy of a ring in use may hold a stamp behind a slot that was copied before it was published. No message behind
 /// that gap is delivered, neither now nor once a sender has filled it.
 #[test]

@@ -38,6 +38,8 @@ pub(crate) enum Stop {
     Forked,
     /// The region's file has lost its name, and the caller asked to be notified.
     FileLost,
+    /// Somebody in this process cancelled the calls of this endpoint.
+    Cancelled,
     /// The region holds what no peer that follows the protocol can have written.
     Corrupt(Corrupt),
 }

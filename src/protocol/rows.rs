@@ -44,9 +44,5 @@ pub(crate) fn claim<E>(
 
 /// The numbers of the rows that somebody holds whose death is not recorded yet.
 pub(crate) fn held<M>(rows: &[Row<M>]) -> impl Iterator<Item = usize> {
-    rows.iter().enumerate().filter(|(_, row)| !is_vacant(row)).map(|(number, _)| number)
-}
-
-fn is_vacant<M>(Row { seat, .. }: &Row<M>) -> bool {
-    seat::is_free(seat) || seat::status(seat).is_ok_and(|status| seat::died(seat) >= status.generation)
+    rows.iter().enumerate().filter(|(_, row)| seat::is_occupied(&row.seat)).map(|(number, _)| number)
 }

@@ -204,6 +204,11 @@ pub(crate) fn is_free<M>(seat: &Seat<M>) -> bool {
     holder_of(seat.holder.relaxed()).is_none()
 }
 
+/// Whether somebody holds the seat who is not known to have died.
+pub(crate) fn is_occupied<M>(seat: &Seat<M>) -> bool {
+    !is_free(seat) && status(seat).is_ok_and(|status| status.holder.is_some() && died(seat) < status.generation)
+}
+
 /// The newest generation known to have died, 0 if none: not one that nobody can have had yet.
 pub(crate) fn died<M>(seat: &Seat<M>) -> u64 {
     let died = seat.died.acquire(); // P4 acquire; P1 acquire (close)

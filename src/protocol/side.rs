@@ -52,6 +52,11 @@ impl Side {
         }
     }
 
+    /// Whether a process holds the peer's seat that is not known to have died.
+    pub fn peer_sits(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| seat::is_occupied(&peer.seat))
+    }
+
     /// How the peer ended, if that is news to this end.
     pub fn peer_ended(&self, s: &State) -> Option<End> {
         seat::ended_since(&self.peer.as_ref()?.seat, s.baseline)
@@ -69,6 +74,26 @@ impl Side {
         }
     }
 
+    /// Records that the holder of this generation ends its turn because it panics. Its peers learn of that as of a death,
+    /// and so does a successor. Comes before [`leave`](Self::leave).
+    pub fn panicked(&self, generation: u64) {
+        self.seat.ended.fetch_max(generation, Relaxed);
+        seat::record_death(&self.seat, generation); // panic is a death
+    }
+
+    /// Wakes those who sleep at the other end, so that they look who sits here.
+    pub fn wake_peers(&self, fences: bool) {
+        light_barrier(fences); // S claim barrier
+        wait_word::wake(&self.peers_word, self.most_woken);
+    }
+
+    /// Makes an end of the peer old news, for a caller that waits for the next peer whatever ended the last.
+    pub fn pass_over(&self, s: &mut State, end: End) {
+        self.report_end(s, end);
+        let (End::Left(generation) | End::Died(generation)) = end;
+        s.baseline = s.baseline.max(generation);
+    }
+
     /// The last acts of the holder that put `holder` into the seat.
     pub fn leave(&self, holder: u64, fences: bool) {
         if self.reported.is_some() {
@@ -76,7 +101,6 @@ impl Side {
             wait_word::leave(&self.own_word);
         }
         seat::release(&self.seat, holder);
-        light_barrier(fences);
-        wait_word::wake(&self.peers_word, self.most_woken);
+        self.wake_peers(fences);
     }
 }

@@ -64,6 +64,11 @@ impl Region {
         }
     }
 
+    /// Whether this process watches the file.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watch_file
+    }
+
     /// Whether this process watches the file, and the file has lost its name.
     pub(crate) fn is_lost(&self) -> bool {
         self.watch_file && self.file_state().is_lost()

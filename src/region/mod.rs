@@ -29,6 +29,7 @@ use crate::layout::{Header, Kind};
 use crate::os::file;
 use crate::os::mapping::{Access, Mapping};
 use crate::os::owned::Owned;
+use crate::wait::Wait;
 pub(crate) use copies::Reading;
 pub use file_state::FileState;
 use files::Owner;
@@ -45,11 +46,21 @@ pub(crate) struct Settings {
     pub lock: bool,
     pub huge_pages: bool,
     pub watch_file: bool,
+    /// How blocked calls wait at first.
+    pub wait: Wait,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: 0o600, owner: None, prefault: false, lock: false, huge_pages: false, watch_file: false }
+        Self {
+            mode: 0o600,
+            owner: None,
+            prefault: false,
+            lock: false,
+            huge_pages: false,
+            watch_file: false,
+            wait: Wait::default(),
+        }
     }
 }
 
@@ -118,6 +129,7 @@ pub struct Region {
     prefault: bool,
     /// Whether blocked calls report that the file has lost its name.
     watch_file: bool,
+    wait: Wait,
 }
 
 const MEMFD: &str = "memfd region";
@@ -126,13 +138,18 @@ const ANONYMOUS: &str = "anonymous region";
 impl Region {
     fn new(mapping: Arc<Mapping>, header: Header, backing: Backing, settings: &Settings) -> Self {
         let keeps_locks = AtomicBool::new(false);
-        let Settings { prefault, watch_file, .. } = *settings;
-        Self { mapping, header, backing, keeps_locks, prefault, watch_file }
+        let Settings { prefault, watch_file, wait, .. } = *settings;
+        Self { mapping, header, backing, keeps_locks, prefault, watch_file, wait }
     }
 
     /// Whether the region may not be written.
     pub(crate) fn read_only(&self) -> bool {
         self.mapping.access() == Access::ReadOnly
+    }
+
+    /// How blocked calls wait at first.
+    pub(crate) fn wait(&self) -> Wait {
+        self.wait
     }
 
     /// Faults the pages in, if the user asked for that: a forked child inherits the mapping without its pages.

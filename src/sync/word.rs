@@ -58,7 +58,6 @@ impl AtomicU64 {
     }
 }
 
-#[cfg(loom)]
 impl AtomicU32 {
     pub fn new(value: u32) -> Self {
         Self { atomic: form::AtomicU32::new(value), access: PhantomData }

@@ -21,6 +21,11 @@ const YIELD_AFTER: Duration = Duration::from_millis(1);
 const FIRST_CHECK: Duration = Duration::from_millis(4);
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// After so many checks in a row that found nobody in the peer's seat, a sleeper checks only this often: a peer that comes
+/// wakes it.
+const VACANT_CHECKS: u32 = 5;
+const VACANT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long a sleeper naps between two polls when nobody can be told to wake it: because the kernel refuses
 /// `membarrier`, or the region is attached read-only.
 const NAP: Duration = Duration::from_millis(1);
@@ -31,7 +36,9 @@ pub(crate) trait Blocked {
     /// Looks for what is waited for, after up to `spins` checks of the one word that it comes with.
     fn poll(&mut self, spins: u32) -> Option<Self::Found>;
     /// Asks the kernel about the peer, whose death wakes nobody. What that brings to light, `poll` must find.
-    fn check_peer(&mut self);
+    ///
+    /// Returns whether somebody sits there. If nobody does, it need not be asked as often.
+    fn check_peer(&mut self) -> bool;
 }
 
 /// The word a sleeper announces itself in.
@@ -50,6 +57,8 @@ struct Call<'a, B> {
     blocked: &'a mut B,
     deadline: Option<Instant>,
     next_check: Instant,
+    /// How many checks in a row found nobody in the peer's seat.
+    vacant: u32,
 }
 
 impl<B: Blocked> Call<'_, B> {
@@ -61,8 +70,8 @@ impl<B: Blocked> Call<'_, B> {
     /// Asks the kernel if it is time to.
     fn check_peer_if_due(&mut self) {
         if self.until_check() == Duration::ZERO {
-            self.blocked.check_peer();
-            self.next_check = now() + CHECK_INTERVAL;
+            self.vacant = if self.blocked.check_peer() { 0 } else { self.vacant + 1 };
+            self.next_check = now() + if self.vacant > VACANT_CHECKS { VACANT_INTERVAL } else { CHECK_INTERVAL };
         }
     }
 
@@ -98,6 +107,9 @@ impl<B: Blocked> Call<'_, B> {
                     return Some(found);
                 }
                 if !slept_out {
+                    // Somebody woke this sleeper, and may be about to take the seat.
+                    self.vacant = 0;
+                    self.next_check = self.next_check.min(now() + CHECK_INTERVAL);
                     break;
                 }
             }
@@ -161,7 +173,7 @@ pub(crate) fn block<B: Blocked>(
         }
     }
     let next_check = asked.map_or_else(|| now() + FIRST_CHECK, |at| at + CHECK_INTERVAL);
-    let mut call = Call { blocked, deadline, next_check };
+    let mut call = Call { blocked, deadline, next_check, vacant: 0 };
     match park_on {
         ParkOn::Own(word) => {
             let found = call.park_on(word);

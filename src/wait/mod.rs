@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod cancel;
 
 use std::time::Duration;
 
 pub(crate) use block::{Blocked, ParkOn, SPINS, block};
+pub use cancel::Canceller;
 
 /// How a blocked call waits for its peer. Whichever it is, an awake peer pays nothing for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //! | [`slots`], [`slots_in_place`] | rings of slots |
 //! | [`records`] | rings of records |
 //! | [`many`] | many messages where they lie, and positions |
+//! | [`peers`] | how calls end when the peer does, or when they are cancelled |
 //! | [`raw`] | channels of values of any type |
 //! | [`values`] | seqlocks, and threads that sleep |
 //! | [`snapshots`] | snapshots |
@@ -18,6 +19,7 @@
 mod common;
 mod ends;
 mod many;
+mod peers;
 mod raw;
 mod records;
 mod records_model;

@@ -151,13 +151,13 @@ fn a_buffer_that_is_too_short_leaves_the_record() {
 #[test]
 fn record_slices_are_packed_and_taken_as_far_as_they_go() {
     let (_channel, mut tx, mut rx) = page();
-    assert_eq!(tx.send_slice(&[]), Ok(0));
-    assert_eq!(tx.try_send_slice(&[]), Ok(0));
+    assert_eq!(tx.send_some(&[]), Ok(ringway::Sent(0)));
+    assert_eq!(tx.try_send_some(&[]), Ok(ringway::Sent(0)));
     assert_eq!(rx.recv_slice(&mut [0; 9], &mut []), Ok(0));
     assert_eq!(rx.try_recv_slice(&mut [0; 9], &mut []), Ok(0));
     assert_eq!(rx.try_recv_slice(&mut [0; 9], &mut [0]), Err(TryRecvError::Empty));
     for turn in 0..200u8 {
-        assert_eq!(tx.send_slice(&[b"one", b"", &[turn; 5], b"fourth"]), Ok(4));
+        assert_eq!(tx.send_some(&[b"one", b"", &[turn; 5], b"fourth"]), Ok(ringway::Sent(4)));
         let (mut buffer, mut ends) = ([0xEE; 10], [99; 3]);
         // First the ends run out, then the bytes, then the records.
         assert_eq!(rx.recv_slice(&mut buffer, &mut ends), Ok(3));
@@ -165,7 +165,7 @@ fn record_slices_are_packed_and_taken_as_far_as_they_go() {
         assert_eq!(buffer[..8], [b'o', b'n', b'e', turn, turn, turn, turn, turn]);
         assert_eq!(buffer[8..], [0xEE; 2]);
         assert_eq!(rx.len(), 1);
-        assert_eq!(tx.try_send_slice(&[b"fifth", b"6"]), Ok(2));
+        assert_eq!(tx.try_send_some(&[b"fifth", b"6"]), Ok(ringway::Sent(2)));
         let (mut buffer, mut ends) = ([0; 10], [99; 9]);
         assert_eq!(rx.try_recv_slice(&mut buffer, &mut ends), Ok(1));
         assert_eq!((&buffer[..6], ends[0], ends[1]), (&b"fourth"[..], 6, 99));
@@ -173,20 +173,20 @@ fn record_slices_are_packed_and_taken_as_far_as_they_go() {
         assert_eq!((&buffer[..6], &ends[..2]), (&b"fifth6"[..], &[5, 6][..]));
     }
     // Empty records need no room in the buffer.
-    assert_eq!(tx.send_slice(&[b"", b""]), Ok(2));
+    assert_eq!(tx.send_some(&[b"", b""]), Ok(ringway::Sent(2)));
     let mut ends = [9; 3];
     assert_eq!(rx.recv_slice(&mut [], &mut ends), Ok(2));
     assert_eq!(ends, [0, 0, 9]);
     // The batch needs more room than there is, and one record never fits.
     let large = [3; 2000];
-    assert_eq!(tx.send_slice(&[&large, &large, &large]), Ok(2));
-    assert_eq!(tx.try_send_slice(&[&large]), Err(TrySendError::Full));
-    assert_eq!(rx.iter().take(2).collect::<Vec<_>>(), [large, large]);
+    assert_eq!(tx.send_some(&[&large, &large, &large]), Ok(ringway::Sent(2)));
+    assert_eq!(tx.try_send_some(&[&large]), Err(TrySendError::Full));
+    assert_eq!(rx.iter().take(2).map(Result::unwrap).collect::<Vec<_>>(), [large, large]);
     let too_long = [0; 4081];
-    assert_eq!(tx.send_slice(&[b"x", &too_long, b"y"]), Ok(1));
+    assert_eq!(tx.send_some(&[b"x", &too_long, b"y"]), Ok(ringway::Sent(1)));
     let error = SendError::TooLong(TooLong { found: 4081, most: 4080 });
-    assert_eq!(tx.send_slice(&[&too_long]), Err(error));
-    assert_eq!(tx.try_send_slice(&[&too_long]), Err(TrySendError::Refused(error)));
+    assert_eq!(tx.send_some(&[&too_long]), Err(error));
+    assert_eq!(tx.try_send_some(&[&too_long]), Err(TrySendError::Refused(error)));
     assert_eq!(rx.try_recv().unwrap(), b"x");
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 }

@@ -68,8 +68,8 @@ impl Pair {
                 });
                 let count = used.take_while(|used| *used <= room).count();
                 let full = !records.is_empty() && count == 0;
-                let sent = tx.try_send_slice(&records);
-                assert_eq!(sent, if full { Err(TrySendError::Full) } else { Ok(count) });
+                let sent = tx.try_send_some(&records);
+                assert_eq!(sent, if full { Err(TrySendError::Full) } else { Ok(ringway::Sent(count)) });
                 self.model.extend(records[..count].iter().map(|record| record.to_vec()));
             }
             _ => match tx.try_send_ref(len) {

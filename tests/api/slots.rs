@@ -120,27 +120,27 @@ fn a_full_and_an_empty_ring_say_so_to_every_form() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
     assert_eq!(rx.try_recv_slice(&mut [0; 3]), Err(TryRecvError::Empty));
     assert_eq!(rx.try_recv_ref().err(), Some(TryRecvError::Empty));
-    assert_eq!(tx.try_send_slice(&[1, 2, 3]), Ok(2));
+    assert_eq!(tx.try_send_some(&[1, 2, 3]), Ok(ringway::Sent(2)));
     assert_eq!(tx.try_send(&3), Err(TrySendError::Full));
-    assert_eq!(tx.try_send_slice(&[3]), Err(TrySendError::Full));
+    assert_eq!(tx.try_send_some(&[3]), Err(TrySendError::Full));
     assert_eq!(tx.try_send_ref().err(), Some(TrySendError::Full));
-    assert_eq!(rx.iter().take(2).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(rx.iter().take(2).map(Result::unwrap).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]
 fn slices_are_taken_as_far_as_they_go() {
     for capacity in [1u64, 2, 3, 5, 8] {
         let (_channel, mut tx, mut rx) = ring::<u64>(capacity);
-        assert_eq!(tx.send_slice(&[]), Ok(0));
-        assert_eq!(tx.try_send_slice(&[]), Ok(0));
+        assert_eq!(tx.send_some(&[]), Ok(ringway::Sent(0)));
+        assert_eq!(tx.try_send_some(&[]), Ok(ringway::Sent(0)));
         assert_eq!(rx.recv_slice(&mut []), Ok(0));
         assert_eq!(rx.try_recv_slice(&mut []), Ok(0));
         let (mut next, mut due) = (0u64, 0u64);
         for len in (0..capacity as usize + 4).cycle().take(100) {
             let values: Vec<u64> = (next..next + len as u64).collect();
-            let sent = if len % 2 == 0 { tx.send_slice(&values) } else { tx.try_send_slice(&values).map_err(refused) };
+            let sent = if len % 2 == 0 { tx.send_some(&values) } else { tx.try_send_some(&values).map_err(refused) };
             let fits = len.min(capacity as usize);
-            assert_eq!(sent, Ok(fits), "{len} into {capacity}");
+            assert_eq!(sent, Ok(ringway::Sent(fits)), "{len} into {capacity}");
             next += fits as u64;
             assert_eq!(tx.len(), fits as u64);
             let mut room = vec![u64::MAX; len + 2];
@@ -170,10 +170,10 @@ fn iterators_end_where_the_sender_left() {
         assert!(rx.is_closed() && !rx.is_empty() && record_rx.is_closed() && !record_rx.is_empty());
         let mut found = Vec::new();
         for value in &mut rx {
-            found.push(value);
+            found.push(value.unwrap());
         }
         assert_eq!(found, [turn, turn + 1, turn + 2]);
-        assert_eq!(record_rx.iter().collect::<Vec<_>>(), [&b"a"[..], b"", b"ccc"]);
+        assert_eq!(record_rx.iter().map(Result::unwrap).collect::<Vec<_>>(), [&b"a"[..], b"", b"ccc"]);
         for _ in 0..2 {
             assert_eq!(rx.iter().next(), None);
             assert_eq!((&mut record_rx).into_iter().next(), None);
@@ -210,15 +210,15 @@ fn a_receiver_that_left_is_reported_by_every_form_of_send() {
     assert_eq!(tx.send(&2), Err(closed));
     assert_eq!(tx.try_send(&2), Err(try_closed));
     assert_eq!(tx.send_timeout(&2, SHORT), Err(SendTimeoutError::Refused(closed)));
-    assert_eq!(tx.send_slice(&[2]), Err(closed));
-    assert_eq!(tx.try_send_slice(&[2]), Err(try_closed));
+    assert_eq!(tx.send_some(&[2]), Err(closed));
+    assert_eq!(tx.try_send_some(&[2]), Err(try_closed));
     assert_eq!(tx.send_ref().err(), Some(closed));
     assert_eq!(tx.try_send_ref().err(), Some(try_closed));
     assert_eq!(record_tx.send(b""), Err(closed));
     assert_eq!(record_tx.try_send(b""), Err(try_closed));
     assert_eq!(record_tx.send_timeout(b"", SHORT), Err(SendTimeoutError::Refused(closed)));
-    assert_eq!(record_tx.send_slice(&[b""]), Err(closed));
-    assert_eq!(record_tx.try_send_slice(&[b""]), Err(try_closed));
+    assert_eq!(record_tx.send_some(&[b""]), Err(closed));
+    assert_eq!(record_tx.try_send_some(&[b""]), Err(try_closed));
     assert_eq!(record_tx.send_ref(0).err(), Some(closed));
     assert_eq!(record_tx.try_send_ref(0).err(), Some(try_closed));
     assert_eq!((tx.len(), record_tx.len()), (1, 1));

@@ -54,8 +54,11 @@ impl Pair {
             3 | 4 => {
                 let values: Vec<u64> = (0..batch as u64).map(|i| next + i).collect();
                 let fits = batch.min(room);
-                let sent = tx.try_send_slice(&values);
-                assert_eq!(sent, if batch > 0 && room == 0 { Err(TrySendError::Full) } else { Ok(fits) });
+                let sent = tx.try_send_some(&values);
+                assert_eq!(
+                    sent,
+                    if batch > 0 && room == 0 { Err(TrySendError::Full) } else { Ok(ringway::Sent(fits)) }
+                );
                 self.model.extend(&values[..fits]);
             }
             5 if room > 0 => {

@@ -21,7 +21,7 @@ fn a_snapshot_is_a_channel_of_its_own() {
             // The seats of the copy are free, although those of the region are not.
             let (mut copy_tx, mut copy_rx) = (copy.sender().unwrap(), copy.receiver().unwrap());
             assert_eq!((copy_tx.len(), copy_rx.len()), (3, 3));
-            assert_eq!(copy_rx.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
+            assert_eq!(copy_rx.iter().take(3).map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 3]);
             for i in 0..3 * capacity {
                 copy_tx.try_send(&(i + 100)).unwrap();
                 assert_eq!(copy_rx.try_recv(), Ok(i + 100));
@@ -33,7 +33,7 @@ fn a_snapshot_is_a_channel_of_its_own() {
             assert_eq!(copy_rx.recv(), Ok(5));
         }
         assert_eq!((tx.len(), rx.len()), (3, 3), "the region noticed nothing");
-        assert_eq!(rx.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(rx.iter().take(3).map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 3]);
     }
 
     let latest = seqlock::Channel::<u64>::options().memfd().unwrap();

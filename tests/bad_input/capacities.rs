@@ -183,11 +183,11 @@ fn a_record_that_is_too_long_is_refused_and_the_channel_goes_on() {
             assert_eq!(tx.send_timeout(&long, Duration::MAX), Err(SendTimeoutError::Refused(error)));
             assert_eq!(tx.send_ref(most + 1).err(), Some(error));
             assert_eq!(tx.try_send_ref(most + 1).err(), Some(TrySendError::Refused(error)));
-            assert_eq!(tx.send_slice(&[&long]), Err(error));
+            assert_eq!(tx.send_some(&[&long]), Err(error));
             let enormous = SendError::TooLong(TooLong { found: usize::MAX, most });
             assert_eq!(tx.send_ref(usize::MAX).err(), Some(enormous));
             // A record that is too long ends the batch, unless it is the first of it.
-            assert_eq!(tx.send_slice(&[b"short", &long, b"never"]), Ok(1));
+            assert_eq!(tx.send_some(&[b"short", &long, b"never"]), Ok(ringway::Sent(1)));
             assert_eq!(rx.recv().unwrap(), b"short");
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
             let longest = vec![lap; most];

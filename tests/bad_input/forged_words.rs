@@ -28,8 +28,8 @@ fn a_head_that_cannot_be_is_found_by_the_sender() {
             raw.head().store(1, Relaxed);
             assert_eq!(tx.try_send(&1), Err(TrySendError::Refused(SendError::Corrupt(corrupt))));
             assert_eq!(tx.send(&1), Err(SendError::Corrupt(corrupt)));
-            assert_eq!(tx.try_send_slice(&[1]), Err(TrySendError::Refused(SendError::Corrupt(corrupt))));
-            assert_eq!(tx.send_slice(&[1]), Err(SendError::Corrupt(corrupt)));
+            assert_eq!(tx.try_send_some(&[1]), Err(TrySendError::Refused(SendError::Corrupt(corrupt))));
+            assert_eq!(tx.send_some(&[1]), Err(SendError::Corrupt(corrupt)));
             assert_eq!(tx.send_ref().err(), Some(SendError::Corrupt(corrupt)));
             assert_eq!(tx.send_timeout(&1, Duration::MAX), Err(SendTimeoutError::Refused(SendError::Corrupt(corrupt))));
             let text = SendError::Corrupt(corrupt).to_string();
@@ -46,7 +46,7 @@ fn a_head_that_cannot_be_is_found_by_the_sender() {
             raw.head().store(1, Relaxed);
             assert_eq!(tx.send(b"a"), Err(SendError::Corrupt(corrupt)));
             assert_eq!(tx.send(&[0; 5000]), Err(SendError::Corrupt(corrupt)));
-            assert_eq!(tx.send_slice(&[b"a"]), Err(SendError::Corrupt(corrupt)));
+            assert_eq!(tx.send_some(&[b"a"]), Err(SendError::Corrupt(corrupt)));
             assert_eq!(tx.send_ref(1).err(), Some(SendError::Corrupt(corrupt)));
         }
     });
@@ -98,7 +98,7 @@ fn a_stamp_that_cannot_be_is_found_by_the_receiver() {
                 assert_eq!(rx.recv(), Err(RecvError::Corrupt(corrupt)));
                 let in_time = rx.recv_timeout(Duration::MAX);
                 assert_eq!(in_time, Err(RecvTimeoutError::Refused(RecvError::Corrupt(corrupt))));
-                assert_eq!(rx.iter().next(), None);
+                assert_eq!(rx.iter().next(), Some(Err(RecvError::Corrupt(corrupt))));
             }
             assert_eq!(raw.head().load(Relaxed), 1, "nothing was consumed");
         }

@@ -56,8 +56,8 @@ pub trait Sends<M> {
     fn send(&mut self, message: &M) -> Result<(), SendError>;
     fn try_send(&mut self, message: &M) -> Result<(), TrySendError>;
     fn send_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), SendTimeoutError>;
-    fn send_slice(&mut self, messages: &[M]) -> Result<usize, SendError>;
-    fn try_send_slice(&mut self, messages: &[M]) -> Result<usize, TrySendError>;
+    fn send_some(&mut self, messages: &[M]) -> Result<usize, SendError>;
+    fn try_send_some(&mut self, messages: &[M]) -> Result<usize, TrySendError>;
     fn send_in_place(&mut self, message: &M, how: InPlace) -> Result<(), SendError>;
     fn try_send_in_place(&mut self, message: &M, how: InPlace) -> Result<(), TrySendError>;
     /// Sends as many of `messages` as there is room for. Slots are filled in where they lie, and published at once.

@@ -17,7 +17,7 @@ fn send_operations<K: Small>() -> Vec<Operation<K::Sender, K::Message>> {
     vec![
         op("try_send", all, 1, |tx, messages, _| usize::from(tx.as_mut().unwrap().try_send(&messages[0]).is_ok())),
         op("send_slice", &[NEW, FILLED, EDGE, EMPTY_HEIR], 3, |tx, messages, _| {
-            tx.as_mut().unwrap().try_send_slice(messages).unwrap_or(0)
+            tx.as_mut().unwrap().try_send_some(messages).unwrap_or(0)
         }),
         op("reserve_many", &[NEW, FILLED, EDGE, EMPTY_HEIR], 3, |tx, messages, _| {
             let (tx, mut sent) = (tx.as_mut().unwrap(), 0);

@@ -53,7 +53,7 @@ fn a_ring_of_large_values_needs_no_large_stack() {
 
         let mut values = Large::new_vec_zeroed(3).unwrap();
         values.iter_mut().zip(5..).for_each(|(value, n)| value.fill(n));
-        assert_eq!(tx.send_slice(&values), Ok(3));
+        assert_eq!(tx.send_some(&values), Ok(ringway::Sent(3)));
         values.as_mut_bytes().fill(0);
         let mut received = 0;
         while received < 3 {

@@ -117,7 +117,7 @@ impl Records {
             operation("try_send", Sends, |_, ends| ends.tx().try_send(&RECORD).says()),
             operation("try_send of the longest", Sends, |_, ends| ends.tx().try_send(&[7; 4080]).says()),
             operation("send_timeout", Sends, |_, ends| ends.tx().send_timeout(&RECORD, MOMENT).says()),
-            operation("try_send_slice", Sends, |_, ends| ends.tx().try_send_slice(&[&RECORD, b"", &[7; 900]]).says()),
+            operation("try_send_some", Sends, |_, ends| ends.tx().try_send_some(&[&RECORD, b"", &[7; 900]]).says()),
             operation("try_send_ref", Sends, |_, ends| {
                 let slot = ends.tx().try_send_ref(800).map(|mut slot| {
                     slot.write_at(0, &[7; 800]);
@@ -127,7 +127,7 @@ impl Records {
                 slot.says()
             }),
             blocking("send", Sends, |_, ends| ends.tx().send(&RECORD).says()),
-            blocking("send_slice", Sends, |_, ends| ends.tx().send_slice(&[&RECORD, &RECORD]).says()),
+            blocking("send_slice", Sends, |_, ends| ends.tx().send_some(&[&RECORD, &RECORD]).says()),
             blocking("send_ref", Sends, |_, ends| ends.tx().send_ref(40).map(drop).says()),
             operation("sender's len", LooksAtReceiver, |_, ends| {
                 assert!(ends.tx().len() < CAPACITY);

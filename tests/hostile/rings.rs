@@ -41,7 +41,7 @@ impl<const N: usize> Reckless for spsc::Channel<[u8; N]> {
         match random.u32(0..20) {
             0 => of_send_timeout(tx.send_timeout(&[1; N], MOMENT)),
             1..8 => of_try_send(tx.try_send(&[1; N])),
-            8..12 => of_try_send(tx.try_send_slice(&[[1; N]; 3])),
+            8..12 => of_try_send(tx.try_send_some(&[[1; N]; 3])),
             12..14 => of_try_send(tx.try_send_ref()),
             14..17 => of_try_send(tx.try_reserve_many(3).map(|mut slots| {
                 let count = random.usize(0..=slots.len());
@@ -96,7 +96,7 @@ impl Reckless for bytes::Channel {
         match random.u32(0..20) {
             0 => of_send_timeout(tx.send_timeout(&record, MOMENT)),
             1..8 => of_try_send(tx.try_send(&record)),
-            8..12 => of_try_send(tx.try_send_slice(&[&record, b"", &record])),
+            8..12 => of_try_send(tx.try_send_some(&[&record, b"", &record])),
             12..14 => of_try_send(tx.try_send_ref(len)),
             _ => match tx.try_send_ref(len) {
                 Ok(mut slot) => {

@@ -100,7 +100,7 @@ impl<const N: usize> Slots<N> {
         vec![
             operation("try_send", Sends, |_, ends| ends.tx().try_send(&[7; N]).says()),
             operation("send_timeout", Sends, |_, ends| ends.tx().send_timeout(&[7; N], MOMENT).says()),
-            operation("try_send_slice", Sends, |_, ends| ends.tx().try_send_slice(&[[7; N]; 9]).says()),
+            operation("try_send_some", Sends, |_, ends| ends.tx().try_send_some(&[[7; N]; 9]).says()),
             operation("try_send_ref", Sends, |_, ends| {
                 let slot = ends.tx().try_send_ref().map(|mut slot| {
                     slot.write(&[7; N]);
@@ -118,7 +118,7 @@ impl<const N: usize> Slots<N> {
                 sent.says()
             }),
             blocking("send", Sends, |_, ends| ends.tx().send(&[7; N]).says()),
-            blocking("send_slice", Sends, |_, ends| ends.tx().send_slice(&[[7; N]; 5]).says()),
+            blocking("send_slice", Sends, |_, ends| ends.tx().send_some(&[[7; N]; 5]).says()),
             blocking("send_ref", Sends, |_, ends| ends.tx().send_ref().map(drop).says()),
             operation("sender's len", LooksAtReceiver, |_, ends| {
                 assert!(ends.tx().len() <= CAPACITY);

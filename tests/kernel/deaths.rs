@@ -71,10 +71,10 @@ fn a_batch_that_meets_a_death_half_way_leaves_it_to_be_reported() {
         });
         assert!(!tx.has_receiver() && !words.has_receiver());
         let record = [7; 3000];
-        assert_eq!(tx.send_slice(&[&record, &record]), Ok(1));
+        assert_eq!(tx.send_some(&[&record, &record]), Ok(ringway::Sent(1)));
         assert_eq!(tx.try_send(&record), Err(TrySendError::Refused(SendError::PeerDied { generation: 1 })));
         assert_eq!(tx.try_send(&record), Err(TrySendError::Full));
-        assert_eq!(words.send_slice(&[1, 2, 3, 4]), Ok(3));
+        assert_eq!(words.send_some(&[1, 2, 3, 4]), Ok(ringway::Sent(3)));
         assert_eq!(words.try_send(&4), Err(TrySendError::Refused(SendError::PeerDied { generation: 1 })));
         assert_eq!(words.try_send(&4), Err(TrySendError::Full));
     });

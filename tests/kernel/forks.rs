@@ -26,8 +26,8 @@ fn all_forked(tx: &mut spsc::Sender<u64>, rx: &mut spsc::Receiver<u64>) {
     assert_eq!(tx.send(&1), Err(refused));
     assert_eq!(tx.try_send(&1), Err(TrySendError::Refused(refused)));
     assert_eq!(tx.send_timeout(&1, long), Err(SendTimeoutError::Refused(refused)));
-    assert_eq!(tx.send_slice(&[1, 2]), Err(refused));
-    assert_eq!(tx.try_send_slice(&[1, 2]), Err(TrySendError::Refused(refused)));
+    assert_eq!(tx.send_some(&[1, 2]), Err(refused));
+    assert_eq!(tx.try_send_some(&[1, 2]), Err(TrySendError::Refused(refused)));
     assert_eq!(tx.send_ref().err(), Some(refused));
     assert_eq!(tx.try_send_ref().err(), Some(TrySendError::Refused(refused)));
     let refused = RecvError::Forked;
@@ -49,8 +49,8 @@ fn all_bytes_forked(tx: &mut bytes::Sender, rx: &mut bytes::Receiver) {
         assert_eq!(tx.send(record), Err(refused));
         assert_eq!(tx.try_send(record), Err(TrySendError::Refused(refused)));
         assert_eq!(tx.send_timeout(record, long), Err(SendTimeoutError::Refused(refused)));
-        assert_eq!(tx.send_slice(&[record]), Err(refused));
-        assert_eq!(tx.try_send_slice(&[record]), Err(TrySendError::Refused(refused)));
+        assert_eq!(tx.send_some(&[record]), Err(refused));
+        assert_eq!(tx.try_send_some(&[record]), Err(TrySendError::Refused(refused)));
         assert_eq!(tx.send_ref(record.len()).err(), Some(refused));
         assert_eq!(tx.try_send_ref(record.len()).err(), Some(TrySendError::Refused(refused)));
     }

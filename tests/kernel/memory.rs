@@ -27,6 +27,7 @@ fn a_region_is_shared_after_a_fork() {
                 let (mut rx, mut tx) = (there.receiver().unwrap(), back.sender().unwrap());
                 let mut writer = latest.writer().unwrap();
                 for value in &mut rx {
+                    let value = value.unwrap();
                     tx.send(value.to_string().as_bytes()).unwrap();
                     writer.write(&[value; 4]).unwrap();
                 }

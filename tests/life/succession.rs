@@ -85,7 +85,7 @@ fn work(there: &Spsc, back: &Spsc, turn: u64) -> Child {
         let (mut rx, mut tx) = (there.receiver().unwrap(), back.sender().unwrap());
         assert_eq!((rx.generation(), tx.generation()), (turn, turn));
         for value in &mut rx {
-            tx.send(&(2 * value)).unwrap();
+            tx.send(&(2 * value.unwrap())).unwrap();
         }
     };
     born(0, work).1

@@ -21,8 +21,8 @@ fn all_is_forked(
     assert_eq!(tx.send(&1), Err(send));
     assert_eq!(tx.try_send(&1), Err(TrySendError::Refused(send)));
     assert_eq!(tx.send_timeout(&1, LONG), Err(ringway::SendTimeoutError::Refused(send)));
-    assert_eq!(tx.send_slice(&[1]), Err(send));
-    assert_eq!(tx.try_send_slice(&[1]), Err(TrySendError::Refused(send)));
+    assert_eq!(tx.send_some(&[1]), Err(send));
+    assert_eq!(tx.try_send_some(&[1]), Err(TrySendError::Refused(send)));
     assert_eq!(tx.send_ref().err(), Some(send));
     assert_eq!(tx.try_send_ref().err(), Some(TrySendError::Refused(send)));
     let recv = RecvError::Forked;
@@ -38,8 +38,8 @@ fn all_is_forked(
     assert_eq!(record_tx.send(b"x"), Err(send));
     assert_eq!(record_tx.try_send(b"x"), Err(TrySendError::Refused(send)));
     assert_eq!(record_tx.send(&[0; 5000]), Err(send));
-    assert_eq!(record_tx.send_slice(&[b"x"]), Err(send));
-    assert_eq!(record_tx.try_send_slice(&[b"x"]), Err(TrySendError::Refused(send)));
+    assert_eq!(record_tx.send_some(&[b"x"]), Err(send));
+    assert_eq!(record_tx.try_send_some(&[b"x"]), Err(TrySendError::Refused(send)));
     assert_eq!(record_tx.send_ref(1).err(), Some(send));
     assert_eq!(record_tx.try_send_ref(1).err(), Some(TrySendError::Refused(send)));
     assert_eq!(record_rx.recv(), Err(recv));
@@ -162,7 +162,7 @@ fn guards_that_are_dropped_in_a_child_consume_nothing() {
             in_child("child", || drop(guards.take()));
             // This looks before the guards of the parent say where it is.
             assert_eq!((tx.len(), record_tx.len()), (1, 1));
-            assert_eq!(tx.try_send_slice(&[1000, 1001, 1002]), Ok(2));
+            assert_eq!(tx.try_send_some(&[1000, 1001, 1002]), Ok(ringway::Sent(2)));
             assert_eq!(tx.try_send(&1002), Err(TrySendError::Full));
             assert_eq!(record_tx.try_send(b"last"), Ok(()));
             let (message, found) = guards.take().unwrap();

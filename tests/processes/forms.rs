@@ -92,7 +92,7 @@ impl<T: Numbered> EveryForm for spsc::Channel<T> {
     }
 
     fn iterate(rx: &mut spsc::Receiver<T>, count: usize) -> Vec<T> {
-        rx.iter().take(count).collect()
+        rx.iter().take(count).map(Result::unwrap).collect()
     }
 }
 
@@ -149,6 +149,6 @@ impl EveryForm for bytes::Channel {
     }
 
     fn iterate(rx: &mut bytes::Receiver, count: usize) -> Vec<Vec<u8>> {
-        rx.iter().take(count).collect()
+        rx.iter().take(count).map(Result::unwrap).collect()
     }
 }

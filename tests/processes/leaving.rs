@@ -92,7 +92,7 @@ fn an_end_that_was_not_reported_is_reported_to_the_next_receiver() {
     in_child("first", || assert_eq!(channel.receiver().unwrap().recv(), Ok(0)));
     in_child("second", || {
         let mut rx = channel.receiver().unwrap();
-        assert_eq!(rx.iter().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(rx.iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(rx.recv(), Err(RecvError::Closed));
     });
     let mut rx = channel.receiver().unwrap();
@@ -165,7 +165,7 @@ fn a_sleeping_sender_is_woken_by_the_receivers_exit() {
         fork("sender", || {
             let mut tx = slots.sender().unwrap();
             tx.set_wait(Wait::Sleep);
-            assert_eq!(tx.send_slice(&[1, 2, 3]), Ok(2));
+            assert_eq!(tx.send_some(&[1, 2, 3]), Ok(ringway::Sent(2)));
             assert!(!tx.is_closed());
             assert_eq!(tx.send(&3), Err(SendError::Closed));
             assert!(tx.is_closed());
@@ -177,7 +177,7 @@ fn a_sleeping_sender_is_woken_by_the_receivers_exit() {
             tx.set_wait(Wait::Sleep);
             tx.send(&[1; 4080]).unwrap();
             assert_eq!(tx.send(&[2]), Err(SendError::Closed));
-            assert_eq!(tx.send_slice(&[&[2]]), Err(SendError::Closed));
+            assert_eq!(tx.send_some(&[&[2]]), Err(SendError::Closed));
             assert_eq!(tx.len(), 1);
         }),
     ];

@@ -68,9 +68,9 @@ pub fn send_all<L: EveryForm>(tx: &mut L::Sender, from: u64, plan: &Plan) {
             }
             7 => tx.send_in_place(&message, InPlace::default()).map(|()| 1).unwrap(),
             8 => tx.send_in_place(&message, L::in_parts(seq, random as usize)).map(|()| 1).unwrap(),
-            9 => unless_full(tx.try_send_slice(&batch())),
+            9 => unless_full(tx.try_send_some(&batch())),
             _ => {
-                let sent = tx.send_slice(&batch()).unwrap();
+                let sent = tx.send_some(&batch()).unwrap();
                 assert!(sent > 0);
                 sent
             }

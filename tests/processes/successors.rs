@@ -18,7 +18,7 @@ use crate::sides::send_all;
 fn a_sender_goes_on_with_the_next_receiver() {
     let channel = spsc::Channel::<u64>::options().capacity(2).anonymous().unwrap();
     let mut tx = channel.sender().unwrap();
-    assert_eq!(tx.send_slice(&[0, 1]), Ok(2));
+    assert_eq!(tx.send_some(&[0, 1]), Ok(ringway::Sent(2)));
     in_child("first receiver", || assert_eq!(channel.receiver().unwrap().recv(), Ok(0)));
     assert_eq!(tx.send(&2), Err(SendError::Closed));
     let board = Board::new();

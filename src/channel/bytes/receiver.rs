@@ -1,16 +1,18 @@
 //! The receiving end of the ring.
 #![forbid(unsafe_code)]
 
+use core::iter::FusedIterator;
 use std::time::Duration;
 
 use super::{Peeked, RecvRef};
 use crate::channel::awaited::Record;
 use crate::channel::endpoint::Endpoint;
+use crate::channel::iter::{item, items_now};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::layout::WORD;
 use crate::protocol::ends::after_consume;
 use crate::protocol::records::RecordRing;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// The receiving end. At most one exists among all processes at a time. Any thread of the process that took it may use
 /// it, one at a time. After it is dropped, the sender sees `Closed`, and records that it did not receive stay in the
@@ -255,11 +257,28 @@ impl Receiver {
         self.ring.records_received(&self.end.state)
     }
 
-    /// An iterator over the records as they come, each in a vector of its own. It ends at the first error of
-    /// [`recv`](Self::recv), and drops that error, even a [`RecvError::PeerDied`], which is reported only once. To go
-    /// on with a successor, use `recv`.
+    /// An iterator over the records as they come, each in a vector of its own: the results of [`recv`](Self::recv). It
+    /// ends when the sender has left and everything is received. A [`RecvError::PeerDied`] does not end it: the records of
+    /// a successor follow. Any other error is its last item.
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(4096).anonymous()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// # tx.send(b"a line")?;
+    /// # drop(tx);
+    /// for record in &mut rx {
+    ///     println!("{}", String::from_utf8_lossy(&record?));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&mut self) -> Iter<'_> {
-        Iter { receiver: self }
+        Iter { receiver: self, ended: false }
+    }
+
+    /// An iterator over the records that are there now: the results of [`try_recv`](Self::try_recv) until that finds none.
+    /// An error is its last item.
+    pub fn try_iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>, RecvError>> {
+        items_now(|| self.try_recv())
     }
 
     /// How many records were sent and not yet received.
@@ -304,23 +323,73 @@ impl Receiver {
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
-}
 
-/// The records of a [`Receiver`], as they come.
-pub struct Iter<'a> {
-    receiver: &'a mut Receiver,
-}
+    /// How blocked calls wait.
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.end.wait
+    }
 
-impl Iterator for Iter<'_> {
-    type Item = Vec<u8>;
+    /// Whether calls go on when the sender leaves or dies: `recv` then waits for the next sender, and never returns
+    /// [`RecvError::Closed`] or [`RecvError::PeerDied`]. Nor does any other call. For services that restart. Default: no.
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(4096).anonymous()?;
+    /// let mut rx = channel.receiver()?;
+    /// rx.outlive_peers(true);
+    /// for record in [b"one", b"two"] {
+    ///     let mut tx = channel.sender()?; // each leaves before the next one comes
+    ///     tx.send(record)?;
+    /// }
+    /// assert_eq!([rx.recv()?, rx.recv()?], [b"one", b"two"]);
+    /// assert!(rx.try_recv().is_err_and(|error| error.is_empty()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.end.outlives_peers = yes;
+    }
 
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.receiver.recv().ok()
+    /// Waits until a living sender holds its seat, for at most `timeout`. A claim wakes this call.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`]: none came. [`RecvError::Forked`], [`RecvError::Cancelled`], [`RecvError::Corrupt`].
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
+        match self.end.wait_for_peer(timeout) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RecvTimeoutError::Timeout),
+            Err(stop) => Err(TryRecvError::from(stop).into()),
+        }
+    }
+
+    /// What ends the blocked calls of this receiver, from any thread or a signal handler. Each call returns the same one.
+    pub fn canceller(&mut self) -> Canceller {
+        self.end.canceller()
     }
 }
 
+/// The records of a [`Receiver`], as they come: see [`Receiver::iter`].
+#[must_use = "an iterator receives nothing until it is used"]
+pub struct Iter<'a> {
+    receiver: &'a mut Receiver,
+    ended: bool,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = Result<Vec<u8>, RecvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        item(self.receiver.recv(), &mut self.ended)
+    }
+}
+
+impl FusedIterator for Iter<'_> {}
+
 impl<'a> IntoIterator for &'a mut Receiver {
-    type Item = Vec<u8>;
+    type Item = Result<Vec<u8>, RecvError>;
     type IntoIter = Iter<'a>;
 
     fn into_iter(self) -> Iter<'a> {

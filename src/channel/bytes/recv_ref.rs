@@ -1,8 +1,11 @@
 //! A record that is read in place, and consumed afterwards.
 
+use std::thread::panicking;
+
 use super::{PeekedRecord, Receiver};
 
-/// A record in the ring. Dropping it consumes the record.
+/// A record in the ring. Dropping it consumes the record, unless the thread panics: then it is the next to be received, as a
+/// [redelivery](Receiver::is_redelivery).
 pub struct RecvRef<'a> {
     receiver: &'a mut Receiver,
     at: usize,
@@ -76,7 +79,8 @@ impl<'a> RecvRef<'a> {
 
 impl Drop for RecvRef<'_> {
     fn drop(&mut self) {
-        if !self.receiver.end.state.is_parents() {
+        // What panics has not done its work: the message comes again.
+        if !self.receiver.end.state.is_parents() && !panicking() {
             self.receiver.consume(self.len);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::channel::Sent;
 use crate::channel::awaited::Room;
 use crate::channel::endpoint::Endpoint;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
@@ -9,7 +10,7 @@ use crate::layout::WORD;
 use crate::protocol::ends::after_publish;
 use crate::protocol::records::RecordRing;
 use crate::protocol::tally::Count;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// The sending end. At most one exists among all processes at a time. Any thread of the process that took it may use
 /// it, one at a time. After it is dropped, the receiver drains the ring and then sees `Closed`.
@@ -74,14 +75,29 @@ impl Sender {
         after_publish(lane, state, self.end.fences);
     }
 
-    /// Sends as many of `records` as there is room for, and waits until there is room for the first. Returns how many
-    /// it sent: 0 only if `records` is empty.
+    /// Sends all of `records`, waiting for room as often as needed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send). The first of the records may have been sent: [`records`](Self::records) before and
+    /// after the call tells how many. So a record that is too long is an error after those before it were sent.
+    pub fn send_slice(&mut self, records: &[&[u8]]) -> Result<(), SendError> {
+        let mut rest = records;
+        while !rest.is_empty() {
+            let Sent(sent) = self.send_some(rest)?;
+            rest = &rest[sent..];
+        }
+        Ok(())
+    }
+
+    /// Sends as many of `records` as there is room for, and waits until there is room for the first. Returns how many it
+    /// sent: 0 only if `records` is empty.
     ///
     /// # Errors
     ///
     /// Those of [`send`](Self::send); nothing was sent then.
-    pub fn send_slice(&mut self, records: &[&[u8]]) -> Result<usize, SendError> {
-        let Some(first) = records.first() else { return Ok(0) };
+    pub fn send_some(&mut self, records: &[&[u8]]) -> Result<Sent, SendError> {
+        let Some(first) = records.first() else { return Ok(Sent(0)) };
         self.end.find(Room(&self.ring, first.len()))?;
         Ok(self.put_slice(records))
     }
@@ -94,8 +110,8 @@ impl Sender {
     /// [`TrySendError::Full`] if `records` is not empty and there is room for none, and those of [`send`](Self::send).
     /// A record that is too long is an error only if it is the first.
     #[inline]
-    pub fn try_send_slice(&mut self, records: &[&[u8]]) -> Result<usize, TrySendError> {
-        let Some(first) = records.first() else { return Ok(0) };
+    pub fn try_send_some(&mut self, records: &[&[u8]]) -> Result<Sent, TrySendError> {
+        let Some(first) = records.first() else { return Ok(Sent(0)) };
         self.end.find_now(Room(&self.ring, first.len()))?;
         Ok(self.put_slice(records))
     }
@@ -109,7 +125,7 @@ impl Sender {
 
     /// Sends the first of `records` in the free space, and as many of the others as there is room for.
     #[inline(always)]
-    fn put_slice(&mut self, records: &[&[u8]]) -> usize {
+    fn put_slice(&mut self, records: &[&[u8]]) -> Sent {
         let mut sent = 0;
         for record in records {
             let len = record.len();
@@ -121,7 +137,7 @@ impl Sender {
             sent += 1;
         }
         after_publish(&self.ring.ends.lane, &mut self.end.state, self.end.fences);
-        sent
+        Sent(sent)
     }
 
     /// Room for a record of `len` bytes, for writing in place; waits while there is none.
@@ -199,6 +215,37 @@ impl Sender {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
+    }
+
+    /// How blocked calls wait.
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.end.wait
+    }
+
+    /// Whether calls go on when the receiver leaves or dies: `send` then fills the ring, waits for the next receiver, and
+    /// never returns [`SendError::Closed`] or [`SendError::PeerDied`]. Nor does any other call. For services that restart.
+    /// Default: no.
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.end.outlives_peers = yes;
+    }
+
+    /// Waits until a living receiver holds its seat, for at most `timeout`. A claim wakes this call.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`]: none came. [`SendError::Forked`], [`SendError::Cancelled`], [`SendError::Corrupt`].
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendTimeoutError> {
+        match self.end.wait_for_peer(timeout) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SendTimeoutError::Timeout),
+            Err(stop) => Err(TrySendError::from(stop).into()),
+        }
+    }
+
+    /// What ends the blocked calls of this sender, from any thread or a signal handler. Each call returns the same one.
+    pub fn canceller(&mut self) -> Canceller {
+        self.end.canceller()
     }
 }
 

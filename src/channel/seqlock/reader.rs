@@ -11,7 +11,7 @@ use crate::memory::CellOf;
 use crate::protocol::cell::Cells;
 use crate::region::Region;
 use crate::sync::ReadOnly;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// A reading end. There may be any number. Any thread may use it, one at a time, on both sides of a fork.
 pub struct Reader<T> {
@@ -110,5 +110,23 @@ impl<T: Message> Reader<T> {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.watch.wait = wait;
+    }
+
+    /// How blocked calls wait.
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.watch.wait
+    }
+
+    /// Whether [`changed`](Self::changed) goes on waiting when the writer leaves or dies: it then never returns
+    /// [`ChangedError::Closed`] or [`ChangedError::PeerDied`]. Default: no.
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.watch.outlives_peers = yes;
+    }
+
+    /// What ends the blocked calls of this reader, and of those that are cloned from it later, from any thread or a signal
+    /// handler. Each call returns the same one.
+    pub fn canceller(&mut self) -> Canceller {
+        self.watch.canceller()
     }
 }

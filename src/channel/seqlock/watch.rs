@@ -11,9 +11,10 @@ use crate::memory::CellShape;
 use crate::protocol::Stop;
 use crate::protocol::cell::{Cells, Unread};
 use crate::protocol::seat::{self, End};
+use crate::protocol::wait_word::READERS;
 use crate::region::Region;
 use crate::sync::ReadOnly;
-use crate::wait::{Blocked, ParkOn, Wait, block};
+use crate::wait::{Blocked, Canceller, ParkOn, Wait, block};
 
 /// A reader without the type of its values.
 #[derive(Clone)]
@@ -25,16 +26,27 @@ pub(super) struct Watch<S> {
     /// The newest generation of the writer whose death was reported.
     reported: u64,
     pub wait: Wait,
+    /// Calls go on waiting when the writer ends.
+    pub outlives_peers: bool,
+    cancel: Option<Canceller>,
 }
 
 impl<S: CellShape> Watch<S> {
     pub fn new(region: Arc<Region>, cells: Cells<S, ReadOnly>) -> Self {
         // If the kernel cannot fault the pages in, reading does.
         let _ = region.prefault_here();
-        let died = seat::died(&cells.lane.sender);
+        let (died, wait) = (seat::died(&cells.lane.sender), region.wait());
         // A death is old news if someone has taken the seat since.
         let succeeded = seat::status(&cells.lane.sender).is_ok_and(|status| status.generation > died);
-        Self { cells, region, seen: 0, reported: if succeeded { died } else { 0 }, wait: Wait::default() }
+        Self {
+            cells,
+            region,
+            seen: 0,
+            reported: if succeeded { died } else { 0 },
+            wait,
+            outlives_peers: false,
+            cancel: None,
+        }
     }
 
     pub fn unread(&self, unread: Unread) -> ReadError {
@@ -47,6 +59,12 @@ impl<S: CellShape> Watch<S> {
     #[inline]
     pub fn has_changed(&self) -> bool {
         self.cells.latest() != self.seen
+    }
+
+    /// What ends the blocked calls of this reader and of those that are cloned from it later.
+    pub fn canceller(&mut self) -> Canceller {
+        let word = || self.region.writable().map(|parts| (parts.lane.part(|lane| &*lane.data_wait), READERS));
+        self.cancel.get_or_insert_with(|| Canceller::new(word())).clone()
     }
 
     pub fn has_writer(&self) -> bool {
@@ -84,21 +102,30 @@ struct Call<'a, S> {
     lost: bool,
 }
 
+impl<S> Call<'_, S> {
+    fn cancelled(&self) -> Option<Result<u64, Stop>> {
+        self.watch.cancel.as_ref().is_some_and(Canceller::is_cancelled).then_some(Err(Stop::Cancelled))
+    }
+}
+
 impl<S: CellShape> Blocked for Call<'_, S> {
     type Found = Result<u64, Stop>;
 
     fn poll(&mut self, _: u32) -> Option<Self::Found> {
         let Watch { cells, seen, reported, .. } = self.watch;
         match cells.look_for_change(*seen, *reported, self.died) {
-            Err(Stop::Blocked) => self.lost.then_some(Err(Stop::FileLost)),
+            Err(Stop::Blocked | Stop::Ended(_)) if self.lost => Some(Err(Stop::FileLost)),
+            Err(Stop::Ended(_)) if self.watch.outlives_peers => self.cancelled(),
+            Err(Stop::Blocked) => self.cancelled(),
             changed => Some(changed),
         }
     }
 
-    fn check_peer(&mut self) {
+    fn check_peer(&mut self) -> bool {
         let region = &self.watch.region;
         self.died = Witness::new(region).check_holder(SENDER).unwrap_or(0);
         self.lost = region.is_lost();
+        seat::is_occupied(&self.watch.cells.lane.sender) || region.is_watched()
     }
 }
 
@@ -109,6 +136,7 @@ impl From<Stop> for ChangedError {
             Stop::Ended(End::Left(_)) => ChangedError::Closed,
             Stop::Ended(End::Died(generation)) => ChangedError::PeerDied { generation },
             Stop::FileLost => ChangedError::FileLost,
+            Stop::Cancelled => ChangedError::Cancelled,
             Stop::Corrupt(corrupt) => ChangedError::Corrupt(corrupt),
             Stop::Forked => unreachable!("a reader has no seat"),
         }

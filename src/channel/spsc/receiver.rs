@@ -1,17 +1,19 @@
 //! The receiving end of the ring.
 #![forbid(unsafe_code)]
 
+use core::iter::FusedIterator;
 use core::mem::needs_drop;
 use std::time::Duration;
 
 use super::{Message, Peeked, RecvRef};
 use crate::channel::awaited;
 use crate::channel::endpoint::Endpoint;
+use crate::channel::iter::{item, items_now};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::memory::Of;
 use crate::protocol::ends::after_consume;
 use crate::protocol::slots::SlotRing;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// The receiving end. At most one exists among all processes at a time. Any thread of the process that took it may use
 /// it, one at a time. After it is dropped, the sender sees `Closed`, and messages that it did not receive stay in the
@@ -270,10 +272,28 @@ impl<T: Message> Receiver<T> {
         self.end.state.pos
     }
 
-    /// An iterator over the messages as they come. It ends at the first error of [`recv`](Self::recv), and drops that
-    /// error, even a [`RecvError::PeerDied`], which is reported only once. To go on with a successor, use `recv`.
+    /// An iterator over the messages as they come: the results of [`recv`](Self::recv). It ends when the sender has left
+    /// and everything is received. A [`RecvError::PeerDied`] does not end it: the messages of a successor follow. Any
+    /// other error is its last item.
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(8).anonymous()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// # tx.send(&7)?;
+    /// # drop(tx);
+    /// for message in &mut rx {
+    ///     println!("{}", message?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&mut self) -> Iter<'_, T> {
-        Iter { receiver: self }
+        Iter { receiver: self, ended: false }
+    }
+
+    /// An iterator over the messages that are there now: the results of [`try_recv`](Self::try_recv) until that finds
+    /// none. An error is its last item.
+    pub fn try_iter(&mut self) -> impl Iterator<Item = Result<T, RecvError>> {
+        items_now(|| self.try_recv())
     }
 
     /// How many messages were sent and not yet received. Checks a few slots: at most about log2 of the capacity.
@@ -319,24 +339,74 @@ impl<T: Message> Receiver<T> {
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
-}
 
-/// The messages of a [`Receiver`], as they come.
-pub struct Iter<'a, T> {
-    receiver: &'a mut Receiver<T>,
-}
+    /// How blocked calls wait.
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.end.wait
+    }
 
-impl<T: Message> Iterator for Iter<'_, T> {
-    type Item = T;
+    /// Whether calls go on when the sender leaves or dies: `recv` then waits for the next sender, and never returns
+    /// [`RecvError::Closed`] or [`RecvError::PeerDied`]. Nor does any other call. For services that restart. Default: no.
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(8).anonymous()?;
+    /// let mut rx = channel.receiver()?;
+    /// rx.outlive_peers(true);
+    /// for n in 1..=3 {
+    ///     let mut tx = channel.sender()?; // each leaves before the next one comes
+    ///     tx.send(&n)?;
+    /// }
+    /// assert_eq!([rx.recv()?, rx.recv()?, rx.recv()?], [1, 2, 3]);
+    /// assert!(rx.try_recv().is_err_and(|error| error.is_empty()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.end.outlives_peers = yes;
+    }
 
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
+    /// Waits until a living sender holds its seat, for at most `timeout`. A claim wakes this call.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`]: none came. [`RecvError::Forked`], [`RecvError::Cancelled`], [`RecvError::Corrupt`].
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
+        match self.end.wait_for_peer(timeout) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RecvTimeoutError::Timeout),
+            Err(stop) => Err(TryRecvError::from(stop).into()),
+        }
+    }
+
+    /// What ends the blocked calls of this receiver, from any thread or a signal handler. Each call returns the same one.
+    pub fn canceller(&mut self) -> Canceller {
+        self.end.canceller()
     }
 }
 
+/// The messages of a [`Receiver`], as they come: see [`Receiver::iter`].
+#[must_use = "an iterator receives nothing until it is used"]
+pub struct Iter<'a, T> {
+    receiver: &'a mut Receiver<T>,
+    ended: bool,
+}
+
+impl<T: Message> Iterator for Iter<'_, T> {
+    type Item = Result<T, RecvError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        item(self.receiver.recv(), &mut self.ended)
+    }
+}
+
+impl<T: Message> FusedIterator for Iter<'_, T> {}
+
 impl<'a, T: Message> IntoIterator for &'a mut Receiver<T> {
-    type Item = T;
+    type Item = Result<T, RecvError>;
     type IntoIter = Iter<'a, T>;
 
     fn into_iter(self) -> Iter<'a, T> {

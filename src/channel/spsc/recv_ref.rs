@@ -2,10 +2,13 @@
 
 use core::mem::needs_drop;
 
+use std::thread::panicking;
+
 use super::{Message, Receiver};
 use crate::layout::WORD;
 
-/// A message in the ring. Dropping it consumes the message.
+/// A message in the ring. Dropping it consumes the message, unless the thread panics: then it is the next to be received,
+/// as a [redelivery](Receiver::is_redelivery).
 pub struct RecvRef<'a, T: Message> {
     receiver: &'a mut Receiver<T>,
     at: usize,
@@ -78,7 +81,8 @@ impl<'a, T: Message> RecvRef<'a, T> {
 
 impl<T: Message> Drop for RecvRef<'_, T> {
     fn drop(&mut self) {
-        if !self.receiver.end.state.is_parents() {
+        // What panics has not done its work: the message comes again.
+        if !self.receiver.end.state.is_parents() && !panicking() {
             self.receiver.consume();
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Message, Reserved};
+use crate::channel::Sent;
 use crate::channel::awaited::FreeSlot;
 use crate::channel::endpoint::Endpoint;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
@@ -10,7 +11,7 @@ use crate::layout::WORD;
 use crate::memory::Of;
 use crate::protocol::ends::after_publish;
 use crate::protocol::slots::SlotRing;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// The sending end. At most one exists among all processes at a time. Any thread of the process that took it may use
 /// it, one at a time. After it is dropped, the receiver drains the ring and then sees `Closed`.
@@ -73,15 +74,41 @@ impl<T: Message> Sender<T> {
         after_publish(&self.ring.ends.lane, state, self.end.fences);
     }
 
+    /// Sends all of `values`, waiting for room as often as needed. The receiver sees them in batches.
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(64).anonymous()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// let values: Vec<u64> = (0..100).collect();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || tx.send_slice(&values).expect("a receiver"));
+    ///     assert!((0..100).all(|n| rx.recv() == Ok(n)));
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send). The first of the values may have been sent: [`position`](Self::position) before and
+    /// after the call tells how many.
+    pub fn send_slice(&mut self, values: &[T]) -> Result<(), SendError> {
+        let mut rest = values;
+        while !rest.is_empty() {
+            let Sent(sent) = self.send_some(rest)?;
+            rest = &rest[sent..];
+        }
+        Ok(())
+    }
+
     /// Sends as many of `values` as there is room for, and waits until there is room for one. Returns how many it sent:
     /// 0 only if `values` is empty.
     ///
     /// # Errors
     ///
     /// Those of [`send`](Self::send); nothing was sent then.
-    pub fn send_slice(&mut self, values: &[T]) -> Result<usize, SendError> {
+    pub fn send_some(&mut self, values: &[T]) -> Result<Sent, SendError> {
         if values.is_empty() {
-            return Ok(0);
+            return Ok(Sent(0));
         }
         self.end.find(FreeSlot(&self.ring))?;
         Ok(self.put_slice(values))
@@ -93,9 +120,9 @@ impl<T: Message> Sender<T> {
     ///
     /// [`TrySendError::Full`] if `values` is not empty and there is room for none, and those of [`send`](Self::send).
     #[inline]
-    pub fn try_send_slice(&mut self, values: &[T]) -> Result<usize, TrySendError> {
+    pub fn try_send_some(&mut self, values: &[T]) -> Result<Sent, TrySendError> {
         if values.is_empty() {
-            return Ok(0);
+            return Ok(Sent(0));
         }
         self.end.find_now(FreeSlot(&self.ring))?;
         Ok(self.put_slice(values))
@@ -109,7 +136,7 @@ impl<T: Message> Sender<T> {
 
     /// Sends the first of `values` in the free slot, and as many of the others as there is room for.
     #[inline(always)]
-    fn put_slice(&mut self, values: &[T]) -> usize {
+    fn put_slice(&mut self, values: &[T]) -> Sent {
         let mut sent = 0;
         if !self.ring.has_space(&self.end.state) {
             // A successor sends its first message alone.
@@ -120,7 +147,7 @@ impl<T: Message> Sender<T> {
             sent += self.ring.put_some(&mut self.end.state, &values[sent..]);
         }
         after_publish(&self.ring.ends.lane, &mut self.end.state, self.end.fences);
-        sent
+        Sent(sent)
     }
 
     /// The next slot, for writing in place; waits while the ring is full.
@@ -227,6 +254,37 @@ impl<T: Message> Sender<T> {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
+    }
+
+    /// How blocked calls wait.
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.end.wait
+    }
+
+    /// Whether calls go on when the receiver leaves or dies: `send` then fills the ring, waits for the next receiver, and
+    /// never returns [`SendError::Closed`] or [`SendError::PeerDied`]. Nor does any other call. For services that restart.
+    /// Default: no.
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.end.outlives_peers = yes;
+    }
+
+    /// Waits until a living receiver holds its seat, for at most `timeout`. A claim wakes this call.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`]: none came. [`SendError::Forked`], [`SendError::Cancelled`], [`SendError::Corrupt`].
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendTimeoutError> {
+        match self.end.wait_for_peer(timeout) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SendTimeoutError::Timeout),
+            Err(stop) => Err(TrySendError::from(stop).into()),
+        }
+    }
+
+    /// What ends the blocked calls of this sender, from any thread or a signal handler. Each call returns the same one.
+    pub fn canceller(&mut self) -> Canceller {
+        self.end.canceller()
     }
 }
 

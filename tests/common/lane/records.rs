@@ -101,12 +101,12 @@ impl Sends<Vec<u8>> for bytes::Sender {
         self.send_timeout(message, timeout)
     }
 
-    fn send_slice(&mut self, messages: &[Vec<u8>]) -> Result<usize, SendError> {
-        self.send_slice(&messages.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    fn send_some(&mut self, messages: &[Vec<u8>]) -> Result<usize, SendError> {
+        self.send_some(&messages.iter().map(Vec::as_slice).collect::<Vec<_>>()).map(|sent| sent.0)
     }
 
-    fn try_send_slice(&mut self, messages: &[Vec<u8>]) -> Result<usize, TrySendError> {
-        self.try_send_slice(&messages.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    fn try_send_some(&mut self, messages: &[Vec<u8>]) -> Result<usize, TrySendError> {
+        self.try_send_some(&messages.iter().map(Vec::as_slice).collect::<Vec<_>>()).map(|sent| sent.0)
     }
 
     fn send_in_place(&mut self, message: &Vec<u8>, how: InPlace) -> Result<(), SendError> {
@@ -122,7 +122,7 @@ impl Sends<Vec<u8>> for bytes::Sender {
     }
 
     fn try_send_many(&mut self, messages: &[Vec<u8>]) -> Result<usize, TrySendError> {
-        Sends::try_send_slice(self, messages)
+        Sends::try_send_some(self, messages)
     }
 
     fn position(&self) -> u64 {

@@ -83,12 +83,12 @@ impl<T: Numbered> Sends<T> for spsc::Sender<T> {
         self.send_timeout(message, timeout)
     }
 
-    fn send_slice(&mut self, messages: &[T]) -> Result<usize, SendError> {
-        self.send_slice(messages)
+    fn send_some(&mut self, messages: &[T]) -> Result<usize, SendError> {
+        self.send_some(messages).map(|sent| sent.0)
     }
 
-    fn try_send_slice(&mut self, messages: &[T]) -> Result<usize, TrySendError> {
-        self.try_send_slice(messages)
+    fn try_send_some(&mut self, messages: &[T]) -> Result<usize, TrySendError> {
+        self.try_send_some(messages).map(|sent| sent.0)
     }
 
     fn send_in_place(&mut self, message: &T, how: InPlace) -> Result<(), SendError> {

@@ -103,7 +103,7 @@ impl<const N: usize> Sender for BatchEnd<spsc::Sender<[u64; N]>, N> {
         self.values[BATCH - 1] = [number; N];
         let mut sent = 0;
         while sent < BATCH {
-            sent += self.end.send_slice(&self.values[sent..])?;
+            sent += self.end.send_some(&self.values[sent..])?.0;
         }
         Ok(())
     }

@@ -1,0 +1,64 @@
+//! Ends blocked calls from another thread, or from a signal handler.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::memory::View;
+use crate::protocol::wait_word;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicU32, light_barrier};
+
+/// Ends the blocked calls of an endpoint with the error `Cancelled`: those of now, and those to come, until
+/// [`reset`](Self::reset). A call that finds what it waits for at once is not affected, nor is one that never waits.
+///
+/// Any thread of the process may use it, and so may a signal handler: [`cancel`](Self::cancel) is async-signal-safe. It
+/// has no effect in other processes.
+///
+/// ```
+/// use ringway::{RecvError, spsc};
+/// # let channel = spsc::Channel::<u64>::options().capacity(8).anonymous()?;
+/// # let (_tx, mut rx) = (channel.sender()?, channel.receiver()?);
+/// let canceller = rx.canceller();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || canceller.cancel());
+///     assert_eq!(rx.recv(), Err(RecvError::Cancelled));
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Canceller {
+    flag: Arc<AtomicU32>,
+    /// The word that the endpoint sleeps on, and how many sleep there at most. `None`: it naps, and looks by itself.
+    word: Option<(View<AtomicU32>, u32)>,
+}
+
+impl Canceller {
+    pub(crate) fn new(word: Option<(View<AtomicU32>, u32)>) -> Self {
+        Self { flag: Arc::new(AtomicU32::new(0)), word }
+    }
+
+    /// Ends the blocked calls, and makes those to come end where they would block.
+    pub fn cancel(&self) {
+        self.flag.store(1, Relaxed);
+        if let Some((word, most)) = &self.word {
+            light_barrier(true); // S cancel barrier
+            wait_word::wake(word, *most);
+        }
+    }
+
+    /// Lets calls block again.
+    pub fn reset(&self) {
+        self.flag.store(0, Relaxed);
+    }
+
+    /// Whether calls are cancelled now.
+    pub fn is_cancelled(&self) -> bool {
+        self.flag.load(Relaxed) != 0
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Canceller").field("cancelled", &self.is_cancelled()).finish()
+    }
+}
