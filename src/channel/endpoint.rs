@@ -91,7 +91,8 @@ impl Endpoint {
         side.wake_peers(fences);
         let claim = |me, line: Option<&Lifeline>| {
             let lock_liveness = |word| line.map_or(Ok(()), |line| line.lock(lock_byte(number, word)));
-            seat::claim(&side.seat, me, |word| witness.is_gone(number, word), lock_liveness)
+            let unlock = |word| _ = line.map(|line| line.unlock(lock_byte(number, word)));
+            seat::claim(&side.seat, me, |word| witness.is_gone(number, word), lock_liveness, unlock)
         };
         let claim = match claim(me, lifeline.as_ref()) {
             // Locking fails now, although it worked before. In the region's PID namespace, the process id is enough.

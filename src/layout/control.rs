@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `receiver` | see [`super::seat`] | everyone | the seat of the receiver, if the kind has one |
 //! | `flags` | any process that removes the file's name on purpose (`fetch_or`) | any process that checks whether the file still has its name | [`UNLINKED`] |
-//! | `patrol` | a process that checks all holders of rows (CAS) | blocked calls in a region with rows | when that was last begun, and what it took (see [`crate::protocol::patrol`]) |
+//! | `patrol` | a process that asks about all holders of rows (CAS; a store by one that asks at once) | blocked calls in a region with rows | when that was last begun, and what it took (see [`crate::protocol::patrol`]) |
 //! | `data_wait`, `space_wait` | nobody yet | | for many sleepers on one word: the workers or the receiver of many lanes, the producers |
 //! | `tail` | nobody yet | | for a queue: a hint, how far it was claimed |
 //! | `late` | nobody yet | | for a queue: raised when a job becomes ready behind others |

@@ -1,8 +1,8 @@
 //! Copies of 2 KiB and more: see [`super::copy`] for what they must keep in order.
 //!
-//! The fastest way depends on the processor. `rep movsb` is, where the processor says so (ERMS, which Intel has had since
-//! 2012 and AMD since Zen 3): 20 ns for 4 KiB against 55 by 16 bytes. Without ERMS it takes up to three times as long as
-//! moves of 32 bytes (AMD Zen 2; docs/measurements.md, "Copying").
+//! `rep movsb` is the fastest where the processor advertises it (ERMS: Intel since 2012, AMD since Zen 3): 20 ns for 4 KiB
+//! against 55 by moves of 16 bytes. Without ERMS it takes up to three times as long as moves of 32 bytes (AMD Zen 2;
+//! docs/measurements.md, "Copying").
 
 use core::arch::asm;
 
@@ -52,16 +52,18 @@ unsafe fn copy_by_avx(mut dst: *mut u8, mut src: *const u8, mut len: usize) {
     // SAFETY: K1, `odd < 32 <= len`.
     unsafe { copy_by_pieces(dst, src, odd) };
     (dst, src, len) = (dst.wrapping_add(odd), src.wrapping_add(odd), len - odd);
-    // SAFETY: K1, `128 <= len` at each turn.
+    // SAFETY: K1, `128 <= len` at each turn. `vzeroupper` changes all sixteen registers.
     unsafe {
         asm!(
             "2:",
-            "vmovups {a}, [{s}]", "vmovups {b}, [{s} + 32]", "vmovups {c}, [{s} + 64]", "vmovups {e}, [{s} + 96]",
-            "vmovaps [{d}], {a}", "vmovaps [{d} + 32], {b}", "vmovaps [{d} + 64], {c}", "vmovaps [{d} + 96], {e}",
+            "vmovups ymm0, [{s}]", "vmovups ymm1, [{s} + 32]", "vmovups ymm2, [{s} + 64]", "vmovups ymm3, [{s} + 96]",
+            "vmovaps [{d}], ymm0", "vmovaps [{d} + 32], ymm1", "vmovaps [{d} + 64], ymm2", "vmovaps [{d} + 96], ymm3",
             "add {s}, 128", "add {d}, 128", "sub {n}, 128", "cmp {n}, 128", "jae 2b",
             "vzeroupper",
             s = inout(reg) src, d = inout(reg) dst, n = inout(reg) len,
-            a = out(ymm_reg) _, b = out(ymm_reg) _, c = out(ymm_reg) _, e = out(ymm_reg) _, options(nostack));
+            out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _, out("ymm4") _, out("ymm5") _, out("ymm6") _,
+            out("ymm7") _, out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _, out("ymm12") _, out("ymm13") _,
+            out("ymm14") _, out("ymm15") _, options(nostack));
     }
     // SAFETY: K1: what is left, fewer than 128 bytes.
     unsafe { copy_by_pieces(dst, src, len) };

@@ -100,7 +100,7 @@ impl<S: Stride, M: Copy> Slots<S, M> {
         if offset == self.last as u64 { 0 } else { offset + self.stride() as u64 }
     }
 
-    /// Where the slot `count` slots after the one at `offset` begins: fewer than all of them.
+    /// Where the slot `count` slots after the one at `offset` begins: no more than all of them.
     #[inline(always)]
     pub fn ahead(&self, offset: u64, count: usize) -> u64 {
         let next = offset + (count * self.stride()) as u64;

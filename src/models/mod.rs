@@ -145,7 +145,7 @@ impl Values {
 
 /// Takes a seat, for a process that sees everyone alive.
 fn claim(side: &Side, pid: u32) -> Claim {
-    seat::claim(&side.seat, process(pid), |_| false, |_| Ok::<_, ()>(())).unwrap()
+    seat::claim(&side.seat, process(pid), |_| false, |_| Ok::<_, ()>(()), |_| ()).unwrap()
 }
 
 /// A call that sleeps at once, until `poll` finds something. `check_peer` asks the simulated kernel as time passes.

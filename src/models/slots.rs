@@ -90,7 +90,12 @@ fn slots_in_place() {
     for batch in [true, false] {
         explore(move || {
             let ring = slot_ring(3);
-            let mut s = ring.model_sender();
+            let (mut s, mut r) = (ring.model_sender(), ring.model_receiver());
+            // The two messages are the ring's last slot and its first.
+            for n in 8..10 {
+                ring.model_commit(&mut s, message(n)).unwrap();
+                assert_eq!(ring.model_recv(&mut r), Ok(message(n)));
+            }
             let sending = ring.clone();
             let sender = thread::spawn(move || {
                 if batch {
@@ -104,7 +109,6 @@ fn slots_in_place() {
                     (1..=2).for_each(|n| sending.model_commit(&mut s, message(n)).unwrap());
                 }
             });
-            let mut r = ring.model_receiver();
             let found = ring.messages(&r, 3);
             assert!(!batch || found == 0 || found == 2, "{found} messages of a batch of two");
             for index in 0..found {

@@ -57,6 +57,14 @@ impl Lifeline {
         Err(OsError::new("fcntl(F_OFD_SETLK)", Errno::EAGAIN))
     }
 
+    /// Gives the lock on a byte back. Works only before [`Lifeline::close_descriptor`].
+    pub fn unlock(&self, byte: u64) {
+        if let Some(Ok(file)) = self.file.as_ref().map(Owned::get) {
+            // If that fails, the lock lasts as long as the others, and does no harm.
+            let _ = lock::unlock(file, byte);
+        }
+    }
+
     /// Closes the descriptor. From then on the mapping alone holds the locks.
     pub fn close_descriptor(&mut self) {
         self.file = None;

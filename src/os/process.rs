@@ -26,8 +26,10 @@ pub(crate) enum Fate {
     Unknown,
 }
 
+/// The bits of an identity: as many as a seat has room for.
+pub(crate) const IDENTITY_BITS: u32 = 24;
 /// Marks an identity as a start time instead of an inode number, so that the two are never compared.
-const START_TIME: u32 = 1 << 31;
+const START_TIME: u32 = 1 << (IDENTITY_BITS - 1);
 /// `PIDFS_MAGIC`: the file system that gives each process an inode of its own.
 const PIDFS: i64 = 0x5049_4446;
 
@@ -40,10 +42,22 @@ pub(crate) fn current() -> (u32, Option<u32>) {
     let pid = std::process::id();
     let inode = Pidfd::open(pid).and_then(|fd| fd.inode()).ok().flatten();
     let identity = match inode {
-        Some(inode) => Some(inode as u32 & !START_TIME),
-        None => start_time("self").ok().map(|time| time as u32 | START_TIME),
+        Some(inode) => Some(of_inode(inode)),
+        None => start_time("self").ok().map(of_start),
     };
     (pid, identity)
+}
+
+/// An identity from the inode number of a pidfd. Two processes with one id have the same only if eight million others began
+/// between them.
+fn of_inode(inode: u64) -> u32 {
+    inode as u32 & (START_TIME - 1)
+}
+
+/// An identity from a start time in clock ticks. Two processes with one id have the same only if the one began exactly 23
+/// hours, or a multiple of that, after the other.
+fn of_start(time: u64) -> u32 {
+    time as u32 & (START_TIME - 1) | START_TIME
 }
 
 /// This boot and this process's PID and time namespaces as one number, never 0. The time namespace counts because a
@@ -127,7 +141,7 @@ fn by_start_time(pid: u32, identity: u32) -> Fate {
         return Fate::Unknown;
     }
     match start_time(&pid.to_string()) {
-        Ok(time) if time as u32 | START_TIME == identity => Fate::Alive,
+        Ok(time) if of_start(time) == identity => Fate::Alive,
         Ok(_) => Fate::Gone,
         Err(_) => Fate::Unknown,
     }
@@ -169,7 +183,7 @@ impl Pidfd {
     pub fn fate_of(&self, pid: u32, identity: u32) -> Fate {
         let fate = match self.inode() {
             Ok(Some(inode)) if identity & START_TIME == 0 => {
-                let same = inode as u32 & !START_TIME == identity;
+                let same = of_inode(inode) == identity;
                 // Another process has the id by now. A second pidfd must agree, since somebody may have closed this
                 // descriptor and its number may belong to another file.
                 let again = || Self::open(pid).and_then(|again| again.inode());
@@ -266,9 +280,9 @@ mod tests {
     fn a_process_is_known_by_its_start_time_too() {
         let started = start_time("self").unwrap();
         assert!(started > 0);
-        let identity = started as u32 | START_TIME;
+        let identity = of_start(started);
         assert_eq!(fate(std::process::id(), identity), Fate::Alive);
-        assert_eq!(fate(std::process::id(), (started as u32 ^ 1) | START_TIME), Fate::Gone);
+        assert_eq!(fate(std::process::id(), of_start(started ^ 1)), Fate::Gone);
     }
 
     #[test]

@@ -4,20 +4,23 @@
 //! instruction between "taken" and "by whom":
 //!
 //! ```text
-//!   63      56 55     54       53       22 21          0
-//!   │ generat. │origin│ locked │ identity │ process id │      process id 0: free
-//!   └─ low 8 ──┴──────┴────────┴─ 32 bits ┴─ 22 bits ──┘
+//!   63       48 47     46       45       22 21          0
+//!   │ generat.  │origin│ locked │ identity │ process id │      process id 0: free
+//!   └─ low 16 ──┴──────┴────────┴─ 24 bits ┴─ 22 bits ──┘
 //! ```
 //!
 //! The identity tells a process from a later one with the same id (see [`crate::os::process`]). `origin` and `locked` say
 //! what the kernel can be asked about the process (see [`crate::liveness`]). The generation counts how often the seat was
 //! taken. Its full value stands in a word of its own. That word may lag by one, since it is raised after the claim; the
-//! next claimant raises it first, so the eight bits here suffice. A seat that is freed keeps its generation. A seat whose
-//! holder died keeps its holder, and `died` says that it did:
+//! next claimant raises it first, so the low bits here are enough to know it. A process that learned from the kernel that a
+//! holder is gone compares both words again before it acts on that, because the holder may have left, and the low bits may
+//! have come round. A seat that is freed keeps its generation. A seat whose holder died keeps its holder, and `died` says
+//! that it did:
 //!
 //! | state | `holder` | `died` | next |
 //! |---|---|---|---|
 //! | never taken, or left | names nobody | below the generation, or as it was | claimed |
+//! | left by a panic | names nobody | the generation | claimed |
 //! | held | names a process | below the generation | left, or its holder dies |
 //! | held by the dead | names a process that is gone | perhaps raised to the generation | claimed by any process to which the kernel says that it is gone |
 //!
@@ -36,10 +39,10 @@ use crate::layout::{POSITION_LIMIT, Process, Seat, locks};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 const PID_BITS: u32 = 22;
-const IDENTITY_BITS: u32 = 32;
+const IDENTITY_BITS: u32 = 24;
 const LOCKED: u64 = 1 << (PID_BITS + IDENTITY_BITS);
 const SAME_ORIGIN: u64 = LOCKED << 1;
-const GENERATION_BITS: u32 = 8;
+const GENERATION_BITS: u32 = 16;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 const GENERATION_SHIFT: u32 = PID_BITS + IDENTITY_BITS + 2;
 
@@ -86,23 +89,28 @@ pub(crate) enum End {
 fn pack(process: Process, generation: u64) -> u64 {
     debug_assert!(process.pid != 0 && process.pid >> PID_BITS == 0);
     u64::from(process.pid)
-        | u64::from(process.identity) << PID_BITS
+        | u64::from(identity_in(process.identity.into())) << PID_BITS
         | if process.locked { LOCKED } else { 0 }
         | if process.same_origin { SAME_ORIGIN } else { 0 }
         | (generation & GENERATION_MASK) << GENERATION_SHIFT
+}
+
+/// The bits of an identity that a word has room for.
+fn identity_in(bits: u64) -> u32 {
+    (bits & ((1 << IDENTITY_BITS) - 1)) as u32
 }
 
 /// The process that a `holder` word names.
 pub(crate) fn holder_of(word: u64) -> Option<Process> {
     let pid = (word & ((1 << PID_BITS) - 1)) as u32;
     let (same_origin, locked) = (word & SAME_ORIGIN != 0, word & LOCKED != 0);
-    (pid != 0).then_some(Process { pid, identity: (word >> PID_BITS) as u32, same_origin, locked })
+    (pid != 0).then_some(Process { pid, identity: identity_in(word >> PID_BITS), same_origin, locked })
 }
 
 /// The byte of the region's file that the holder with this word has locked, if it says that it has: see
 /// [`crate::layout::locks`].
 pub(crate) fn lock_byte(number: usize, word: u64) -> u64 {
-    let (pid, identity) = ((word & ((1 << PID_BITS) - 1)) as u32, (word >> PID_BITS) as u32);
+    let (pid, identity) = ((word & ((1 << PID_BITS) - 1)) as u32, identity_in(word >> PID_BITS));
     locks::of_holder(number, pid, identity, word >> GENERATION_SHIFT)
 }
 
@@ -120,12 +128,13 @@ fn full_generation<M>(seat: &Seat<M>, word: u64) -> Option<u64> {
 }
 
 /// Takes the seat for `me`, unless a holder sits there who is not gone. `gone` asks the kernel about the holder with a
-/// word. `lock_liveness` takes the lock that goes with a word, before anyone can see that word.
+/// word. `lock_liveness` takes the lock that goes with a word, before anyone can see that word; `unlock` gives it back.
 pub(crate) fn claim<E>(
     seat: &Seat,
     me: Process,
     gone: impl Fn(u64) -> bool,
     lock_liveness: impl Fn(u64) -> Result<(), E>,
+    unlock: impl Fn(u64),
 ) -> Result<Claim, Refused<E>> {
     let mut word = 0;
     for _ in 0..TRIES {
@@ -133,15 +142,18 @@ pub(crate) fn claim<E>(
         let Some(generation) = full_generation(seat, word) else { continue };
         let holder = holder_of(word);
         if holder.is_some_and(|holder| !holder.same_origin && !holder.locked) {
-            // No claimant is one that nobody can ask after.
+            // No claimant is one that nobody can ask about.
             return Err(Refused::Garbage(word));
         }
         if holder.is_some() && !gone(word) {
             return Err(Refused::Taken(Status { holder, generation, word }));
         }
+        if !still_names(seat, word, generation) {
+            continue;
+        }
         // The predecessor may have left, or died, before it raised the count.
         seat.generation.fetch_max(generation, Release); // count raised for the dead
-        if holder.is_some() && still_names(seat, word) {
+        if holder.is_some() {
             record_death(seat, generation);
         }
         let mine = pack(me, generation + 1);
@@ -151,20 +163,22 @@ pub(crate) fn claim<E>(
             seat.generation.fetch_max(generation + 1, Release); // P3 release
             return Ok(Claim { word: mine, generation: generation + 1 });
         }
+        unlock(mine);
     }
     Err(Refused::Garbage(word))
 }
 
-/// Whether a holder that is gone died in the seat. It may have left the seat before it ended; but nothing except a claim
-/// changes the word of a dead holder.
-fn still_names<M>(seat: &Seat<M>, word: u64) -> bool {
-    seat.holder.relaxed() == word // leaver not recorded as dead
+/// Whether the seat's word is still that of this turn. A holder that is gone may have left the seat before it ended, and so
+/// did not die in it; but nothing except a claim changes the word of a dead holder. The count is compared as well: the
+/// word is the same again after 65,536 turns, which another may take while the caller is stopped.
+fn still_names<M>(seat: &Seat<M>, word: u64, generation: u64) -> bool {
+    seat.holder.relaxed() == word && full_generation(seat, word) == Some(generation) // leaver not recorded as dead
 }
 
 /// The generation of the holder, if it died. `gone` asks the kernel.
 pub(crate) fn dead_holder<M>(seat: &Seat<M>, gone: impl FnOnce(u64) -> bool) -> Option<u64> {
     let Ok(Status { holder: Some(_), generation, word }) = status(seat) else { return None };
-    (gone(word) && still_names(seat, word)).then_some(generation)
+    (gone(word) && still_names(seat, word, generation)).then_some(generation)
 }
 
 /// Records for everyone that a holder died in the seat.
@@ -249,10 +263,10 @@ mod tests {
     #[test]
     fn the_word_keeps_every_field() {
         for (same_origin, locked) in [(false, false), (false, true), (true, false), (true, true)] {
-            let process = Process { pid: (1 << 22) - 1, identity: 0xDEAD_BEEF, same_origin, locked };
-            let word = pack(process, 255);
+            let process = Process { pid: (1 << 22) - 1, identity: 0xAD_BEEF, same_origin, locked };
+            let word = pack(process, 65_535);
             assert_eq!(holder_of(word), Some(process));
-            assert_eq!(word >> GENERATION_SHIFT, 255);
+            assert_eq!(word >> GENERATION_SHIFT, 65_535);
             assert_eq!(holder_of(word & (GENERATION_MASK << GENERATION_SHIFT)), None);
         }
     }

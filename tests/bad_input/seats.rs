@@ -72,21 +72,21 @@ fn seat_words_that_cannot_be() {
     alone(|| {
         let channel = Spsc::options().capacity(4).memfd().unwrap();
         let raw = Raw::new(channel.region().fd().unwrap());
-        // The two generations contradict each other: 5 << 56 and 0.
+        // The two generations contradict each other: 5 << 48 and 0.
         for pid in [0, 1, 4_194_303] {
-            raw.holder(0).store(5 << 56 | pid, Relaxed);
+            raw.holder(0).store(5 << 48 | pid, Relaxed);
             let error = channel.sender().err().unwrap();
             let right =
-                matches!(error, ClaimError::CorruptSeat { seat: Seat::Sender, found } if found == 5 << 56 | pid);
+                matches!(error, ClaimError::CorruptSeat { seat: Seat::Sender, found } if found == 5 << 48 | pid);
             assert!(right, "{error:?}");
-            assert!(error.to_string().contains(&format!("{:#x}", 5 << 56 | pid)));
+            assert!(error.to_string().contains(&format!("{:#x}", 5 << 48 | pid)));
             assert!(!channel.receiver().unwrap().is_closed());
         }
         raw.holder(0).store(0, Relaxed);
         drop(channel.sender().unwrap());
 
         // The count is the largest there is and agrees with the word of the holder, so there is no room for one more.
-        for (holder, generation) in [(0, u64::MAX), (u64::MAX << 56, u64::MAX), (u64::MAX << 56, u64::MAX - 1)] {
+        for (holder, generation) in [(0, u64::MAX), (u64::MAX << 48, u64::MAX), (u64::MAX << 48, u64::MAX - 1)] {
             raw.holder(1).store(holder, Relaxed);
             raw.generation(1).store(generation, Relaxed);
             for _ in 0..3 {

@@ -29,8 +29,8 @@ type Spsc = spsc::Channel<u64>;
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 /// Bits of the word of a holder: a lock tells whether it lives, and its process id does.
-const LOCKED: u64 = 1 << 54;
-const SAME_NAMESPACE: u64 = 1 << 55;
+const LOCKED: u64 = 1 << 46;
+const SAME_NAMESPACE: u64 = 1 << 47;
 
 /// What comes of a claim.
 #[derive(Debug, PartialEq)]

@@ -29,7 +29,7 @@ pub fn interesting(positions: &[u64], holders: &[u64], dead: u64) -> Vec<u64> {
     const PIDS: u64 = (1 << 22) - 1;
     let mut numbers: Vec<u64> = (0..9).collect();
     numbers.extend(BITS.iter().flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 1]));
-    numbers.extend([u64::MAX, u64::MAX - 1, 0xFF << 56, 0xA5A5_A5A5_A5A5_A5A5]);
+    numbers.extend([u64::MAX, u64::MAX - 1, 0xFFFF << 48, 0xA5A5_A5A5_A5A5_A5A5]);
     for pos in positions {
         numbers.extend([pos - 1, *pos, pos + 1]);
     }
@@ -44,8 +44,8 @@ pub fn interesting(positions: &[u64], holders: &[u64], dead: u64) -> Vec<u64> {
         let of = |pid: u64| holder & !PIDS | pid;
         // Nobody, init, a dead process, the largest id; not at home, without a lock, neither; another identity, a later
         // turn.
-        numbers.extend([of(0), of(1), of(dead), of(PIDS), holder ^ 1 << 55, holder ^ 1 << 54, holder ^ 3 << 54]);
-        numbers.extend([holder ^ 1 << 30, holder.wrapping_add(1 << 56), holder.wrapping_sub(1 << 56), *holder]);
+        numbers.extend([of(0), of(1), of(dead), of(PIDS), holder ^ 1 << 47, holder ^ 1 << 46, holder ^ 3 << 46]);
+        numbers.extend([holder ^ 1 << 30, holder.wrapping_add(1 << 48), holder.wrapping_sub(1 << 48), *holder]);
     }
     numbers.sort();
     numbers.dedup();

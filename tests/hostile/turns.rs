@@ -31,7 +31,7 @@ pub fn scribble_seat(raw: &Raw, random: &mut fastrand::Rng) {
     let word = [raw.holder(seat), raw.generation(seat), raw.died(seat)][random.usize(0..3)];
     let value = match random.u32(0..4) {
         0 => 0,
-        1 => u64::MAX << 56,
+        1 => u64::MAX << 48,
         _ => evil(random, word.load(Relaxed)),
     };
     word.store(value, Relaxed);

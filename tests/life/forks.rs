@@ -66,7 +66,7 @@ fn a_childs_drop_of_its_parents_endpoints_unmaps_nothing_of_its_own() {
 }
 
 /// A bit of the word of a holder: a lock tells whether it is alive.
-const LOCKED: u64 = 1 << 54;
+const LOCKED: u64 = 1 << 46;
 
 /// Forks all the time. The children keep every descriptor for a while.
 fn forks_until(stop: &AtomicU64) {

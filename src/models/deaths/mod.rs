@@ -218,7 +218,7 @@ impl Kernel {
 
     /// Takes a seat that nobody else is claiming.
     fn claim(&self, side: &Side, pid: u32) -> Claim {
-        seat::claim(&side.seat, process(pid), |word| self.gone(word), |_| Ok::<_, ()>(())).unwrap()
+        seat::claim(&side.seat, process(pid), |word| self.gone(word), |_| Ok::<_, ()>(()), |_| ()).unwrap()
     }
 
     /// Checks on the peer, as a blocked call does every 20 ms.

@@ -1,4 +1,4 @@
-//! Deaths of those who take a row of a table of seats, and of those who ask after all of them.
+//! Deaths of those who take a row of a table of seats, and of those who ask about all of them.
 
 use super::*;
 use crate::layout::Row;
@@ -6,7 +6,7 @@ use crate::protocol::{patrol, rows};
 use crate::sync::AtomicU64;
 
 fn claim(table: &[Row], kernel: &Kernel, pid: u32) -> (usize, Claim) {
-    rows::claim(table, 1, process(pid), |_, word| kernel.gone(word), |_, _| Ok::<_, ()>(())).unwrap()
+    rows::claim(table, 1, process(pid), |_, word| kernel.gone(word), |_, _| Ok::<_, ()>(()), |_, _| ()).unwrap()
 }
 
 /// A claimant dies as it takes a row. A successor, who finds a row free or asks the kernel, gets it, and no generation is
@@ -25,7 +25,7 @@ fn row_claimant_dies_anywhere() {
     });
 }
 
-/// One that asks after all holders dies meanwhile. Those of whom it recorded that they died stay recorded, and the next
+/// One that asks about all holders dies meanwhile. Those of whom it recorded that they died stay recorded, and the next
 /// one, a period later, records the rest.
 #[test]
 fn row_patrol_dies_anywhere() {
@@ -34,14 +34,9 @@ fn row_patrol_dies_anywhere() {
         let (table, word) = (table(2), word());
         (0..2).for_each(|_| _ = claim(&table, kernel, DEAD));
         let pass = |table: &[Row], word: &AtomicU64, now| {
-            let Some(pass) = patrol::begin(word, now) else { return false };
-            for number in rows::held(table) {
-                let seat = &table[number].seat;
-                if let Some(generation) = seat::dead_holder(seat, |_| true) {
-                    seat::record_death(seat, generation);
-                }
-            }
-            patrol::end(word, pass, 1, true);
+            let Some(pass) = patrol::begin(word, now, 0) else { return false };
+            rows::record_deaths(table, |_, _| true);
+            patrol::end(word, pass, 1);
             true
         };
         let (others, others_word) = (table.clone(), word.clone());

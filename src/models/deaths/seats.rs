@@ -28,10 +28,10 @@ fn seat_taker_dies_anywhere() {
     at_every_step("seat: claim of a dead holder's", |kernel, crash| {
         let side = ends().sender_side();
         // A dead holder, which the kernel has already reported gone.
-        let dead = seat::claim(&side.seat, process(9), |_| false, |_| Ok::<_, ()>(())).unwrap();
+        let dead = seat::claim(&side.seat, process(9), |_| false, |_| Ok::<_, ()>(()), |_| ()).unwrap();
         let claim = move |side: &Side, kernel: &Kernel, pid| {
             let gone = |word| word == dead.word || kernel.gone(word);
-            seat::claim(&side.seat, process(pid), gone, |_| Ok::<_, ()>(()))
+            seat::claim(&side.seat, process(pid), gone, |_| Ok::<_, ()>(()), |_| ())
         };
         let (taking, thread_kernel) = (side.clone(), kernel.clone());
         let victim = crash.run(kernel, move || {
@@ -106,11 +106,11 @@ fn seat_two_claimants_die_anywhere() {
 fn seat_ends_are_reported_in_order() {
     explore(|| {
         let side = ends().sender_side();
-        let dead = seat::claim(&side.seat, process(VICTIM), |_| false, |_| Ok::<_, ()>(())).unwrap();
+        let dead = seat::claim(&side.seat, process(VICTIM), |_| false, |_| Ok::<_, ()>(()), |_| ()).unwrap();
         let leaving = side.clone();
         let successor = thread::spawn(move || {
             let gone = |word| word == dead.word;
-            let claim = seat::claim(&leaving.seat, process(SUCCESSOR), gone, |_| Ok::<_, ()>(())).unwrap();
+            let claim = seat::claim(&leaving.seat, process(SUCCESSOR), gone, |_| Ok::<_, ()>(()), |_| ()).unwrap();
             seat::release(&leaving.seat, claim.word);
         });
         let end = seat::ended_since(&side.seat, 0);
