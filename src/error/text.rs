@@ -6,8 +6,37 @@ use core::fmt;
 
 use super::*;
 
+/// `Debug` of an enum: the variant's name, and the text. A new variant does not compile until it stands here.
+macro_rules! debug_is_name_and_text {
+    ($($error:ident: $($variant:ident)*;)*) => {
+        $(impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let name = match self {
+                    $($error::$variant { .. } => stringify!($variant),)*
+                };
+                write!(f, "{name}: {self}")
+            }
+        })*
+    };
+}
+
+debug_is_name_and_text! {
+    ClaimError: Taken ReadOnly Corrupt CorruptSeat FileMode NoSignOfLife Os;
+    KillError: OwnProcess OutOfReach Refused NotGone Claim Os;
+    Reason: Exists InUse BeingRemoved Locked Missing NotAFile Owner Permission DirectoryPermission Copy Holes Short Length NotARegion Endianness Version Checksum Field Kind Type OtherCapacity Capacity UnsupportedType NoType TypeName NulInTypeName NoDirectory NoSpace FileSystem CopyOnWrite DescriptorClosed FileSizeLimit LockLimit DescriptorLimit NoHugePages HugePagesUnsupported HugePagesUnasked Unsealed Busy NothingWhole Corrupt Anonymous Os;
+    SendError: Closed PeerDied Forked FileLost Cancelled TooLong WrongSize Corrupt;
+    TrySendError: Full Refused;
+    SendTimeoutError: Timeout Refused;
+    RecvError: Closed PeerDied Forked FileLost Cancelled BufferTooShort Corrupt;
+    TryRecvError: Empty Refused;
+    RecvTimeoutError: Timeout Refused;
+    WriteError: Forked WrongSize Corrupt;
+    ReadError: BufferTooShort Overtaken Corrupt;
+    ChangedError: Closed PeerDied FileLost Cancelled Timeout Corrupt;
+}
+
 macro_rules! debug_is_text {
-    ($($error:ty)*) => {
+    ($($error:ident)*) => {
         $(impl fmt::Debug for $error {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -16,7 +45,4 @@ macro_rules! debug_is_text {
     };
 }
 
-debug_is_text! {
-    ClaimError KillError OpenError OsError Corrupt Reason WriteError ReadError ChangedError
-    SendError TrySendError SendTimeoutError RecvError TryRecvError RecvTimeoutError
-}
+debug_is_text! { Corrupt OpenError OsError }

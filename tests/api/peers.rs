@@ -269,3 +269,67 @@ fn a_call_that_waits_for_nobody_seldom_wakes_up() {
     let woken = switches() - before;
     assert!(woken < 40, "{woken} times in three seconds");
 }
+
+/// What `?` in `main` and `unwrap` print is the text, and the text stands there once.
+#[test]
+fn errors_print_their_text_by_debug_too() {
+    let channel = ring(1);
+    let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    let taken = channel.sender().err().unwrap();
+    assert_eq!(format!("{taken:?}"), format!("Taken: {taken}"));
+    assert!(taken.to_string().contains(&std::process::id().to_string()));
+    let empty = rx.try_recv().unwrap_err();
+    assert_eq!(format!("{empty:?}"), format!("Empty: {empty}"));
+    tx.send(&1).unwrap();
+    let full = tx.try_send(&2).unwrap_err();
+    assert_eq!(format!("{full:?}"), format!("Full: {full}"));
+    let missing = spsc::Channel::<u64>::open("/nowhere/ring").unwrap_err();
+    assert_eq!(format!("{missing:?}"), missing.to_string());
+    let all: [&dyn std::error::Error; 4] = [&taken, &empty, &full, &missing];
+    assert!(all.iter().all(|error| error.source().is_none()));
+}
+
+#[test]
+fn a_slice_is_sent_as_a_whole_or_says_how_much_of_it() {
+    let channel = ring(4);
+    let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    let values: Vec<u64> = (0..1000).collect();
+    thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(tx.send_slice(&values), Ok(())));
+        assert!((0..1000).all(|n| rx.recv() == Ok(n)));
+    });
+    assert_eq!(tx.try_send_some(&values), Ok(ringway::Sent(4)));
+    drop(rx);
+    let before = tx.position();
+    assert_eq!(tx.send_slice(&values), Err(SendError::Closed));
+    assert_eq!(tx.position(), before);
+    let records = bytes::Channel::options().capacity_bytes(4096).anonymous().unwrap();
+    let (mut tx, mut rx) = (records.sender().unwrap(), records.receiver().unwrap());
+    let (one, long) = (vec![7; 1000], vec![0; 1 << 20]);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            assert_eq!(tx.send_slice(&vec![&one[..]; 50]), Ok(()));
+            assert!(matches!(tx.send_slice(&[b"last", &long, b"never"]), Err(SendError::TooLong(_))));
+            assert_eq!(tx.records(), 51);
+        });
+        assert!((0..50).all(|_| rx.recv().unwrap() == one));
+        assert_eq!(rx.recv().unwrap(), b"last");
+    });
+}
+
+#[test]
+fn iterators_yield_a_death_and_go_on_and_end_when_the_sender_left() {
+    let channel = ring(4);
+    let mut rx = channel.receiver().unwrap();
+    panic_with(channel.sender().unwrap(), |tx| tx.send(&1).unwrap());
+    assert_eq!(rx.try_iter().collect::<Vec<_>>(), [Ok(1), Err(RecvError::PeerDied { generation: 1 })]);
+    panic_with(channel.sender().unwrap(), |tx| tx.send(&2).unwrap());
+    let mut next = channel.sender().unwrap();
+    (3..=4).for_each(|n| next.send(&n).unwrap());
+    assert_eq!(rx.iter().take(2).collect::<Vec<_>>(), [Ok(2), Err(RecvError::PeerDied { generation: 2 })]);
+    assert_eq!(rx.try_iter().collect::<Vec<_>>(), [Ok(3), Ok(4)]);
+    next.send(&5).unwrap();
+    drop(next);
+    let mut iter = rx.iter();
+    assert_eq!((iter.next(), iter.next(), iter.next()), (Some(Ok(5)), None, None));
+}

@@ -77,7 +77,14 @@ fn not_now(table: &mut Table) {
     table.failed("SendTimeoutError", tx.send_timeout(&2, SHORT));
     let latest = Latest::options().memfd().unwrap();
     let _writer = latest.writer().unwrap();
-    table.failed("ChangedError", latest.reader().changed_timeout(SHORT));
+    let mut reader = latest.reader();
+    table.failed("ChangedError", reader.changed_timeout(SHORT));
+    // Somebody cancels what would wait.
+    [rx.canceller(), tx.canceller(), reader.canceller()].map(|canceller| canceller.cancel());
+    table.failed("SendError", tx.send(&2));
+    assert_eq!(rx.recv(), Ok(1));
+    table.failed("RecvError", rx.recv());
+    table.failed("ChangedError", reader.changed());
 }
 
 fn after_leaving(table: &mut Table) {
