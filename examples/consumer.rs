@@ -6,22 +6,21 @@
 //! cargo run --release --example producer -- /dev/shm/ticks
 //! ```
 //!
-//! It runs until Ctrl-C, until it has taken everything from a producer that left, or for `--count` ticks.
-//! A consumer goes on where the one before it stopped.
+//! It runs until Ctrl-C, or for `--count` ticks. Either may be stopped, killed or crash, and be started again: the other
+//! goes on as soon as it is back. A consumer goes on where the one before it stopped.
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
-use ringway::{RecvError, RecvTimeoutError, spsc};
+use ringway::{Canceller, RecvError, RecvTimeoutError, spsc};
 
 /// Receive ticks from a ring in a file.
 #[derive(Parser)]
@@ -34,6 +33,9 @@ struct Arguments {
     /// How many ticks the ring holds; the same for the producer.
     #[arg(long, default_value_t = 4096)]
     capacity: u64,
+    /// Panic after so many ticks, to see what the producer does.
+    #[arg(long)]
+    panic_after: Option<u64>,
 }
 
 /// One price, as the producer writes it.
@@ -41,8 +43,8 @@ struct Arguments {
 #[repr(C)]
 #[zerocopy(crate = "ringway::zerocopy")]
 struct Tick {
-    /// Counts from 0 in every producer.
-    sequence: u64,
+    /// Its position in the ring, which goes on from one producer to the next.
+    position: u64,
     /// Nanoseconds since 1970.
     at_ns: u64,
     /// In cents.
@@ -50,17 +52,20 @@ struct Tick {
     volume: u64,
 }
 
-/// Set by Ctrl-C. The loop then ends as usual, and dropping the receiver tells the producer.
-static STOP: AtomicBool = AtomicBool::new(false);
+/// Ends a call that is blocked at Ctrl-C. Dropping the receiver then tells the producer.
+static STOP: OnceLock<Canceller> = OnceLock::new();
 
 extern "C" fn stop(_signal: c_int) {
-    STOP.store(true, Ordering::Relaxed);
+    if let Some(stop) = STOP.get() {
+        stop.cancel();
+    }
 }
 
-fn stop_on_signals() -> nix::Result<()> {
+fn stop_on_signals(canceller: Canceller) -> nix::Result<()> {
+    STOP.get_or_init(|| canceller);
     let action = SigAction::new(SigHandler::Handler(stop), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        // SAFETY: the handler does nothing but store to an atomic.
+        // SAFETY: the handler does nothing but cancel, which is async-signal-safe.
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
@@ -75,13 +80,10 @@ struct Tape {
 }
 
 impl Tape {
-    /// Counts a tick that must follow the last one, or be a new producer's first.
-    fn add(&mut self, tick: Tick) -> Result<(), String> {
-        if let Some(last) = &self.last
-            && tick.sequence != last.sequence + 1
-            && tick.sequence != 0
-        {
-            return Err(format!("tick {} came after tick {}", tick.sequence, last.sequence));
+    /// Counts the tick that was received from a position.
+    fn add(&mut self, position: u64, tick: Tick) -> Result<(), String> {
+        if tick.position != position {
+            return Err(format!("tick {} came where tick {position} was due", tick.position));
         }
         self.count += 1;
         self.volume += tick.volume;
@@ -135,9 +137,11 @@ impl Meter {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    stop_on_signals()?;
     let options = spsc::Channel::<Tick>::options().capacity(arguments.capacity);
     let mut receiver = options.open_or_create(&arguments.path)?.receiver()?;
+    receiver.outlive_peers(true);
+    let stop = receiver.canceller();
+    stop_on_signals(stop.clone())?;
 
     let mut meter = Meter::new();
     let mut tape = Tape::default();
@@ -145,28 +149,27 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         if arguments.count == Some(tape.count) {
             break "that was all";
         }
-        if STOP.load(Ordering::Relaxed) {
-            break "interrupted";
-        }
-        match receiver.recv_timeout(Duration::from_millis(100)) {
+        assert!(arguments.panic_after != Some(tape.count), "a panic was asked for");
+        let position = receiver.position();
+        match receiver.recv_timeout(Duration::from_secs(1)) {
             Ok(tick) => {
                 if tape.count == 0 {
                     // However long it took the producer to come is not part of the rate.
                     meter = Meter::new();
                 }
-                tape.add(tick)?;
+                tape.add(position, tick)?;
             }
+            // The producer is slow, or not there.
             Err(RecvTimeoutError::Timeout) => meter.update(&tape),
-            // An earlier producer left, and left nothing: wait for the next.
-            Err(RecvTimeoutError::Refused(RecvError::Closed)) if tape.count == 0 => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            Err(RecvTimeoutError::Refused(RecvError::Closed)) => break "the producer left",
-            Err(RecvTimeoutError::Refused(RecvError::PeerDied { .. })) => break "the producer died",
+            Err(RecvTimeoutError::Refused(RecvError::Cancelled)) => break "interrupted",
             Err(error) => return Err(error.into()),
         }
         if tape.count.is_multiple_of(1024) {
             meter.update(&tape);
+            // A receiver that always finds a tick is not blocked, and not cancelled.
+            if stop.is_cancelled() {
+                break "interrupted";
+            }
         }
     };
     meter.finish(&tape, why);

@@ -6,21 +6,21 @@
 //! cargo run --release --example consumer -- /dev/shm/ticks
 //! ```
 //!
-//! It runs until Ctrl-C, until the consumer leaves, or for `--count` ticks. Whatever the consumer has not
-//! taken by then stays in the file, and the next consumer gets it first. Remove the file when done.
+//! It runs until Ctrl-C, or for `--count` ticks. Either may be stopped, killed or crash, and be started again: the other
+//! goes on as soon as it is back. Whatever the consumer has not taken waits in the file. Remove the file when done.
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
-use ringway::{SendError, SendTimeoutError, spsc};
+use ringway::{Canceller, SendError, SendTimeoutError, spsc};
 
 /// Send ticks through a ring in a file.
 #[derive(Parser)]
@@ -33,6 +33,9 @@ struct Arguments {
     /// How many ticks the ring holds; the same for the consumer.
     #[arg(long, default_value_t = 4096)]
     capacity: u64,
+    /// Panic after so many ticks, to see what the consumer does.
+    #[arg(long)]
+    panic_after: Option<u64>,
 }
 
 /// One price. The consumer has a struct of its own with this name and these fields: the region remembers
@@ -41,8 +44,8 @@ struct Arguments {
 #[repr(C)]
 #[zerocopy(crate = "ringway::zerocopy")]
 struct Tick {
-    /// Counts from 0 in every producer.
-    sequence: u64,
+    /// Its position in the ring, which goes on from one producer to the next.
+    position: u64,
     /// Nanoseconds since 1970.
     at_ns: u64,
     /// In cents.
@@ -50,17 +53,20 @@ struct Tick {
     volume: u64,
 }
 
-/// Set by Ctrl-C. The loop then ends as usual, and dropping the sender tells the consumer.
-static STOP: AtomicBool = AtomicBool::new(false);
+/// Ends a call that is blocked at Ctrl-C. Dropping the sender then tells the consumer.
+static STOP: OnceLock<Canceller> = OnceLock::new();
 
 extern "C" fn stop(_signal: c_int) {
-    STOP.store(true, Ordering::Relaxed);
+    if let Some(stop) = STOP.get() {
+        stop.cancel();
+    }
 }
 
-fn stop_on_signals() -> nix::Result<()> {
+fn stop_on_signals(canceller: Canceller) -> nix::Result<()> {
+    STOP.get_or_init(|| canceller);
     let action = SigAction::new(SigHandler::Handler(stop), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        // SAFETY: the handler does nothing but store to an atomic.
+        // SAFETY: the handler does nothing but cancel, which is async-signal-safe.
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
@@ -98,36 +104,38 @@ impl Meter {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    stop_on_signals()?;
     let options = spsc::Channel::<Tick>::options().capacity(arguments.capacity);
     let mut sender = options.open_or_create(&arguments.path)?.sender()?;
+    sender.outlive_peers(true);
+    let stop = sender.canceller();
+    stop_on_signals(stop.clone())?;
 
     let mut meter = Meter::new();
-    let mut tick = Tick { sequence: 0, at_ns: 0, price: 10_000, volume: 0 };
+    let (mut sent, mut price) = (0, 10_000);
     let why = loop {
-        if arguments.count == Some(tick.sequence) {
+        if arguments.count == Some(sent) {
             break "that was all";
         }
-        if STOP.load(Ordering::Relaxed) {
-            break "interrupted";
-        }
-        tick.at_ns = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
-        tick.price = (tick.price + fastrand::i64(-1..=1)).max(1);
-        tick.volume = fastrand::u64(1..1000);
-        match sender.send_timeout(&tick, Duration::from_millis(100)) {
-            Ok(()) => tick.sequence += 1,
-            // The consumer is slow, or not there yet.
-            Err(SendTimeoutError::Timeout) => meter.update(tick.sequence),
-            Err(SendTimeoutError::Refused(SendError::Closed)) => break "the consumer left",
-            // What it had not taken waits for the next consumer, and so does this one.
-            Err(SendTimeoutError::Refused(SendError::PeerDied { .. })) => meter.update(tick.sequence),
+        assert!(arguments.panic_after != Some(sent), "a panic was asked for");
+        price = (price + fastrand::i64(-1..=1)).max(1);
+        let at_ns = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
+        let tick = Tick { position: sender.position(), at_ns, price, volume: fastrand::u64(1..1000) };
+        match sender.send_timeout(&tick, Duration::from_secs(1)) {
+            Ok(()) => sent += 1,
+            // The consumer is slow, or not there.
+            Err(SendTimeoutError::Timeout) => meter.update(sent),
+            Err(SendTimeoutError::Refused(SendError::Cancelled)) => break "interrupted",
             Err(error) => return Err(error.into()),
         }
-        if tick.sequence.is_multiple_of(1024) {
-            meter.update(tick.sequence);
+        if sent.is_multiple_of(1024) {
+            meter.update(sent);
+            // A sender that always finds room is not blocked, and not cancelled.
+            if stop.is_cancelled() {
+                break "interrupted";
+            }
         }
     };
-    meter.finish(tick.sequence, why);
+    meter.finish(sent, why);
     Ok(())
 }
 
