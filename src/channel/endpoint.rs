@@ -1,6 +1,7 @@
 //! The part that all endpoints share, whatever their channel: a seat, private state, and a way to wait.
 #![forbid(unsafe_code)]
 
+use core::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -162,6 +163,18 @@ impl Endpoint {
         match awaited.poll(&self.state) {
             Some(found) => Ok(found),
             None => Ok(self.wait_until(awaited, Instant::now().checked_add(timeout))?),
+        }
+    }
+
+    /// Waits for what is awaited, until `deadline`.
+    pub fn find_by<A: Awaited>(
+        &mut self,
+        awaited: A,
+        deadline: Instant,
+    ) -> Result<A::Found, <A::Error as Try>::TimedOut> {
+        match awaited.poll(&self.state) {
+            Some(found) => Ok(found),
+            None => Ok(self.wait_until(awaited, Some(deadline))?),
         }
     }
 
@@ -382,5 +395,19 @@ impl From<Stop> for TryRecvError {
             Stop::Cancelled => TryRecvError::Refused(RecvError::Cancelled),
             Stop::Corrupt(corrupt) => TryRecvError::Refused(RecvError::Corrupt(corrupt)),
         }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wait, generation, outlives_peers, .. } = self;
+        f.debug_struct("Endpoint")
+            .field("region", self.witness.region())
+            .field("generation", generation)
+            .field("position", &self.state.pos)
+            .field("forked", &self.state.is_parents())
+            .field("wait", wait)
+            .field("outlives_peers", outlives_peers)
+            .finish()
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use nix::errno::Errno;
 
-use super::{Corrupt, OsError};
+use super::{Corrupt, OpenError, OsError};
 
 /// The seats of a channel. Each has at most one holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub enum ClaimError {
     NoSignOfLife(OsError),
     /// The kernel refused something that an endpoint needs.
     Os(OsError),
+    /// The region could not be made. Only `pair` returns this.
+    Open(OpenError),
 }
 
 impl fmt::Display for ClaimError {
@@ -107,7 +109,14 @@ impl fmt::Display for ClaimError {
                 )
             }
             ClaimError::Os(error) => error.fmt(f),
+            ClaimError::Open(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<OpenError> for ClaimError {
+    fn from(error: OpenError) -> Self {
+        ClaimError::Open(error)
     }
 }
 

@@ -17,11 +17,13 @@ impl OpenError {
     }
 
     /// The path; for a region without one, its kind.
+    #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 
     /// What was found, and what was expected.
+    #[must_use]
     pub fn reason(&self) -> &Reason {
         &self.reason
     }

@@ -214,11 +214,13 @@ impl fmt::Display for RecvTimeoutError {
 
 impl SendError {
     /// Whether the receiver left.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         *self == SendError::Closed
     }
 
     /// Whether the receiver died.
+    #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, SendError::PeerDied { .. })
     }
@@ -226,16 +228,19 @@ impl SendError {
 
 impl TrySendError {
     /// Whether there was no room.
+    #[must_use]
     pub fn is_full(&self) -> bool {
         *self == TrySendError::Full
     }
 
     /// Whether the receiver left.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TrySendError::Refused(error) if error.is_closed())
     }
 
     /// Whether the receiver died.
+    #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, TrySendError::Refused(error) if error.is_peer_died())
     }
@@ -243,16 +248,19 @@ impl TrySendError {
 
 impl SendTimeoutError {
     /// Whether there was no room for all of the time.
+    #[must_use]
     pub fn is_timeout(&self) -> bool {
         *self == SendTimeoutError::Timeout
     }
 
     /// Whether the receiver left.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, SendTimeoutError::Refused(error) if error.is_closed())
     }
 
     /// Whether the receiver died.
+    #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, SendTimeoutError::Refused(error) if error.is_peer_died())
     }
@@ -260,11 +268,13 @@ impl SendTimeoutError {
 
 impl RecvError {
     /// Whether the sender left.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         *self == RecvError::Closed
     }
 
     /// Whether the sender died.
+    #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, RecvError::PeerDied { .. })
     }
@@ -272,16 +282,19 @@ impl RecvError {
 
 impl TryRecvError {
     /// Whether there was no message.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == TryRecvError::Empty
     }
 
     /// Whether the sender left.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TryRecvError::Refused(error) if error.is_closed())
     }
 
     /// Whether the sender died.
+    #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, TryRecvError::Refused(error) if error.is_peer_died())
     }
@@ -289,16 +302,19 @@ impl TryRecvError {
 
 impl RecvTimeoutError {
     /// Whether no message came for all of the time.
+    #[must_use]
     pub fn is_timeout(&self) -> bool {
         *self == RecvTimeoutError::Timeout
     }
 
     /// Whether the sender left.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, RecvTimeoutError::Refused(error) if error.is_closed())
     }
 
     /// Whether the sender died.
+    #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, RecvTimeoutError::Refused(error) if error.is_peer_died())
     }

@@ -36,6 +36,7 @@ pub enum FileState {
 
 impl FileState {
     /// Whether newcomers no longer reach this region, and none of its users intended that.
+    #[must_use]
     pub fn is_lost(self) -> bool {
         matches!(self, FileState::Removed | FileState::Replaced)
     }

@@ -52,6 +52,7 @@ impl Canceller {
     }
 
     /// Whether calls are cancelled now.
+    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.flag.load(Relaxed) != 0
     }

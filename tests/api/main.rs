@@ -8,6 +8,7 @@
 //! | [`records`] | rings of records |
 //! | [`many`] | many messages where they lie, and positions |
 //! | [`peers`] | how calls end when the peer does, or when they are cancelled |
+//! | [`verbs`] | calls with a limit of time, pairs, and what ends print |
 //! | [`raw`] | channels of values of any type |
 //! | [`values`] | seqlocks, and threads that sleep |
 //! | [`snapshots`] | snapshots |
@@ -30,3 +31,4 @@ mod slots_model;
 mod snapshots;
 mod types;
 mod values;
+mod verbs;

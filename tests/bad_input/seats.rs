@@ -14,8 +14,8 @@ pub fn fd_number(channel: &Spsc) -> i32 {
 }
 
 /// Fails unless this process has the seat, in this generation.
-fn assert_taken<T>(claimed: Result<T, ClaimError>, expected: Seat, generation: u64) {
-    let error = claimed.err().expect("the seat is taken");
+fn assert_taken<T: std::fmt::Debug>(claimed: Result<T, ClaimError>, expected: Seat, generation: u64) {
+    let error = claimed.expect_err("the seat is taken");
     let me = std::process::id();
     let right = matches!(&error, ClaimError::Taken { seat, pid, generation: found }
         if (*seat, *pid, *found) == (expected, me, generation));
@@ -58,7 +58,7 @@ fn a_read_only_region_has_no_seat_to_take() {
         let memfd = Latest::options().memfd().unwrap();
         let fd = memfd.region().fd().unwrap().try_clone_to_owned().unwrap();
         for channel in [read_only, Latest::options().from_fd_read_only(fd).unwrap()] {
-            let error = channel.writer().err().expect("nothing may be stored");
+            let error = channel.writer().expect_err("nothing may be stored");
             assert!(matches!(error, ClaimError::ReadOnly), "{error:?}");
             assert!(error.to_string().contains("read-only"));
             assert!(!channel.reader().has_writer());

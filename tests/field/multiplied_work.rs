@@ -133,11 +133,11 @@ fn a_forged_count_is_refused_or_bounded() {
         drop((tx, rx));
         let free = raw.copy();
         raw.tally().store(raw.tally().load(SeqCst) + 1, SeqCst);
-        let refused = channel.receiver().err().expect("a count that fits no position").to_string();
+        let refused = channel.receiver().expect_err("a count that fits no position").to_string();
         assert!(refused.contains("a count of records") && refused.contains("make a new region"), "{refused}");
         raw.restore(&free);
         raw.checkpoint(0).store(1 << 62, SeqCst);
-        let refused = channel.sender().err().expect("a position that cannot be").to_string();
+        let refused = channel.sender().expect_err("a position that cannot be").to_string();
         assert!(refused.contains("a count of records"), "{refused}");
         raw.restore(&free);
         let (tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());

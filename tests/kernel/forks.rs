@@ -38,7 +38,7 @@ fn all_forked(tx: &mut spsc::Sender<u64>, rx: &mut spsc::Receiver<u64>) {
     assert_eq!(rx.try_recv_slice(&mut [0; 2]), Err(TryRecvError::Refused(refused)));
     assert_eq!(rx.recv_ref().err(), Some(refused));
     assert_eq!(rx.try_recv_ref().err(), Some(TryRecvError::Refused(refused)));
-    assert_eq!(rx.iter().next(), None);
+    assert_eq!(rx.iter().next(), Some(Err(refused)));
     let _ = (tx.len(), tx.is_closed(), tx.is_empty(), rx.len(), rx.is_closed(), rx.is_empty());
     assert!(refused.to_string().contains("forked"));
 }
@@ -64,7 +64,7 @@ fn all_bytes_forked(tx: &mut bytes::Sender, rx: &mut bytes::Receiver) {
     assert_eq!(rx.try_recv_slice(&mut [0; 8], &mut [0; 8]), Err(TryRecvError::Refused(refused)));
     assert_eq!(rx.recv_ref().err(), Some(refused));
     assert_eq!(rx.try_recv_ref().err(), Some(TryRecvError::Refused(refused)));
-    assert_eq!(rx.iter().next(), None);
+    assert_eq!(rx.iter().next(), Some(Err(refused)));
     let _ = (tx.len(), tx.is_closed(), tx.is_empty(), rx.len(), rx.is_closed(), rx.is_empty());
 }
 

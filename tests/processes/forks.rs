@@ -33,7 +33,7 @@ fn all_is_forked(
     assert_eq!(rx.try_recv_slice(&mut [0]), Err(TryRecvError::Refused(recv)));
     assert_eq!(rx.recv_ref().err(), Some(recv));
     assert_eq!(rx.try_recv_ref().err(), Some(TryRecvError::Refused(recv)));
-    assert_eq!(rx.iter().next(), None);
+    assert_eq!(rx.iter().next(), Some(Err(recv)));
     let _ = (tx.len(), rx.len(), tx.is_closed(), rx.is_closed());
     assert_eq!(record_tx.send(b"x"), Err(send));
     assert_eq!(record_tx.try_send(b"x"), Err(TrySendError::Refused(send)));

@@ -26,11 +26,13 @@ impl<'a> Peeked<'a> {
     }
 
     /// Whether the first record was lent before and not consumed: see [`Receiver::is_redelivery`].
+    #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.again
     }
 
     /// How many records [`next_record`](Self::next_record) has returned so far.
+    #[must_use]
     pub fn seen(&self) -> usize {
         self.seen
     }
@@ -87,11 +89,13 @@ pub struct PeekedRecord<'a> {
 
 impl PeekedRecord<'_> {
     /// The record's length in bytes.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the record has no bytes.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -108,12 +112,26 @@ impl PeekedRecord<'_> {
     }
 
     /// A copy of the record.
+    #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         self.ring.area.read_vec(self.at, self.len)
     }
 
     /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
         self.ring.area.address(self.at, self.len)
+    }
+}
+
+impl core::fmt::Debug for Peeked<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::Peeked").field("receiver", &self.receiver).field("seen", &self.seen).finish()
+    }
+}
+
+impl core::fmt::Debug for PeekedRecord<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::PeekedRecord").field("len", &self.len).finish()
     }
 }

@@ -120,6 +120,40 @@ impl sealed::Channel for Channel {
     }
 }
 
+/// The capacity, in bytes, of a ring that holds `records` records of `len` bytes each at a time. `u64::MAX` if none can.
+///
+/// ```
+/// use ringway::bytes;
+/// let channel = bytes::Channel::options().capacity_bytes(bytes::capacity_for(100, 1500)).anonymous()?;
+/// let (mut tx, _rx) = (channel.sender()?, channel.receiver()?);
+/// tx.send_slice(&[&[0; 1500][..]; 100])?; // does not wait
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn capacity_for(records: u64, len: usize) -> u64 {
+    // One word is always free: it shows where the newest record ends.
+    let each = 1 + len.div_ceil(WORD) as u64;
+    let words = each.checked_mul(records).and_then(|words| words.checked_add(2));
+    words.and_then(|words| words.checked_mul(WORD as u64)).unwrap_or(u64::MAX)
+}
+
+/// A ring of `capacity_bytes` in anonymous memory, and both its ends: for tests, and for two threads.
+///
+/// ```
+/// let (mut tx, mut rx) = ringway::bytes::pair(4096)?;
+/// tx.send(b"any length")?;
+/// assert_eq!(rx.recv()?, b"any length");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ClaimError::Open`] if the region cannot be made, and those of the claims.
+pub fn pair(capacity_bytes: u64) -> Result<(Sender, Receiver), ClaimError> {
+    let channel = Channel::options().capacity_bytes(capacity_bytes).anonymous()?;
+    Ok((channel.sender()?, channel.receiver()?))
+}
+
 /// The ring in a region of `capacity` words.
 pub(crate) fn ring<M: Copy>(parts: Parts<M>, capacity: u64) -> RecordRing<M> {
     RecordRing::new(parts.ends(), parts.area, capacity)
@@ -146,6 +180,15 @@ impl Channel {
     /// Those of [`Options::create`].
     pub fn create(path: impl AsRef<Path>, capacity_bytes: u64) -> Result<Self, OpenError> {
         Self::options().capacity_bytes(capacity_bytes).create(path)
+    }
+
+    /// [`Options::open_or_create`] with `capacity_bytes` and otherwise the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open_or_create`].
+    pub fn open_or_create(path: impl AsRef<Path>, capacity_bytes: u64) -> Result<Self, OpenError> {
+        Self::options().capacity_bytes(capacity_bytes).open_or_create(path)
     }
 
     /// [`Options::open`] with the defaults.
@@ -218,16 +261,19 @@ impl Channel {
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`].
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.capacity * WORD as u64
     }
 
     /// The longest record the ring takes, in bytes: the capacity less 16, and less than 1 GiB.
+    #[must_use]
     pub fn max_len(&self) -> usize {
         self.ring.max_len
     }
 
     /// The memory behind the channel.
+    #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use core::iter::FusedIterator;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Peeked, RecvRef};
 use crate::channel::awaited::Record;
@@ -54,6 +54,16 @@ impl Receiver {
     /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
         let len = self.end.find_within(Record(&self.ring), timeout)?;
+        Ok(self.take(len))
+    }
+
+    /// Receives the next record, waiting for one until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
+        let len = self.end.find_by(Record(&self.ring), deadline)?;
         Ok(self.take(len))
     }
 
@@ -194,6 +204,16 @@ impl Receiver {
         Ok(RecvRef::new(self, len))
     }
 
+    /// The next record, for reading in place; waits for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv_timeout`](Self::recv_timeout).
+    pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<RecvRef<'_>, RecvTimeoutError> {
+        let len = self.end.find_within(Record(&self.ring), timeout)?;
+        Ok(RecvRef::new(self, len))
+    }
+
     /// Reads the records that are there in place, one after the other; waits until there is one. None is consumed until
     /// [`Peeked::consume_up_to`]: to read them again, call this again. Use it for a bridge that acknowledges late.
     ///
@@ -246,6 +266,7 @@ impl Receiver {
 
     /// The position of the next record, in words of 8 bytes. The first record ever sent has position 1. 0 in a forked
     /// child, and if the region is corrupt.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
@@ -253,6 +274,7 @@ impl Receiver {
     /// How many records were received so far, by this receiver and those before it. A bridge that is restarted goes on
     /// from there. Walks the records from the sender's last checkpoint on, as [`len`](Self::len) does. 0 in a forked
     /// child, and if the region is corrupt.
+    #[must_use]
     pub fn records(&self) -> u64 {
         self.ring.records_received(&self.end.state)
     }
@@ -282,22 +304,26 @@ impl Receiver {
     }
 
     /// How many records were sent and not yet received.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
 
     /// Whether there is no record now.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty(&self.end.state)
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.capacity * WORD as u64
     }
 
     /// How often the receiver's seat has been taken, including by this receiver. The sender's `PeerDied` names this
     /// number.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
@@ -305,16 +331,19 @@ impl Receiver {
     /// Whether the next record was lent before and not consumed, by [`recv_ref`](Self::recv_ref) or
     /// [`peek_many`](Self::peek_many). The receiver that lent it ended before it dropped the guard, or this receiver
     /// forgot the guard (`mem::forget`).
+    #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.end.state.redelivers()
     }
 
     /// Whether a living sender holds its seat now. Asks the kernel.
+    #[must_use]
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
     /// Whether the sender left, or died and that was not reported yet. Its records may still be there. Asks the kernel.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
@@ -394,5 +423,17 @@ impl<'a> IntoIterator for &'a mut Receiver {
 
     fn into_iter(self) -> Iter<'a> {
         self.iter()
+    }
+}
+
+impl core::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::Receiver").field("end", &self.end).finish()
+    }
+}
+
+impl core::fmt::Debug for Iter<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::Iter").field("receiver", &self.receiver).field("ended", &self.ended).finish()
     }
 }

@@ -31,16 +31,19 @@ impl<'a> RecvRef<'a> {
     }
 
     /// Whether the record was lent before and not consumed: see [`Receiver::is_redelivery`].
+    #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.again
     }
 
     /// The record's length in bytes.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the record has no bytes.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -55,11 +58,13 @@ impl<'a> RecvRef<'a> {
     }
 
     /// A copy of the record.
+    #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         self.record().to_vec()
     }
 
     /// The address of the record's [`len`](Self::len) bytes, aligned to 8. A hostile peer may write there.
+    #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
         self.record().as_ptr()
     }
@@ -71,6 +76,7 @@ impl<'a> RecvRef<'a> {
     /// No process may write to the record while the reference lives. A sender that uses this crate does not: the bytes
     /// belong to this receiver until the guard is dropped. So every process that can write the region must be trusted
     /// to use it only through this crate, and this process must not be a child forked since the guard was made.
+    #[must_use]
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: inside the region by construction; the caller guarantees that nobody writes.
         unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len) }
@@ -83,5 +89,11 @@ impl Drop for RecvRef<'_> {
         if !self.receiver.end.state.is_parents() && !panicking() {
             self.receiver.consume(self.len);
         }
+    }
+}
+
+impl core::fmt::Debug for RecvRef<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::RecvRef").field("receiver", &self.receiver).field("len", &self.len).finish()
     }
 }

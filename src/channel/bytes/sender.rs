@@ -1,6 +1,6 @@
 //! The sending end of the ring.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::channel::Sent;
 use crate::channel::awaited::Room;
@@ -55,6 +55,17 @@ impl Sender {
     /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
     pub fn send_timeout(&mut self, record: &[u8], timeout: Duration) -> Result<(), SendTimeoutError> {
         self.end.find_within(Room(&self.ring, record.len()), timeout)?;
+        self.put(record);
+        Ok(())
+    }
+
+    /// Sends `record`, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
+    pub fn send_deadline(&mut self, record: &[u8], deadline: Instant) -> Result<(), SendTimeoutError> {
+        self.end.find_by(Room(&self.ring, record.len()), deadline)?;
         self.put(record);
         Ok(())
     }
@@ -160,54 +171,73 @@ impl Sender {
         Ok(self.lend(len))
     }
 
+    /// Room for a record of `len` bytes, for writing in place; waits for at most `timeout` while there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_timeout`](Self::send_timeout).
+    pub fn send_ref_timeout(&mut self, len: usize, timeout: Duration) -> Result<SendRef<'_>, SendTimeoutError> {
+        self.end.find_within(Room(&self.ring, len), timeout)?;
+        Ok(self.lend(len))
+    }
+
     fn lend(&mut self, len: usize) -> SendRef<'_> {
         SendRef { at: self.ring.payload(&self.end.state), len, sender: self }
     }
 
     /// The position of the next record, in words of 8 bytes. The first record ever sent has position 1, and each sender
     /// goes on where the last one ended. 0 in a forked child, and if the region is corrupt.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How many records were sent so far, by this sender and those before it.
+    #[must_use]
     pub fn records(&self) -> u64 {
         Count::sent(&self.end.state).records
     }
 
     /// How many records were sent and not yet received.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_sender(&self.end.state)
     }
 
     /// Whether everything sent was received.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.ends.is_drained(&self.end.state)
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.capacity * WORD as u64
     }
 
     /// The longest record that the ring takes, in bytes.
+    #[must_use]
     pub fn max_len(&self) -> usize {
         self.ring.max_len
     }
 
     /// How often the sender's seat has been taken, including by this sender. The receiver's `PeerDied` names this
     /// number.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
     /// Whether a living receiver holds its seat now. Asks the kernel.
+    #[must_use]
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
     /// Whether a receiver held its seat since this sender came, and then left, or died and that was not reported yet.
     /// Asks the kernel.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
@@ -259,11 +289,13 @@ pub struct SendRef<'a> {
 
 impl SendRef<'_> {
     /// The record's length in bytes.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the record has no bytes.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -295,6 +327,18 @@ impl SendRef<'_> {
         self.sender.ring.area.address_mut(self.at, self.len)
     }
 
+    /// The record's bytes, for writing in place. They hold what earlier records left, or zeroes.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the reference is used, no other process reads or writes these bytes, and this process has not forked
+    /// since it took the seat. Of peers that follow the protocol none does: a receiver reads a record only when it is
+    /// published. A hostile one may; then this is a data race.
+    pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: inside the region by construction; the caller guarantees the rest.
+        unsafe { core::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len) }
+    }
+
     /// Publishes the record.
     ///
     /// # Errors
@@ -306,5 +350,17 @@ impl SendRef<'_> {
         }
         self.sender.publish(self.len);
         Ok(())
+    }
+}
+
+impl core::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::Sender").field("end", &self.end).finish()
+    }
+}
+
+impl core::fmt::Debug for SendRef<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("bytes::SendRef").field("sender", &self.sender).field("len", &self.len).finish()
     }
 }

@@ -152,6 +152,23 @@ fn garbage(found: u64, position: u64) -> Corrupt {
     Corrupt { fault: Fault::Version, found, position }
 }
 
+/// A value in anonymous memory, its writer and a reader: for tests, and for two threads.
+///
+/// ```
+/// let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+/// writer.write(&7)?;
+/// assert_eq!(reader.read()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ClaimError::Open`] if the region cannot be made, and those of the claim.
+pub fn pair<T: Message>() -> Result<(Writer<T>, Reader<T>), ClaimError> {
+    let channel = Channel::options().anonymous()?;
+    Ok((channel.writer()?, channel.reader()))
+}
+
 impl<T: Message> Channel<T> {
     /// How to make or open a region for this channel.
     pub fn options() -> Options<Self> {
@@ -165,6 +182,15 @@ impl<T: Message> Channel<T> {
     /// Those of [`Options::create`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().create(path)
+    }
+
+    /// [`Options::open_or_create`] with the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open_or_create`].
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open_or_create(path)
     }
 
     /// [`Options::open`] with the defaults.
@@ -222,11 +248,13 @@ impl<T: Message> Channel<T> {
     }
 
     /// Makes a reader. There may be any number, in any process that has the channel. A reader holds no seat.
+    #[must_use]
     pub fn reader(&self) -> Reader<T> {
         Reader::new(self.region.clone(), self.cells.clone())
     }
 
     /// The memory behind the channel.
+    #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }

@@ -139,11 +139,13 @@ impl Channel {
     }
 
     /// The type of the value, as the region names it.
+    #[must_use]
     pub fn carries(&self) -> TypeFingerprint {
         self.region.header().fingerprint()
     }
 
     /// The memory behind the channel.
+    #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }
@@ -173,6 +175,7 @@ impl Channel {
     }
 
     /// Makes a reader. There may be any number, in any process that has the channel. A reader holds no seat.
+    #[must_use]
     pub fn reader(&self) -> Reader {
         Reader { watch: Watch::new(self.region.clone(), self.cells.clone()) }
     }
@@ -216,11 +219,13 @@ impl Writer {
     }
 
     /// How many values were written so far, by this writer and those before it.
+    #[must_use]
     pub fn version(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How often the writer's seat has been taken, including by this writer.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
@@ -262,16 +267,19 @@ impl Reader {
     }
 
     /// The version of the value read last: how many values had been written up to it. 0 if none.
+    #[must_use]
     pub fn version(&self) -> u64 {
         self.watch.seen
     }
 
     /// Whether there is a newer value than the one read last.
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.watch.has_changed()
     }
 
     /// Whether a living writer holds its seat now. Asks the kernel.
+    #[must_use]
     pub fn has_writer(&self) -> bool {
         self.watch.has_writer()
     }
@@ -297,5 +305,17 @@ impl Reader {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.watch.wait = wait;
+    }
+}
+
+impl core::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("seqlock::raw::Writer").field("end", &self.end).finish()
+    }
+}
+
+impl core::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("seqlock::raw::Reader").field("version", &self.watch.seen).finish()
     }
 }

@@ -71,17 +71,20 @@ impl<T: Message> Reader<T> {
     }
 
     /// The version of the value read last: how many values had been written up to it. 0 if none.
+    #[must_use]
     pub fn version(&self) -> u64 {
         self.watch.seen
     }
 
     /// Whether there is a newer value than the one read last.
     #[inline]
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.watch.has_changed()
     }
 
     /// Whether a living writer holds the seat now. Asks the kernel.
+    #[must_use]
     pub fn has_writer(&self) -> bool {
         self.watch.has_writer()
     }
@@ -128,5 +131,11 @@ impl<T: Message> Reader<T> {
     /// handler. Each call returns the same one.
     pub fn canceller(&mut self) -> Canceller {
         self.watch.canceller()
+    }
+}
+
+impl<T> core::fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("seqlock::Reader").field("version", &self.watch.seen).field("wait", &self.watch.wait).finish()
     }
 }

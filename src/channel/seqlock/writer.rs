@@ -30,12 +30,20 @@ impl<T: Message> Writer<T> {
     }
 
     /// How many values were written so far, by this writer and those before it.
+    #[must_use]
     pub fn version(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How often the writer's seat has been taken, including by this writer. A reader's `PeerDied` names this number.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
+    }
+}
+
+impl<T> core::fmt::Debug for Writer<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("seqlock::Writer").field("end", &self.end).finish()
     }
 }

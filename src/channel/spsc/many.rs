@@ -25,12 +25,14 @@ impl<'a, T: Message> Reserved<'a, T> {
 
     /// How many slots there are.
     #[inline]
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is no slot. That is so only if none was requested.
     #[inline]
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -133,17 +135,20 @@ impl<'a, T: Message> Peeked<'a, T> {
 
     /// How many messages there are.
     #[inline]
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is no message. That is so only if none was requested.
     #[inline]
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Whether the first message was lent before and not consumed: see [`Receiver::is_redelivery`].
+    #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.again
     }
@@ -161,11 +166,13 @@ impl<'a, T: Message> Peeked<'a, T> {
     ///
     /// If `index` is not less than [`len`](Self::len).
     #[inline(always)]
+    #[must_use]
     pub fn read(&self, index: usize) -> T {
         self.slot(index).read()
     }
 
     /// Copies of the messages, in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + '_ {
         (0..self.len).map(|index| self.read(index))
     }
@@ -176,6 +183,7 @@ impl<'a, T: Message> Peeked<'a, T> {
     ///
     /// If `index` is not less than [`len`](Self::len).
     #[inline(always)]
+    #[must_use]
     pub fn as_ptr(&self, index: usize) -> *const T {
         self.slot(index).as_ptr().cast()
     }
@@ -190,6 +198,7 @@ impl<'a, T: Message> Peeked<'a, T> {
     ///
     /// If `index` is not less than [`len`](Self::len).
     #[inline(always)]
+    #[must_use]
     pub unsafe fn get_ref(&self, index: usize) -> &T {
         // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
         unsafe { &*self.as_ptr(index) }
@@ -211,5 +220,17 @@ impl<'a, T: Message> Peeked<'a, T> {
             ring.consume_some(state, count);
             after_consume(&ring.ends.lane, end.fences);
         }
+    }
+}
+
+impl<T: Message> core::fmt::Debug for Reserved<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::Reserved").field("sender", &self.sender).field("len", &self.len).finish()
+    }
+}
+
+impl<T: Message> core::fmt::Debug for Peeked<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::Peeked").field("receiver", &self.receiver).field("len", &self.len).finish()
     }
 }

@@ -164,6 +164,25 @@ fn spec_of(size: usize, align: usize, name: String, capacity: Option<u64>) -> Re
     Ok(Spec { kind: Kind::Spsc, carries: Some(carries), capacity, rows: None })
 }
 
+/// A ring of `capacity` slots in anonymous memory, and both its ends: for tests, and for two threads.
+///
+/// ```
+/// let (mut tx, mut rx) = ringway::spsc::pair::<u64>(8)?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || tx.send(&7).expect("a receiver"));
+///     assert_eq!(rx.recv(), Ok(7));
+/// });
+/// # Ok::<(), ringway::ClaimError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ClaimError::Open`] if the region cannot be made, and those of the claims.
+pub fn pair<T: Message>(capacity: u64) -> Result<(Sender<T>, Receiver<T>), ClaimError> {
+    let channel = Channel::options().capacity(capacity).anonymous()?;
+    Ok((channel.sender()?, channel.receiver()?))
+}
+
 fn ring<T: Message, M: Copy>(parts: Parts<M>, capacity: u64) -> SlotRing<Of<T>, M> {
     SlotRing::new(parts.ends(), parts.area, capacity, Of::STRIDE)
 }
@@ -188,6 +207,15 @@ impl<T: Message> Channel<T> {
     /// Those of [`Options::create`].
     pub fn create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError> {
         Self::options().capacity(capacity).create(path)
+    }
+
+    /// [`Options::open_or_create`] with `capacity` slots and otherwise the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Options::open_or_create`].
+    pub fn open_or_create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError> {
+        Self::options().capacity(capacity).open_or_create(path)
     }
 
     /// [`Options::open`] with the defaults.
@@ -260,11 +288,13 @@ impl<T: Message> Channel<T> {
     }
 
     /// How many messages the ring holds.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// The memory behind the channel.
+    #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }

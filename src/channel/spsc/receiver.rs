@@ -3,7 +3,7 @@
 
 use core::iter::FusedIterator;
 use core::mem::needs_drop;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Message, Peeked, RecvRef};
 use crate::channel::awaited;
@@ -76,6 +76,16 @@ impl<T: Message> Receiver<T> {
         Ok(self.take())
     }
 
+    /// Receives the next message, waiting for one until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.end.find_by(awaited::Message(&self.ring), deadline)?;
+        Ok(self.take())
+    }
+
     #[inline(always)]
     fn take_now(&mut self) -> Option<T> {
         let value = self.ring.try_take(&mut self.end.state)?;
@@ -122,6 +132,19 @@ impl<T: Message> Receiver<T> {
             return Ok(0);
         }
         self.end.find_now(awaited::Message(&self.ring))?;
+        Ok(self.take_slice(values))
+    }
+
+    /// Receives the messages that are there into `values`, and waits for at most `timeout` until there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv_timeout`](Self::recv_timeout).
+    pub fn recv_slice_timeout(&mut self, values: &mut [T], timeout: Duration) -> Result<usize, RecvTimeoutError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        self.end.find_within(awaited::Message(&self.ring), timeout)?;
         Ok(self.take_slice(values))
     }
 
@@ -229,6 +252,16 @@ impl<T: Message> Receiver<T> {
         Ok(RecvRef::new(self))
     }
 
+    /// The next message, in place; waits for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv_timeout`](Self::recv_timeout).
+    pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<RecvRef<'_, T>, RecvTimeoutError> {
+        self.end.find_within(awaited::Message(&self.ring), timeout)?;
+        Ok(RecvRef::new(self))
+    }
+
     /// Up to `most` messages in a row, for reading in place; waits until there is one. None is consumed until
     /// [`Peeked::consume_up_to`]. To look further ahead, or again, call this again. Use it for a bridge that
     /// acknowledges late, or to read batches. See [`Sender::reserve_many`](super::Sender::reserve_many) for an example.
@@ -268,6 +301,7 @@ impl<T: Message> Receiver<T> {
 
     /// The position of the next message. The first message ever sent has position 1, so one message fewer than this
     /// number was received, by this receiver and those before it. 0 in a forked child, and if the region is corrupt.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
@@ -297,22 +331,26 @@ impl<T: Message> Receiver<T> {
     }
 
     /// How many messages were sent and not yet received. Checks a few slots: at most about log2 of the capacity.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
 
     /// Whether there is no message now.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty(&self.end.state)
     }
 
     /// How many messages the ring holds.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// How often the receiver's seat has been taken, including by this receiver. The sender's `PeerDied` names this
     /// number.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
@@ -320,17 +358,20 @@ impl<T: Message> Receiver<T> {
     /// Whether the next message was lent before and not consumed, by [`recv_ref`](Self::recv_ref) or
     /// [`peek_many`](Self::peek_many). The receiver that lent it ended before it dropped the guard, or this receiver
     /// forgot the guard (`mem::forget`).
+    #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.end.state.redelivers()
     }
 
     /// Whether a living sender holds its seat now. Asks the kernel.
+    #[must_use]
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
     /// Whether the sender left, or died and that was not reported yet. Its messages may still be there. Asks the
     /// kernel.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
@@ -411,5 +452,17 @@ impl<'a, T: Message> IntoIterator for &'a mut Receiver<T> {
 
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
+    }
+}
+
+impl<T> core::fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::Receiver").field("end", &self.end).finish()
+    }
+}
+
+impl<T> core::fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::Iter").field("receiver", &self.receiver).field("ended", &self.ended).finish()
     }
 }

@@ -27,11 +27,13 @@ impl<'a, T: Message> RecvRef<'a, T> {
     }
 
     /// Whether the message was lent before and not consumed: see [`Receiver::is_redelivery`].
+    #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.again
     }
 
     /// A copy of the whole value.
+    #[must_use]
     pub fn read(&self) -> T {
         self.receiver.ring.slots.area().slice(self.at / WORD, size_of::<T>().div_ceil(WORD)).read()
     }
@@ -62,6 +64,7 @@ impl<'a, T: Message> RecvRef<'a, T> {
     }
 
     /// The address of the message's `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
+    #[must_use]
     pub fn as_ptr(&self) -> *const T {
         self.receiver.ring.slots.area().address(self.at, size_of::<T>()).cast()
     }
@@ -73,6 +76,7 @@ impl<'a, T: Message> RecvRef<'a, T> {
     /// No process may write to the message while the reference lives. A sender that uses this crate does not: the slot
     /// belongs to this receiver until the guard is dropped. So every process that can write the region must be trusted
     /// to use it only through this crate, and this process must not be a child forked since the guard was made.
+    #[must_use]
     pub unsafe fn as_ref(&self) -> &T {
         // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
         unsafe { &*self.as_ptr() }
@@ -85,5 +89,11 @@ impl<T: Message> Drop for RecvRef<'_, T> {
         if !self.receiver.end.state.is_parents() && !panicking() {
             self.receiver.consume();
         }
+    }
+}
+
+impl<T: Message> core::fmt::Debug for RecvRef<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::RecvRef").field("receiver", &self.receiver).field("again", &self.again).finish()
     }
 }

@@ -1,6 +1,6 @@
 //! The sending end of the ring.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Message, Reserved};
 use crate::channel::Sent;
@@ -55,6 +55,17 @@ impl<T: Message> Sender<T> {
     /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
     pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<(), SendTimeoutError> {
         self.end.find_within(FreeSlot(&self.ring), timeout)?;
+        self.put(value);
+        Ok(())
+    }
+
+    /// Sends `value`, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<(), SendTimeoutError> {
+        self.end.find_by(FreeSlot(&self.ring), deadline)?;
         self.put(value);
         Ok(())
     }
@@ -170,6 +181,16 @@ impl<T: Message> Sender<T> {
         Ok(self.lend())
     }
 
+    /// The next slot, for writing in place; waits for at most `timeout` while the ring is full.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_timeout`](Self::send_timeout).
+    pub fn send_ref_timeout(&mut self, timeout: Duration) -> Result<SendRef<'_, T>, SendTimeoutError> {
+        self.end.find_within(FreeSlot(&self.ring), timeout)?;
+        Ok(self.lend())
+    }
+
     fn lend(&mut self) -> SendRef<'_, T> {
         SendRef { at: self.end.state.offset as usize * WORD, sender: self }
     }
@@ -215,38 +236,45 @@ impl<T: Message> Sender<T> {
 
     /// The position of the next message. The first message ever sent has position 1, and each sender goes on where the
     /// last one ended. 0 in a forked child, and if the region is corrupt.
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How many messages were sent and not yet received.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_sender(&self.end.state)
     }
 
     /// Whether everything sent was received.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.ends.is_drained(&self.end.state)
     }
 
     /// How many messages the ring holds.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// How often the sender's seat has been taken, including by this sender. The receiver's `PeerDied` names this
     /// number.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
     /// Whether a living receiver holds its seat now. Asks the kernel.
+    #[must_use]
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
     /// Whether a receiver held its seat since this sender came, and then left, or died and that was not reported yet.
     /// Asks the kernel.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
@@ -322,6 +350,30 @@ impl<T: Message> SendRef<'_, T> {
         self.sender.ring.slots.area().address_mut(self.at, size_of::<T>()).cast()
     }
 
+    /// The slot as a value, for writing in place. It holds an earlier message, or zeroes.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the reference is used, no other process reads or writes the slot, and this process has not forked
+    /// since it took the seat. Of peers that follow the protocol none does: a receiver reads a slot only when it is
+    /// published. A hostile one may; then this is a data race.
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<[u64; 100]>::options().capacity(8).anonymous()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// let mut slot = tx.send_ref()?;
+    /// // SAFETY: the receiver is this process's own, and follows the protocol.
+    /// let values = unsafe { slot.as_mut() };
+    /// values.iter_mut().enumerate().for_each(|(index, value)| *value = index as u64);
+    /// slot.send()?;
+    /// assert_eq!(rx.recv()?[99], 99);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub unsafe fn as_mut(&mut self) -> &mut T {
+        // SAFETY: aligned and inside the region by construction, and any bits are a `T`; the caller guarantees the rest.
+        unsafe { &mut *self.as_mut_ptr() }
+    }
+
     /// Publishes the message.
     ///
     /// # Errors
@@ -333,5 +385,17 @@ impl<T: Message> SendRef<'_, T> {
         }
         self.sender.publish();
         Ok(())
+    }
+}
+
+impl<T> core::fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::Sender").field("end", &self.end).finish()
+    }
+}
+
+impl<T> core::fmt::Debug for SendRef<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::SendRef").field("sender", &self.sender).finish()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use nix::unistd::pause;
-use ringway::{ReadError, TryRecvError, TrySendError, WriteError, bytes, seqlock, spsc};
+use ringway::{Canceller, ReadError, TryRecvError, TrySendError, WriteError, bytes, seqlock, spsc};
 
 use super::Table;
 use crate::common::child::Child;
@@ -57,14 +57,14 @@ fn nested<E: Debug + Display, I: Debug + Display>(
     }
 }
 
-fn try_send<T>(table: &mut Table, result: Result<T, TrySendError>) {
+fn try_send<T: Debug>(table: &mut Table, result: Result<T, TrySendError>) {
     let refused = |error| if let TrySendError::Refused(inner) = error { Some(inner) } else { None };
-    nested(table, ["TrySendError", "SendError"], result.err().expect("it fails"), refused);
+    nested(table, ["TrySendError", "SendError"], result.expect_err("it fails"), refused);
 }
 
-fn try_recv<T>(table: &mut Table, result: Result<T, TryRecvError>) {
+fn try_recv<T: Debug>(table: &mut Table, result: Result<T, TryRecvError>) {
     let refused = |error| if let TryRecvError::Refused(inner) = error { Some(inner) } else { None };
-    nested(table, ["TryRecvError", "RecvError"], result.err().expect("it fails"), refused);
+    nested(table, ["TryRecvError", "RecvError"], result.expect_err("it fails"), refused);
 }
 
 fn not_now(table: &mut Table) {
@@ -80,7 +80,7 @@ fn not_now(table: &mut Table) {
     let mut reader = latest.reader();
     table.failed("ChangedError", reader.changed_timeout(SHORT));
     // Somebody cancels what would wait.
-    [rx.canceller(), tx.canceller(), reader.canceller()].map(|canceller| canceller.cancel());
+    [rx.canceller(), tx.canceller(), reader.canceller()].iter().for_each(Canceller::cancel);
     table.failed("SendError", tx.send(&2));
     assert_eq!(rx.recv(), Ok(1));
     table.failed("RecvError", rx.recv());

@@ -133,16 +133,19 @@ impl Channel {
     }
 
     /// The type of the values, as the region names it.
+    #[must_use]
     pub fn carries(&self) -> TypeFingerprint {
         self.region.header().fingerprint()
     }
 
     /// How many values the ring holds.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// The memory behind the channel.
+    #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
     }

@@ -106,42 +106,50 @@ impl Receiver {
     }
 
     /// How many values were sent and not yet received.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
 
     /// Whether there is no value now.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty(&self.end.state)
     }
 
     /// How many values the ring holds.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// The position of the next value: see [`spsc::Receiver::position`](crate::spsc::Receiver::position).
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How often the receiver's seat has been taken, including by this receiver.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
     /// Whether the next value was lent before, by a receiver that knew its type, and not consumed: see
     /// [`spsc::Receiver::is_redelivery`](crate::spsc::Receiver::is_redelivery).
+    #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.end.state.redelivers()
     }
 
     /// Whether a living sender holds its seat now. Asks the kernel.
+    #[must_use]
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
     /// Whether the sender left, or died and that was not reported yet. Its values may still be there. Asks the kernel.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
@@ -149,5 +157,11 @@ impl Receiver {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
+    }
+}
+
+impl core::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::raw::Receiver").field("end", &self.end).finish()
     }
 }

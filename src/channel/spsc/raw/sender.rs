@@ -70,37 +70,44 @@ impl Sender {
     }
 
     /// How many values were sent and not yet received.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_sender(&self.end.state)
     }
 
     /// Whether everything sent was received.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.ends.is_drained(&self.end.state)
     }
 
     /// How many values the ring holds.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// The position of the next value: see [`spsc::Sender::position`](crate::spsc::Sender::position).
+    #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How often the sender's seat has been taken, including by this sender.
+    #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
     /// Whether a living receiver holds its seat now. Asks the kernel.
+    #[must_use]
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
     }
 
     /// Whether a receiver held its seat since this sender came, and then left, or died and that was not reported yet.
     /// Asks the kernel.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
@@ -108,5 +115,11 @@ impl Sender {
     /// Sets how blocked calls wait from now on.
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
+    }
+}
+
+impl core::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("spsc::raw::Sender").field("end", &self.end).finish()
     }
 }
