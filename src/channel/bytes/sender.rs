@@ -22,6 +22,9 @@ pub struct Sender {
 impl Sender {
     /// Sends `record`, waiting while there is no room for it.
     ///
+    /// A receiver that leaves is noticed late: the first record after that is still sent, and waits in the ring for the next
+    /// receiver. To know before, ask [`has_receiver`](Self::has_receiver).
+    ///
     /// # Errors
     ///
     /// - [`SendError::TooLong`]: the record is longer than [`max_len`](Self::max_len).

@@ -23,6 +23,9 @@ pub struct Sender<T> {
 impl<T: Message> Sender<T> {
     /// Sends `value`, waiting while the ring is full.
     ///
+    /// A receiver that leaves is noticed late: the first message after that is still sent, and waits in the ring for the next
+    /// receiver. To know before, ask [`has_receiver`](Self::has_receiver).
+    ///
     /// # Errors
     ///
     /// - [`SendError::Closed`]: the receiver left.
