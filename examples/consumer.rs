@@ -19,7 +19,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{Canceller, RecvError, RecvTimeoutError, spsc};
 
 /// Receive ticks from a ring in a file.
@@ -39,9 +38,8 @@ struct Arguments {
 }
 
 /// One price, as the producer writes it.
-#[derive(FromBytes, IntoBytes, Immutable)]
+#[ringway::message]
 #[repr(C)]
-#[zerocopy(crate = "ringway::zerocopy")]
 struct Tick {
     /// Its position in the ring, which goes on from one producer to the next.
     position: u64,

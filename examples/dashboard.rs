@@ -20,7 +20,6 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{ChangedError, ReadError, seqlock};
 
 /// Show the state of the machine in several processes.
@@ -43,9 +42,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 const PERIOD: Duration = Duration::from_millis(5);
 
 /// What is known of the machine at one moment. Readers see all of it from the same moment.
-#[derive(FromBytes, IntoBytes, Immutable)]
+#[ringway::message]
 #[repr(C)]
-#[zerocopy(crate = "ringway::zerocopy")]
 struct Machine {
     /// Mean number of runnable processes over 1, 5 and 15 minutes.
     load: [f64; 3],

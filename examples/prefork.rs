@@ -24,7 +24,6 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{RecvError, RecvTimeoutError, spsc};
 
 /// Hash a file in several processes.
@@ -47,18 +46,16 @@ const CHUNK: u64 = 256 << 10;
 const AHEAD: u64 = 8;
 
 /// A chunk to hash.
-#[derive(FromBytes, IntoBytes, Immutable)]
+#[ringway::message]
 #[repr(C)]
-#[zerocopy(crate = "ringway::zerocopy")]
 struct Job {
     offset: u64,
     len: u64,
 }
 
 /// A job's result.
-#[derive(FromBytes, IntoBytes, Immutable)]
+#[ringway::message]
 #[repr(C)]
-#[zerocopy(crate = "ringway::zerocopy")]
 struct Hashed {
     offset: u64,
     hash: u64,

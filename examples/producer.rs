@@ -19,7 +19,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{Canceller, SendError, SendTimeoutError, spsc};
 
 /// Send ticks through a ring in a file.
@@ -40,9 +39,8 @@ struct Arguments {
 
 /// One price. The consumer has a struct of its own with this name and these fields: the region remembers
 /// the name, the size and the alignment, and refuses a program that has another.
-#[derive(FromBytes, IntoBytes, Immutable)]
+#[ringway::message]
 #[repr(C)]
-#[zerocopy(crate = "ringway::zerocopy")]
 struct Tick {
     /// Its position in the ring, which goes on from one producer to the next.
     position: u64,

@@ -6,6 +6,7 @@ mod error;
 mod layout;
 mod liveness;
 mod memory;
+mod message;
 #[cfg(test)]
 mod models;
 mod os;
@@ -17,8 +18,10 @@ mod wait;
 
 pub use channel::{Channel, Options, ReadOnlyChannel, Sent, bytes, seqlock, spsc};
 pub use error::*;
+pub use message::{Fields, Message, Opaque, Schema};
 pub use os::usage::{PageFaults, page_faults};
 pub use region::{Advice, FileState, Flush, Region, in_use, remove_unused};
 pub use report::{Content, Holder, Report, SeatReport};
+pub use ringway_derive::{Message, message};
 pub use wait::{Canceller, Wait};
 pub use zerocopy;

@@ -131,7 +131,7 @@ fn what_is_no_region_is_refused_and_garbage_is_called_so() {
         }
         let mut forged = good.clone();
         forged[20..24].copy_from_slice(&9u32.to_ne_bytes());
-        header::seal(&mut forged[..header::LEN]);
+        header::seal(&mut forged);
         fs::write(&path, &forged).unwrap();
         assert!(matches!(refused(Report::open(&path)).reason(), Reason::Field { field: "kind", found: 9, .. }));
         let head = (header::number(&good, header::LANES_OFFSET) + header::number(&good, header::PADDING)) as usize;

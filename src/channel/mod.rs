@@ -13,9 +13,8 @@ mod steps;
 
 use core::fmt;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes};
-
 use crate::error::{OpenError, Reason, TypeFingerprint};
+use crate::message::{Message, Schema};
 use crate::region::Region;
 pub use options::{Options, ReadOnlyChannel};
 
@@ -59,10 +58,18 @@ pub trait Channel: sealed::Channel + Clone + fmt::Debug + Send + Sync + 'static 
     }
 }
 
-/// A type that can be sent as it is: plain data of at least one byte, for which any bits are a value. Implemented for
-/// every type that derives zerocopy's three traits.
-pub trait Message: FromBytes + IntoBytes + Immutable + Send + 'static {}
-impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
+/// The fingerprint of the values of a typed channel. Types that no channel can carry fail when this is compiled.
+fn fingerprint_of<T: Message>(name: String) -> TypeFingerprint {
+    const {
+        assert!(size_of::<T>() > 0, "the message of a channel has at least one byte: this type has none");
+        assert!(
+            align_of::<T>() <= 4096,
+            "the message of a channel is aligned to at most 4096 bytes: this type to more"
+        );
+    }
+    let (size, align) = (size_of::<T>() as u64, align_of::<T>() as u64);
+    TypeFingerprint { size, align, name, described: Schema::of::<T>().described() }
+}
 
 /// How many messages of a slice were sent: the first of them. The others were not.
 ///
@@ -77,9 +84,9 @@ impl<T: FromBytes + IntoBytes + Immutable + Send + 'static> Message for T {}
 #[must_use = "the messages from this number on were not sent: send the rest, or call send_slice, which sends all"]
 pub struct Sent(pub usize);
 
-/// The fingerprint of a type that can be sent: it has at least one byte, and is aligned to at most 4096 bytes.
-fn fingerprint_of(size: usize, align: usize, name: String) -> Result<TypeFingerprint, Reason> {
-    let found = TypeFingerprint { size: size as u64, align: align as u64, name };
+/// The fingerprint of values of which only size and alignment are known.
+fn fingerprint_of_layout(size: usize, align: usize, name: String) -> Result<TypeFingerprint, Reason> {
+    let found = TypeFingerprint { size: size as u64, align: align as u64, name, described: None };
     let expected = if size == 0 {
         "one of at least one byte"
     } else if align > 4096 {

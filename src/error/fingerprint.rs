@@ -1,6 +1,7 @@
 //! What distinguishes one type from another, and a copy from its original.
 
 use core::fmt;
+use std::sync::Arc;
 
 /// What shows that a region is a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,62 @@ pub struct TypeFingerprint {
     pub align: u64,
     /// The type's name without its path, or the name that the user set.
     pub name: String,
+    pub(crate) described: Option<Arc<Described>>,
+}
+
+/// What a region remembers of a type's schema.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    pub hash: u64,
+    /// `None`: too long for a region.
+    pub text: Option<String>,
+}
+
+impl TypeFingerprint {
+    /// The text of the type's [schema](crate::Schema): its fields, their types and where they lie. `None` if the type
+    /// is not described, or the text has more than 3,072 bytes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// #[ringway::message]
+    /// #[repr(C)]
+    /// struct Tick {
+    ///     instrument: u64,
+    ///     price: f64,
+    /// }
+    ///
+    /// let _ticks = ringway::spsc::Channel::<Tick>::create(&path, 8)?;
+    /// let any = ringway::spsc::raw::Channel::open(&path)?;
+    /// assert_eq!(any.carries().schema(), Some("{instrument:u64@0,price:f64@8}"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn schema(&self) -> Option<&str> {
+        self.described.as_ref()?.text.as_deref()
+    }
+
+    /// The hash of that text, however long it is. `None` if the type is not described.
+    ///
+    /// ```
+    /// use ringway::{Schema, spsc};
+    ///
+    /// let ticks = spsc::Channel::<u64>::options().capacity(8).memfd()?;
+    /// let any = spsc::raw::Channel::from_fd(ticks.region().inheritable_fd()?)?;
+    /// assert_eq!(any.carries().schema_hash(), Schema::of::<u64>().hash());
+    /// # Ok::<(), ringway::OpenError>(())
+    /// ```
+    pub fn schema_hash(&self) -> Option<u64> {
+        Some(self.described.as_ref()?.hash)
+    }
+
+    /// Whether a value of one type can be taken for one of the other: as far as both say, they are the same.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        let has_same_fields = match (&self.described, &other.described) {
+            (Some(a), Some(b)) => a.hash == b.hash,
+            _ => true,
+        };
+        (self.size, self.align, &self.name) == (other.size, other.align, &other.name) && has_same_fields
+    }
 }
 
 impl fmt::Display for TypeFingerprint {

@@ -6,6 +6,7 @@
 
 mod claim;
 mod corrupt;
+mod field;
 mod fingerprint;
 mod open;
 mod os;
@@ -17,6 +18,7 @@ mod value;
 
 pub use claim::*;
 pub use corrupt::*;
+pub use field::*;
 pub use fingerprint::*;
 pub use open::OpenError;
 pub use os::OsError;

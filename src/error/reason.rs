@@ -1,6 +1,6 @@
 //! What was found when a region was made or opened, and what was expected.
 
-use super::{CopySign, Corrupt, OsError, TypeFingerprint};
+use super::{CopySign, Corrupt, FieldDifference, OsError, TypeFingerprint};
 
 /// What was found when a region was made or opened, and what was expected.
 #[non_exhaustive]
@@ -104,12 +104,14 @@ pub enum Reason {
         /// The requested kind.
         expected: &'static str,
     },
-    /// The channel carries another type.
+    /// The channel carries another type, perhaps of the same name and size but with other fields.
     Type {
         /// Its type.
-        found: TypeFingerprint,
+        found: Box<TypeFingerprint>,
         /// The requested type.
-        expected: TypeFingerprint,
+        expected: Box<TypeFingerprint>,
+        /// The first field that differs, if both types are described by a text.
+        field: Option<Box<FieldDifference>>,
     },
     /// The region does not have the requested capacity. Both values are in the unit of the option that sets it: slots,
     /// or bytes for records.

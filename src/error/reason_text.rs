@@ -107,11 +107,21 @@ impl fmt::Display for Reason {
             Reason::Kind { found, expected } => {
                 write!(f, "found a {found} channel, expected {expected}; open it as what it is")
             }
-            Reason::Type { found, expected } => {
+            Reason::Type { found, expected, field } => {
+                let differs_by_fields_alone = found.to_string() == expected.to_string();
+                let (but, or) = match differs_by_fields_alone {
+                    true => ("but with other fields than expected".into(), ""),
+                    false => (format!("expected {expected}"), ", or set type_name"),
+                };
+                write!(f, "it carries {found}, {but}")?;
+                match field {
+                    Some(field) if found.name == expected.name => write!(f, ": {field}")?,
+                    None if differs_by_fields_alone => f.write_str(", as the hashes of their schemas say")?,
+                    _ => {}
+                }
                 write!(
                     f,
-                    "it carries {found}, expected {expected}; use the same type on both sides, or set type_name; if \
-                     the file is an older one, make it anew with recreate"
+                    "; use the same type on both sides{or}; if the file is an older one, make it anew with recreate"
                 )
             }
             Reason::OtherCapacity { found, expected } => write!(

@@ -94,7 +94,7 @@ mod tests {
     use crate::region::{Region, Settings};
 
     fn region(rows: u64) -> Arc<Region> {
-        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into() };
+        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into(), described: None };
         let spec = Spec { kind: Kind::Spsc, carries: Some(carries), capacity: Some(1), rows: Some(rows) };
         Arc::new(Region::memfd(&spec, &Settings::default()).unwrap())
     }

@@ -309,7 +309,7 @@ mod backend {
     }
 
     fn region(rows: usize) -> Region {
-        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into() };
+        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into(), described: None };
         let spec = Spec { kind: Kind::Spsc, carries: Some(carries), capacity: Some(1), rows: Some(rows as u64) };
         Region::anonymous(&spec, &Settings::default()).unwrap()
     }

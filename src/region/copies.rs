@@ -12,10 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use zerocopy::IntoBytes;
 
 use super::files::{self, ATTEMPTS, Owner, PAUSE, UnnamedFile};
-use super::header::Spec;
+use super::header::{FirstPage, Spec};
 use super::make::{UnnamedRegion, copy_header, len_of, map, shape};
 use super::provenance::copy_sign;
 use super::views::{Parts, all_words};
@@ -59,7 +58,7 @@ impl Region {
                     lane.receiver_line.head.store(head, Relaxed);
                 }
                 reading.region.backing = Backing::Snapshot;
-                reading.region.header.origin = process::origin().unwrap_or(0);
+                reading.region.first_page.header.origin = process::origin().unwrap_or(0);
             }
             Ok(reading)
         };
@@ -86,16 +85,16 @@ fn read(path: &Path, spec: Option<&Spec>, settings: &Settings) -> Result<Reading
         attached => attached?,
     };
     let own = file.get()?;
-    let (header, schema) = copy_header(own)?;
+    let header = copy_header(own)?;
     let any;
     let spec = match spec {
         Some(spec) => spec,
         None => {
-            any = Spec { kind: header.kind_of(&schema)?, carries: None, capacity: None, rows: None };
+            any = Spec { kind: header.kind_of()?, carries: None, capacity: None, rows: None };
             &any
         }
     };
-    spec.check(&header, &schema, len_of(own)?, file::page_size(own)?)?;
+    spec.check(&header, len_of(own)?, file::page_size(own)?)?;
     let (kind, copied) = (spec.kind, copy_sign(&header, own)?);
     let is_image = copied.is_some() || !may_be_mapped(own, path, &header, settings)?;
     if is_image {
@@ -120,10 +119,10 @@ fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings)
 }
 
 /// Reads the region through the file into private memory.
-fn image(file: &File, header: &Header, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
+fn image(file: &File, header: &FirstPage, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
     reserve::check_memory(header.region_len)?;
     let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape(header, spec))?;
-    let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
+    let mapping = Arc::new(mapping.with_header(&header.bytes())?);
     load(file, header, &mapping)?;
     Ok(mapping)
 }
@@ -181,8 +180,8 @@ pub(crate) struct Adoption {
 fn begin_adoption(path: &Path, spec: &Spec, settings: &Settings) -> Result<Option<(Region, Adoption)>, Reason> {
     let copy = files::open_checked(path, true, settings.owner())?;
     let old = copy.get()?;
-    let (copied, schema) = copy_header(old)?;
-    spec.check(&copied, &schema, len_of(old)?, file::page_size(old)?)?;
+    let copied = copy_header(old)?;
+    spec.check(&copied, len_of(old)?, file::page_size(old)?)?;
     if copy_sign(&copied, old)?.is_none() {
         return Ok(None);
     }
@@ -239,8 +238,8 @@ impl Reading {
     fn current_head(&self) -> Result<Option<u64>, OsError> {
         let (None, Backing::File { file, .. }) = (self.copied, &self.region.backing) else { return Ok(None) };
         let (file, mut head) = (file.get()?, [0; WORD]);
-        let at =
-            self.region.header.lanes_offset + (offset_of!(Lane, receiver_line) + offset_of!(ReceiverLine, head)) as u64;
+        let at = self.region.first_page.lanes_offset
+            + (offset_of!(Lane, receiver_line) + offset_of!(ReceiverLine, head)) as u64;
         retry_io(|| file.read_exact_at(&mut head, at)).map_err(|source| OsError { call: "pread", source })?;
         Ok(Some(u64::from_ne_bytes(head)))
     }

@@ -56,7 +56,7 @@ impl Region {
             Err(_) => return FileState::Unknown,
         };
         match there {
-            Some(there) if !differ(&there.into(), &self.header.file) => FileState::Named,
+            Some(there) if !differ(&there.into(), &self.first_page.file) => FileState::Named,
             _ if self.parts().control.region.flags.relaxed() & UNLINKED != 0 => FileState::Unlinked,
             // The link is an inode of its own. As long as it exists, it leads to the file.
             Some(_) if file::is_link_to_open_file(path) => FileState::Unknown,

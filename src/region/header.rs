@@ -4,13 +4,17 @@
 //! what `fstat` says.
 #![forbid(unsafe_code)]
 
+use core::ops::Deref;
+use std::sync::Arc;
+
 use zerocopy::IntoBytes;
 
 use super::provenance::Provenance;
-use crate::error::{Reason, TypeFingerprint};
+use crate::error::{Described, Reason, TypeFingerprint};
 use crate::layout::fnv::{self, fnv};
 use crate::layout::header::{NAME_LEN, RESERVED};
 use crate::layout::{ENDIAN_MARK, Header, Kind, MAGIC, Sections, VERSION, WORD, WORD_BITS};
+use crate::message::{first_difference, hash_of};
 
 /// What a channel requires of its region.
 #[derive(Clone, Debug)]
@@ -26,29 +30,52 @@ pub struct Spec {
 
 const PADDING: u64 = size_of::<crossbeam_utils::CachePadded<u8>>() as u64;
 
-/// FNV-1a over the header and the schema text. It guards against accidents: a forger can compute the checksum too.
-fn checksum(header: &Header, schema: &[u8]) -> u64 {
-    let bytes = header.as_bytes();
-    fnv(fnv(fnv::START, &bytes[..bytes.len() - size_of::<u64>()]), schema)
-}
-
 fn expect(field: &'static str, found: u64, expected: u64) -> Result<(), Reason> {
     if found == expected { Ok(()) } else { Err(Reason::Field { field, found, expected }) }
 }
 
-impl Header {
+/// What the first page of a region holds: the header, and the text of the type's schema behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstPage {
+    pub header: Header,
+    /// Empty if there is none.
+    pub schema: Vec<u8>,
+}
+
+impl Deref for FirstPage {
+    type Target = Header;
+
+    fn deref(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl FirstPage {
+    /// FNV-1a over the header and the schema's text. It guards against accidents: a forger can compute it too.
+    fn checksum(&self) -> u64 {
+        let bytes = self.header.as_bytes();
+        fnv(fnv(fnv::START, &bytes[..bytes.len() - size_of::<u64>()]), &self.schema)
+    }
+
+    /// The page's bytes, as far as it is used.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.header.as_bytes(), &self.schema].concat()
+    }
+
     /// The type that the region carries.
     pub fn fingerprint(&self) -> TypeFingerprint {
         let end = self.type_name.iter().position(|byte| *byte == 0).unwrap_or(NAME_LEN);
+        let text = || (!self.schema.is_empty()).then(|| String::from_utf8_lossy(&self.schema).into_owned());
         TypeFingerprint {
             size: self.type_size,
             align: self.type_align,
             name: String::from_utf8_lossy(&self.type_name[..end]).into_owned(),
+            described: (self.schema_hash != 0).then(|| Arc::new(Described { hash: self.schema_hash, text: text() })),
         }
     }
 
     /// Checks that this is the header of a region of this layout, unchanged since it was written.
-    pub fn check_format(&self, schema: &[u8]) -> Result<(), Reason> {
+    pub fn check_format(&self) -> Result<(), Reason> {
         if self.magic != MAGIC {
             return Err(Reason::NotARegion { found: self.magic, expected: MAGIC });
         }
@@ -59,7 +86,7 @@ impl Header {
         if self.version != VERSION {
             return Err(Reason::Version { found: self.version, expected: VERSION });
         }
-        let expected = checksum(self, schema);
+        let expected = self.checksum();
         if self.checksum != expected {
             return Err(Reason::Checksum { found: self.checksum, expected });
         }
@@ -67,8 +94,8 @@ impl Header {
     }
 
     /// The kind that this header claims to be. [`Spec::check`] must still check the header against a spec of that kind.
-    pub fn kind_of(&self, schema: &[u8]) -> Result<Kind, Reason> {
-        self.check_format(schema)?;
+    pub fn kind_of(&self) -> Result<Kind, Reason> {
+        self.check_format()?;
         let kind = Reason::Field { field: "kind", found: self.kind.into(), expected: Kind::Spsc as u64 };
         Kind::from_u32(self.kind).ok_or(kind)
     }
@@ -82,8 +109,8 @@ impl Spec {
         can_cross.then(|| (self.kind.info().stride)(size, align))?
     }
 
-    /// The header of a new region. `capacity` is in slots, words or cells, `page` in bytes.
-    pub(crate) fn header(&self, capacity: u64, page: usize, provenance: Provenance) -> Result<Header, Reason> {
+    /// The first page of a new region. `capacity` is in slots, words or cells, `page` in bytes.
+    pub(crate) fn first_page(&self, capacity: u64, page: usize, provenance: Provenance) -> Result<FirstPage, Reason> {
         let carries = self.carries.as_ref().ok_or(Reason::NoType)?;
         let overflow = || {
             let found = capacity.saturating_mul(self.kind.info().unit);
@@ -100,8 +127,9 @@ impl Spec {
             return Err(overflow());
         }
         let type_name = padded(&carries.name)?;
+        let schema = carries.schema().unwrap_or_default().as_bytes().to_vec();
         let Provenance { origin, boot, id, file } = provenance;
-        let mut header = Header {
+        let header = Header {
             magic: MAGIC,
             endian: ENDIAN_MARK,
             version: VERSION,
@@ -121,8 +149,8 @@ impl Spec {
             type_size: carries.size,
             type_align: carries.align,
             type_name,
-            schema_hash: 0,
-            schema_len: 0,
+            schema_hash: carries.schema_hash().unwrap_or(0),
+            schema_len: schema.len() as u64,
             mode: 0,
             deliveries: 0,
             origin,
@@ -132,8 +160,9 @@ impl Spec {
             reserved: [0; RESERVED],
             checksum: 0,
         };
-        header.checksum = checksum(&header, &[]);
-        Ok(header)
+        let mut page = FirstPage { header, schema };
+        page.header.checksum = page.checksum();
+        Ok(page)
     }
 
     /// The capacity that fits `data_len` bytes. A mirrored area uses all of them.
@@ -141,12 +170,12 @@ impl Spec {
         if self.kind.info().mirrored { data_len / WORD as u64 } else { capacity }
     }
 
-    /// Checks a header that was copied out of a region, with its schema text. `len` is the region's length and `page`
-    /// its page size, in bytes.
-    pub(crate) fn check(&self, header: &Header, schema: &[u8], len: u64, page: usize) -> Result<(), Reason> {
-        header.check_format(schema)?;
+    /// Checks a first page that was copied out of a region. `len` is the region's length and `page` its page size, in
+    /// bytes.
+    pub(crate) fn check(&self, header: &FirstPage, len: u64, page: usize) -> Result<(), Reason> {
+        header.check_format()?;
         self.check_content(header, page)?;
-        let stride = self.check_geometry(header, schema, page)?;
+        let stride = self.check_geometry(header, page)?;
         if header.region_len != len {
             return Err(Reason::Length { found: len, expected: header.region_len });
         }
@@ -161,7 +190,7 @@ impl Spec {
     }
 
     /// Checks that the region is from a machine like this one, and holds this kind and type.
-    fn check_content(&self, header: &Header, page: usize) -> Result<(), Reason> {
+    fn check_content(&self, header: &FirstPage, page: usize) -> Result<(), Reason> {
         expect("word size", header.word_bits.into(), WORD_BITS.into())?;
         expect("cache line padding", header.padding, PADDING)?;
         expect("page size", header.page_size, page as u64)?;
@@ -173,15 +202,20 @@ impl Spec {
             Some(kind) => return Err(Reason::Kind { found: kind.info().name, expected: self.kind.info().name }),
             None => expect("kind", header.kind.into(), self.kind as u64)?,
         }
+        check_schema(header)?;
         let found = header.fingerprint();
-        if let Some(expected) = self.carries.as_ref().filter(|expected| **expected != found) {
-            return Err(Reason::Type { found, expected: expected.clone() });
-        }
-        Ok(())
+        let Some(expected) = self.carries.as_ref().filter(|expected| !expected.agrees_with(&found)) else {
+            return Ok(());
+        };
+        let field = match (found.schema(), expected.schema()) {
+            (Some(found), Some(expected)) if found != expected => Some(first_difference(found, expected)),
+            _ => None,
+        };
+        Err(Reason::Type { found: found.into(), expected: expected.clone().into(), field: field.map(Box::new) })
     }
 
     /// Checks that every size and offset follows from the type and the capacity. Returns the stride in words.
-    fn check_geometry(&self, header: &Header, schema: &[u8], page: usize) -> Result<usize, Reason> {
+    fn check_geometry(&self, header: &FirstPage, page: usize) -> Result<usize, Reason> {
         let found = header.fingerprint();
         let Some(stride) = self.stride(&found) else {
             return Err(Reason::UnsupportedType { found, expected: "one that can cross" });
@@ -191,7 +225,6 @@ impl Spec {
         if self.kind.info().rows == 0 {
             expect("number of rows", header.rows, 0)?;
         }
-        expect("length of the schema", header.schema_len, schema.len() as u64)?;
         expect("mode", header.mode, 0)?;
         expect("number of deliveries", header.deliveries, 0)?;
         if header.capacity == 0 {
@@ -214,6 +247,19 @@ impl Spec {
             expect("capacity", header.capacity, capacity(stride))?;
         }
         Ok(stride)
+    }
+}
+
+/// Checks that the schema's text, if there is one, is a text of that length and hash.
+fn check_schema(page: &FirstPage) -> Result<(), Reason> {
+    expect("length of the schema", page.schema_len, page.schema.len() as u64)?;
+    if page.schema.is_empty() {
+        return Ok(());
+    }
+    expect("hash of the schema", page.schema_hash, hash_of(&page.schema))?;
+    match core::str::from_utf8(&page.schema) {
+        Ok(text) if !text.contains(char::is_control) => Ok(()),
+        _ => Err(Reason::Field { field: "text of the schema", found: 0, expected: 1 }),
     }
 }
 
@@ -241,9 +287,11 @@ mod tests {
     use core::mem::offset_of;
 
     use super::*;
+    use crate::message::Schema;
 
     fn spec() -> Spec {
-        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into() };
+        let described = Schema::of::<u64>().described();
+        let carries = TypeFingerprint { size: 8, align: 8, name: "u64".into(), described };
         Spec { kind: Kind::Spsc, carries: Some(carries), capacity: None, rows: None }
     }
 
@@ -252,37 +300,68 @@ mod tests {
         Provenance { origin: 7, boot: 8, id: [9, 10], file }
     }
 
+    /// The page with one bit flipped.
+    fn flipped(page: &FirstPage, bit: usize) -> FirstPage {
+        let mut flipped = page.clone();
+        let (byte, mask) = (bit / 8, 1 << (bit % 8));
+        match byte.checked_sub(size_of::<Header>()) {
+            None => flipped.header.as_mut_bytes()[byte] ^= mask,
+            Some(byte) => flipped.schema[byte] ^= mask,
+        }
+        flipped
+    }
+
     #[test]
     fn every_flipped_bit_is_found() {
-        let header = spec().header(100, 4096, provenance()).unwrap();
-        spec().check(&header, &[], header.region_len, 4096).unwrap();
-        for bit in 0..header.as_bytes().len() * 8 {
-            let mut flipped = header;
-            flipped.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
-            spec().check(&flipped, &[], header.region_len, 4096).expect_err(&format!("bit {bit}"));
+        let page = spec().first_page(100, 4096, provenance()).unwrap();
+        spec().check(&page, page.region_len, 4096).unwrap();
+        assert_eq!(page.bytes().len(), size_of::<Header>() + 3);
+        for bit in 0..page.bytes().len() * 8 {
+            spec().check(&flipped(&page, bit), page.region_len, 4096).expect_err(&format!("bit {bit}"));
         }
     }
 
     /// The checksum is made to fit, as a forger would.
     #[test]
-    fn every_flipped_bit_of_the_geometry_is_found_without_the_checksum() {
-        let header = spec().header(100, 4096, provenance()).unwrap();
-        for bit in 0..(header.as_bytes().len() - 8) * 8 {
-            let mut flipped = header;
-            flipped.as_mut_bytes()[bit / 8] ^= 1 << (bit % 8);
-            flipped.checksum = checksum(&flipped, &[]);
-            let accepted = spec().check(&flipped, &[], header.region_len, 4096).is_ok();
-            // Any capacity that needs the same pages is accepted. Provenance and schema say nothing about geometry.
-            let is_free = (offset_of!(Header, origin)..offset_of!(Header, reserved)).contains(&(bit / 8))
-                || (offset_of!(Header, schema_hash)..offset_of!(Header, schema_len)).contains(&(bit / 8));
+    fn every_flipped_bit_of_geometry_and_schema_is_found_without_the_checksum() {
+        let page = spec().first_page(100, 4096, provenance()).unwrap();
+        for bit in (0..page.bytes().len() * 8).filter(|bit| !(504..512).contains(&(bit / 8))) {
+            let mut flipped = flipped(&page, bit);
+            flipped.header.checksum = flipped.checksum();
+            let accepted = spec().check(&flipped, page.region_len, 4096).is_ok();
+            // Any capacity that needs the same pages is accepted. Provenance says nothing about geometry.
+            let is_free = (offset_of!(Header, origin)..offset_of!(Header, reserved)).contains(&(bit / 8));
             assert!(!accepted || is_free || (flipped.capacity <= 256 && flipped.capacity > 0), "bit {bit}");
         }
+    }
+
+    /// What a forger puts behind the header, with a hash and a checksum that fit.
+    #[test]
+    fn a_schema_that_is_no_text_is_refused() {
+        let forge = |schema: &[u8]| {
+            let mut page = spec().first_page(100, 4096, provenance()).unwrap();
+            page.schema = schema.to_vec();
+            page.header.schema_len = schema.len() as u64;
+            page.header.schema_hash = hash_of(schema);
+            page.header.checksum = page.checksum();
+            spec().check(&page, page.region_len, 4096)
+        };
+        for schema in [b"\xff\xfe\xfd".as_slice(), b"u64\n", b"{a:u64\0", "\u{85}".as_bytes()] {
+            let refused = forge(schema);
+            assert!(matches!(refused, Err(Reason::Field { field: "text of the schema", .. })), "{refused:?}");
+        }
+        for schema in ["i64", "}{]]:@,", &"{a:[".repeat(700), &",".repeat(3072), "@", "{é:é@9"] {
+            let refused = forge(schema.as_bytes());
+            assert!(matches!(&refused, Err(Reason::Type { .. })), "{refused:?}");
+            println!("{}", refused.unwrap_err());
+        }
+        forge(b"u64").unwrap();
     }
 
     #[test]
     fn sizes_that_overflow_are_refused() {
         for capacity in [u64::MAX, u64::MAX / 16, 1 << 60, (i64::MAX as u64) / 16] {
-            let refused = spec().header(capacity, 4096, provenance());
+            let refused = spec().first_page(capacity, 4096, provenance());
             assert!(matches!(refused, Err(Reason::Capacity { found, .. }) if found == capacity), "{refused:?}");
         }
     }

@@ -12,14 +12,14 @@ use nix::sys::resource::Resource;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::files::{self, PAUSE, UnnamedFile};
-use super::header::Spec;
+use super::header::{FirstPage, Spec};
 use super::provenance::{Provenance, copy_sign};
 use super::views::{Parts, writable};
 use super::{ANONYMOUS, Backing, MEMFD, Region, Settings, unused};
 use crate::error::{OpenError, OsError, Reason};
 use crate::layout::header::SCHEMA_LEN;
 use crate::layout::locks::ATTACHED;
-use crate::layout::{FIRST, Header, WORD};
+use crate::layout::{FIRST, Header, MAGIC, WORD};
 use crate::os::file;
 use crate::os::lock::{Lock, try_lock_if_any};
 use crate::os::mapping::{Access, Mapping, Shape, Source, Unpublished};
@@ -160,13 +160,14 @@ impl Region {
     /// mirrored page would be copied twice.
     pub(crate) fn copy(&self, spec: &Spec) -> Result<Self, OpenError> {
         let make = || {
-            let shape = shape(&self.header, spec);
+            let shape = shape(&self.first_page, spec);
             reserve::check_memory(shape.len as u64)?;
             let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape)?;
-            let mapping = mapping.with_header(self.header.as_bytes())?;
+            let mapping = mapping.with_header(&self.first_page.bytes())?;
             // The copy is made here, wherever the original was made.
-            let header = Header { origin: process::origin().unwrap_or(0), ..self.header };
-            Ok(Self::new(Arc::new(mapping), header, Backing::Snapshot, &Settings::default()))
+            let mut page = self.first_page.clone();
+            page.header.origin = process::origin().unwrap_or(0);
+            Ok(Self::new(Arc::new(mapping), page, Backing::Snapshot, &Settings::default()))
         };
         let copy = files::at(&self.place(), make())?;
         for number in self.seats() {
@@ -176,7 +177,7 @@ impl Region {
         let (from, to) = (self.parts(), copy.writable().expect("a private copy is writable"));
         // `reported` stays 0, so that a receiver of the copy learns where it ends.
         to.lane.sender_line.latest.store(from.lane.sender_line.latest.relaxed(), Relaxed);
-        let words = self.header.data_len as usize / WORD;
+        let words = self.first_page.data_len as usize / WORD;
         to.area.slice(0, words).copy_from(from.area.slice(0, words));
         Ok(copy)
     }
@@ -204,16 +205,16 @@ fn requested_capacity(spec: &Spec) -> Result<u64, Reason> {
     spec.capacity.ok_or(Reason::Capacity { found: 0, expected: "one to be set before the region is made" })
 }
 
-/// The header of a new region, in `file` if it has one.
-fn new_header(spec: &Spec, page: usize, file: Option<&File>) -> Result<Header, Reason> {
-    spec.header(requested_capacity(spec)?, page, Provenance::here(file)?)
+/// The first page of a new region, in `file` if it has one.
+fn new_header(spec: &Spec, page: usize, file: Option<&File>) -> Result<FirstPage, Reason> {
+    spec.first_page(requested_capacity(spec)?, page, Provenance::here(file)?)
 }
 
 /// A region in a file, complete except for its name.
 pub(super) struct UnnamedRegion {
     pub unnamed: UnnamedFile,
     pub mapping: Arc<Mapping>,
-    pub header: Header,
+    pub header: FirstPage,
 }
 
 impl UnnamedRegion {
@@ -257,7 +258,7 @@ impl UnnamedRegion {
 }
 
 /// Makes a sealed memfd with a region in it.
-fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, Header, Owned), Reason> {
+fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, FirstPage, Owned), Reason> {
     let huge = settings.huge_pages;
     let file = file::memfd(huge).map_err(|reason| match reason {
         Reason::Os(error) if huge && error.errno() != Errno::EPERM => Reason::HugePagesUnsupported,
@@ -287,7 +288,12 @@ pub(super) fn shape(header: &Header, spec: &Spec) -> Shape {
 }
 
 /// Maps a new region, and writes its header and its first position.
-fn initialise(source: Source<'_>, header: &Header, spec: &Spec, settings: &Settings) -> Result<Arc<Mapping>, Reason> {
+fn initialise(
+    source: Source<'_>,
+    header: &FirstPage,
+    spec: &Spec,
+    settings: &Settings,
+) -> Result<Arc<Mapping>, Reason> {
     let shape = shape(header, spec);
     let mapping = Unpublished::new(source, shape).map_err(|error| match error.errno() {
         Errno::ENOMEM if settings.huge_pages => Reason::NoHugePages { needed: header.region_len },
@@ -297,7 +303,7 @@ fn initialise(source: Source<'_>, header: &Header, spec: &Spec, settings: &Setti
         // A file's memory was reserved already; this reserves memory that has no file.
         mapping.prefault()?;
     }
-    let mapping = Arc::new(mapping.with_header(header.as_bytes())?);
+    let mapping = Arc::new(mapping.with_header(&header.bytes())?);
     if let Some(Parts { lane, .. }) = writable(&mapping, header) {
         lane.receiver_line.head.store(FIRST, Relaxed);
     }
@@ -345,9 +351,9 @@ fn apply_settings(mapping: &Mapping, settings: &Settings) -> Result<(), Reason> 
 }
 
 /// Copies the header out of a file. Checks it, checks the file's length, and checks that the region was made there.
-fn read_header(file: &File, spec: &Spec) -> Result<Header, Reason> {
-    let (header, schema) = copy_header(file)?;
-    spec.check(&header, &schema, len_of(file)?, file::page_size(file)?)?;
+fn read_header(file: &File, spec: &Spec) -> Result<FirstPage, Reason> {
+    let header = copy_header(file)?;
+    spec.check(&header, len_of(file)?, file::page_size(file)?)?;
     match copy_sign(&header, file)? {
         Some(sign) => Err(Reason::Copy { sign }),
         None => Ok(header),
@@ -359,7 +365,7 @@ pub(super) fn len_of(file: &File) -> Result<u64, OsError> {
 }
 
 /// Copies the header, and the schema text behind it.
-pub(super) fn copy_header(file: &File) -> Result<(Header, Vec<u8>), Reason> {
+pub(super) fn copy_header(file: &File) -> Result<FirstPage, Reason> {
     let (len, least) = (len_of(file)?, (2 * file::page_size(file)?) as u64 + 1);
     if len < size_of::<Header>() as u64 {
         return Err(Reason::Short { found: len, expected: least });
@@ -370,6 +376,9 @@ pub(super) fn copy_header(file: &File) -> Result<(Header, Vec<u8>), Reason> {
     let mut schema = vec![0; header.schema_len.min(SCHEMA_LEN as u64) as usize];
     let read = retry_io(|| file.read_at(&mut schema, size_of::<Header>() as u64));
     let read = read.map_err(|source| OsError { call: "pread", source })?;
+    if read < schema.len() && header.magic == MAGIC {
+        return Err(Reason::Short { found: len, expected: least });
+    }
     schema.truncate(read);
-    Ok((header, schema))
+    Ok(FirstPage { header, schema })
 }

@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicBool;
 
 use nix::sys::mman::MmapAdvise;
 
-use crate::error::{OpenError, OsError, Reason};
+use crate::error::{OpenError, OsError, Reason, TypeFingerprint};
 use crate::layout::{Header, Kind};
 use crate::os::file;
 use crate::os::mapping::{Access, Mapping};
@@ -33,6 +33,7 @@ use crate::wait::Wait;
 pub(crate) use copies::Reading;
 pub use file_state::FileState;
 use files::Owner;
+use header::FirstPage;
 pub(crate) use make::SpaceRetries;
 pub use unused::{in_use, remove_unused};
 pub(crate) use views::Parts;
@@ -121,7 +122,7 @@ enum Backing {
 /// Any thread may call any method, in any process that has the channel.
 pub struct Region {
     mapping: Arc<Mapping>,
-    header: Header,
+    first_page: FirstPage,
     backing: Backing,
     /// Whether a lock has been seen to last as long as a mapping.
     keeps_locks: AtomicBool,
@@ -136,10 +137,10 @@ const MEMFD: &str = "memfd region";
 const ANONYMOUS: &str = "anonymous region";
 
 impl Region {
-    fn new(mapping: Arc<Mapping>, header: Header, backing: Backing, settings: &Settings) -> Self {
+    fn new(mapping: Arc<Mapping>, first_page: FirstPage, backing: Backing, settings: &Settings) -> Self {
         let keeps_locks = AtomicBool::new(false);
         let Settings { prefault, watch_file, wait, .. } = *settings;
-        Self { mapping, header, backing, keeps_locks, prefault, watch_file, wait }
+        Self { mapping, first_page, backing, keeps_locks, prefault, watch_file, wait }
     }
 
     /// Whether the region may not be written.
@@ -159,17 +160,17 @@ impl Region {
 
     /// The capacity, in slots, words or cells.
     pub(crate) fn capacity(&self) -> u64 {
-        self.header.capacity
+        self.first_page.capacity
     }
 
     /// The size of the region, and of its file, in bytes: a whole number of pages.
     pub fn size(&self) -> u64 {
-        self.header.region_len
+        self.first_page.region_len
     }
 
     /// The size of its pages in bytes.
     pub fn page_size(&self) -> u64 {
-        self.header.page_size
+        self.first_page.page_size
     }
 
     /// The path of a file region. It was made absolute when it was given.
@@ -204,16 +205,21 @@ impl Region {
 
     /// The boot, PID namespace and time namespace in which the region was made, as one number; 0 = unknown.
     pub(crate) fn origin(&self) -> u64 {
-        self.header.origin
+        self.first_page.origin
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        Kind::from_u32(self.header.kind).expect("a header that was checked")
+        Kind::from_u32(self.first_page.kind).expect("a header that was checked")
     }
 
     /// The header, which was checked when the region was made or opened.
     pub(crate) fn header(&self) -> &Header {
-        &self.header
+        &self.first_page
+    }
+
+    /// The type that the region carries.
+    pub(crate) fn carries(&self) -> TypeFingerprint {
+        self.first_page.fingerprint()
     }
 
     /// The descriptor of a file or memfd, for sending over a Unix socket (`SCM_RIGHTS`). It closes on exec: to give one
@@ -252,7 +258,7 @@ impl Region {
     /// A number that no other region has. A copy has its original's number until it is
     /// [adopted](crate::Options::adopt).
     pub fn id(&self) -> u128 {
-        let [high, low] = self.header.id;
+        let [high, low] = self.first_page.id;
         u128::from(high) << 64 | u128::from(low)
     }
 

@@ -83,24 +83,24 @@ impl Region {
     /// Read-only views of the region's parts.
     pub(crate) fn parts(&self) -> Parts<ReadOnly> {
         // SAFETY: W3: the words are read-only.
-        unsafe { parts(&self.mapping, &self.header) }
+        unsafe { parts(&self.mapping, &self.first_page) }
     }
 
     /// Writable views of the region's parts; `None` if it is read-only.
     pub(crate) fn writable(&self) -> Option<Parts> {
-        writable(&self.mapping, &self.header)
+        writable(&self.mapping, &self.first_page)
     }
 
     /// The numbers of the region's seats: rows, then the lanes' senders, then the receiver.
     pub(crate) fn seats(&self) -> impl Iterator<Item = usize> {
-        let Header { rows, lanes, .. } = self.header;
+        let Header { rows, lanes, .. } = *self.header();
         let receiver = self.kind().info().has_receiver.then_some(RECEIVER);
         (0..rows as usize).chain((0..lanes as usize).map(|lane| SENDER + lane)).chain(receiver)
     }
 
     /// A view of the table of seats; `None` if the region is read-only.
     pub(crate) fn writable_rows(&self) -> Option<View<[Row]>> {
-        let Header { rows, rows_offset, data_offset, .. } = self.header;
+        let Header { rows, rows_offset, data_offset, .. } = *self.header();
         let (rows, offset) = (rows as usize, rows_offset as usize);
         assert!(offset + rows * size_of::<Row>() <= data_offset as usize);
         let first = NonNull::slice_from_raw_parts(self.mapping.at(offset).cast(), rows);
@@ -125,7 +125,7 @@ impl Region {
     ///
     /// W3: the words are read-only, or the mapping is writable.
     unsafe fn seat_as<M>(&self, number: usize) -> View<Seat<M>> {
-        let Header { page_size, lanes_offset, rows_offset, lanes, rows, .. } = self.header;
+        let Header { page_size, lanes_offset, rows_offset, lanes, rows, .. } = *self.header();
         let offset = match number {
             RECEIVER => page_size,
             SENDER.. => {

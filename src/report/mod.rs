@@ -185,7 +185,7 @@ fn read_report(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenE
         copied,
         id: region.id(),
         kind: kind.info().name,
-        carries: header.fingerprint(),
+        carries: region.carries(),
         capacity: header.capacity * kind.info().unit,
         size: header.region_len,
         in_use,
@@ -259,6 +259,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { place, copied, kind, carries, capacity, size, in_use, seats, content, id: _ } = self;
         writeln!(f, "{place}: a {kind} channel of {carries}, capacity {capacity}, {size} bytes")?;
+        if let Some(schema) = carries.schema() {
+            writeln!(f, "  a message is {schema}")?;
+        }
         if let Some(sign) = copied {
             writeln!(f, "  a copy: {sign}")?;
         }

@@ -28,7 +28,7 @@ impl Watchdog {
     }
 }
 
-pub fn ring<T: spsc::Message>(capacity: u64) -> (spsc::Channel<T>, spsc::Sender<T>, spsc::Receiver<T>) {
+pub fn ring<T: ringway::Message>(capacity: u64) -> (spsc::Channel<T>, spsc::Sender<T>, spsc::Receiver<T>) {
     let channel = spsc::Channel::<T>::options().capacity(capacity).anonymous().unwrap();
     let (tx, rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
     (channel, tx, rx)

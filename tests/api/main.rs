@@ -4,6 +4,7 @@
 //! | | |
 //! |---|---|
 //! | [`types`], [`sizes`] | what the types promise, and values of every size |
+//! | [`schema`] | what a region says of its type, and who is refused for it |
 //! | [`slots`], [`slots_in_place`] | rings of slots |
 //! | [`records`] | rings of records |
 //! | [`many`] | many messages where they lie, and positions |
@@ -24,6 +25,7 @@ mod peers;
 mod raw;
 mod records;
 mod records_model;
+mod schema;
 mod sizes;
 mod slots;
 mod slots_in_place;

@@ -1,6 +1,5 @@
 //! What the types promise: what can be sent to another thread, what cannot cross, and where values lie.
 
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{
     ChangedError, ClaimError, OpenError, ReadError, Reason, RecvError, RecvTimeoutError, SendError, SendTimeoutError,
     TryRecvError, TrySendError, bytes, seqlock, spsc,
@@ -55,22 +54,22 @@ fn endpoints_work_from_the_thread_they_are_sent_to() {
     });
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(16))]
 struct Aligned16([u8; 16]);
 
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
 struct Aligned64([u8; 128]);
 
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(4096))]
 struct AlignedPage([u8; 4096]);
 
-fn addresses_are_aligned<T: spsc::Message + Copy + PartialEq + std::fmt::Debug>(make: impl Fn(u8) -> T) {
+fn addresses_are_aligned<T: ringway::Message + Copy + PartialEq + std::fmt::Debug>(make: impl Fn(u8) -> T) {
     let (_channel, mut tx, mut rx) = ring::<T>(3);
     for i in 0..10 {
         let mut slot = tx.send_ref().unwrap();
@@ -109,16 +108,12 @@ fn addresses_are_aligned_for_the_type() {
 
 #[test]
 fn types_that_cannot_cross_are_refused() {
-    #[derive(FromBytes, IntoBytes, Immutable)]
-    #[zerocopy(crate = "ringway::zerocopy")]
-    #[repr(C, align(8192))]
-    struct TooAligned([u8; 8192]);
-    let error = spsc::Channel::<TooAligned>::options().capacity(1).anonymous().unwrap_err();
-    assert!(matches!(error.reason(), Reason::UnsupportedType { .. }), "{error}");
-    let error = spsc::Channel::<[u8; 0]>::options().capacity(1).anonymous().unwrap_err();
-    assert!(matches!(error.reason(), Reason::UnsupportedType { .. }), "{error}");
-    let error = seqlock::Channel::<[u8; 0]>::options().anonymous().unwrap_err();
-    assert!(matches!(error.reason(), Reason::UnsupportedType { .. }), "{error}");
+    for (size, align) in [(8192, 8192), (0, 1), (8, 3)] {
+        let error = spsc::raw::Channel::options().capacity(1).type_layout(size, align).anonymous().unwrap_err();
+        assert!(matches!(error.reason(), Reason::UnsupportedType { .. }), "{error}");
+        let error = seqlock::raw::Channel::options().type_layout(size, align).anonymous().unwrap_err();
+        assert!(matches!(error.reason(), Reason::UnsupportedType { .. }), "{error}");
+    }
     for capacity in [0, u64::MAX, 1 << 62] {
         let error = spsc::Channel::<u64>::options().capacity(capacity).anonymous().unwrap_err();
         assert!(!matches!(error.reason(), Reason::UnsupportedType { .. }), "{error}");

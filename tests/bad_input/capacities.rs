@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{
     OpenError, Reason, SendError, SendTimeoutError, TooLong, TryRecvError, TrySendError, bytes, seqlock, spsc,
 };
@@ -97,18 +96,11 @@ fn a_capacity_beyond_all_memory_is_refused_at_once() {
     });
 }
 
-#[derive(FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
-#[repr(C, align(8192))]
-struct Overaligned([u8; 8192]);
-
-#[derive(FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
 #[repr(C, align(4096))]
 struct PageAligned([u8; 4096]);
 
-#[derive(FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
 #[repr(C)]
 struct ANameOfMoreThanSixtyFourBytesWhichIsMoreThanTheHeaderOfARegionHolds(u64);
 
@@ -119,15 +111,18 @@ fn types_that_cannot_cross() {
         let dir = dir.path();
         let path = &dir.join("new");
 
-        let error = refused(Some(dir), || spsc::Channel::<[u64; 0]>::options().capacity(4).create(path));
-        let expected = "[u64; 0] (0 bytes, aligned to 8)";
-        assert_reason!(error, Reason::UnsupportedType { found, .. } if found.size == 0, expected, "at least one byte");
-        let error = refused(None, || seqlock::Channel::<()>::options().memfd());
-        assert_reason!(error, Reason::UnsupportedType { found, .. } if found.name == "()", "at least one byte");
+        // The types of typed channels are checked when they are compiled.
+        let ring = |size, align| spsc::raw::Channel::options().capacity(4).type_layout(size, align).type_name("T");
+        let value = |size, align| seqlock::raw::Channel::options().type_layout(size, align).type_name("T");
+        let error = refused(Some(dir), || ring(0, 8).create(path));
+        assert_reason!(error, Reason::UnsupportedType { found, .. } if found.size == 0, "T (0 bytes, aligned to 8)",
+            "at least one byte");
+        let error = refused(None, || value(0, 1).memfd());
+        assert_reason!(error, Reason::UnsupportedType { found, .. } if found.name == "T", "at least one byte");
 
-        let error = refused(Some(dir), || spsc::Channel::<Overaligned>::options().capacity(4).create(path));
+        let error = refused(Some(dir), || ring(8192, 8192).create(path));
         assert_reason!(error, Reason::UnsupportedType { found, .. } if found.align == 8192, 8192, "at most 4096");
-        let error = refused(None, || seqlock::Channel::<Overaligned>::options().anonymous());
+        let error = refused(None, || value(8192, 8192).anonymous());
         assert_reason!(error, Reason::UnsupportedType { found, .. } if found.align == 8192, 8192, "at most 4096");
         let channel = spsc::Channel::<PageAligned>::options().capacity(2).anonymous().unwrap();
         let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());

@@ -11,22 +11,18 @@ use crate::common::footprint::Footprint;
 use crate::common::header::{self, MODE, SCHEMA_LEN, checksum};
 use crate::refusal::{Spsc, assert_reason, file, good, refused};
 
-/// The header of the region in a file. It can be overwritten.
+/// The header of the region in a file, with the rest of its page. It can be overwritten.
 struct Header {
     file: File,
-    good: [u8; header::LEN],
+    good: [u8; header::PAGE],
 }
 
 impl Header {
     fn of(path: &Path) -> Self {
         let file = file(path);
-        let mut good = [0; header::LEN];
+        let mut good = [0; header::PAGE];
         file.read_exact_at(&mut good, 0).unwrap();
-        assert_eq!(
-            u64::from_ne_bytes(good[header::CHECKSUM..].try_into().unwrap()),
-            checksum(&good),
-            "where the checksum lies"
-        );
+        assert_eq!(header::number(&good, header::CHECKSUM), checksum(&good), "where the checksum lies");
         Self { file, good }
     }
 
@@ -86,7 +82,7 @@ fn refuse_foreign_starts(header: &Header, open: &dyn Fn() -> OpenError) {
     assert_reason!(open(), Reason::Version { found, expected } if (*found, *expected) == (version + 1, version),
         format!("version {}", version + 1), format!("expected {version}"));
 
-    header.write(&[&header.good[..header::CHECKSUM], &[7; 8]].concat());
+    header.write(&[&header.good[..header::CHECKSUM], &[7; 8], &header.good[header::LEN..]].concat());
     let sum = checksum(&header.good);
     assert_reason!(open(), Reason::Checksum { found: 0x0707_0707_0707_0707, expected } if *expected == sum,
         "0x707070707070707", format!("{sum:#x}"));
@@ -106,13 +102,13 @@ fn refuse_forged_fields(header: &Header, open: &dyn Fn() -> OpenError) {
     header.forge(&[(header::KIND, &9u32.to_ne_bytes())]);
     assert_reason!(open(), Reason::Field { field: "kind", found: 9, expected: 1 }, "kind", 9);
     header.forge(&[(header::TYPE_SIZE, &[4])]);
-    assert_reason!(open(), Reason::Type { found, expected } if (found.size, expected.size) == (4, 8),
+    assert_reason!(open(), Reason::Type { found, expected, .. } if (found.size, expected.size) == (4, 8),
         "u64 (4 bytes, aligned to 8)", "u64 (8 bytes, aligned to 8)");
     header.forge(&[(header::TYPE_ALIGN, &[4])]);
-    assert_reason!(open(), Reason::Type { found, expected } if (found.align, expected.align) == (4, 8),
+    assert_reason!(open(), Reason::Type { found, expected, .. } if (found.align, expected.align) == (4, 8),
         "u64 (8 bytes, aligned to 4)");
     header.forge(&[(header::TYPE_NAME, b"i64")]);
-    assert_reason!(open(), Reason::Type { found, expected } if found.name == "i64" && expected.name == "u64",
+    assert_reason!(open(), Reason::Type { found, expected, .. } if found.name == "i64" && expected.name == "u64",
         "i64 (8", "u64 (8");
     header.forge(&[(header::TYPE_NAME, &[0xFF; 64])]);
     assert_reason!(open(), Reason::Type { .. }, "u64 (8");
@@ -193,7 +189,8 @@ fn every_flipped_bit_of_the_header_is_refused() {
         let header = Header::of(&path);
         drop(Spsc::open(&path));
         let before = Footprint::now(Some(dir.path()));
-        for bit in 0..header::LEN * 8 {
+        let end = header::LEN + "u64".len();
+        for bit in 0..end * 8 {
             let mut flipped = header.good;
             flipped[bit / 8] ^= 1 << (bit % 8);
             header.write(&flipped);
@@ -224,13 +221,13 @@ fn random_headers_are_refused() {
         let before = Footprint::now(Some(dir.path()));
         let mut random = fastrand::Rng::with_seed(20_251_120);
         for round in 0..10_000 {
-            let mut bytes = [0; header::LEN];
-            random.fill(&mut bytes);
+            let mut bytes = header.good;
+            random.fill(&mut bytes[..header::LEN]);
             // The more of the header is right, the further the checks get.
             let right = [0, 16, 24, 40][round % 4];
             bytes[..right].copy_from_slice(&header.good[..right]);
             if right > 0 {
-                bytes[SCHEMA_LEN..MODE].fill(0);
+                bytes[SCHEMA_LEN..MODE].copy_from_slice(&header.good[SCHEMA_LEN..MODE]);
                 header::seal(&mut bytes);
             }
             header.write(&bytes);

@@ -1,6 +1,8 @@
 //! A region's header, as a test overwrites it: where each field lies, in bytes, and the checksum that fits.
 
 pub const LEN: usize = 512;
+/// The header, the text of the schema behind it, and what is unused of the page.
+pub const PAGE: usize = 4096;
 pub const KIND: usize = 20;
 pub const PADDING: usize = 24;
 pub const PAGE_SIZE: usize = 32;
@@ -16,6 +18,7 @@ pub const STRIDE: usize = 104;
 pub const TYPE_SIZE: usize = 112;
 pub const TYPE_ALIGN: usize = 120;
 pub const TYPE_NAME: usize = 128;
+pub const SCHEMA_HASH: usize = 192;
 pub const SCHEMA_LEN: usize = 200;
 pub const MODE: usize = 208;
 pub const DELIVERIES: usize = 216;
@@ -31,14 +34,19 @@ pub fn number(header: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(header[at..at + 8].try_into().unwrap())
 }
 
-/// FNV-1a of all but the last eight bytes of a header. The region has no schema.
-pub fn checksum(header: &[u8]) -> u64 {
-    let sum = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    header[..CHECKSUM].iter().fold(0xcbf2_9ce4_8422_2325, sum)
+/// FNV-1a.
+pub fn fnv<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-/// Puts the checksum that fits into a header.
-pub fn seal(header: &mut [u8]) {
-    let sum = checksum(header);
-    header[CHECKSUM..LEN].copy_from_slice(&sum.to_ne_bytes());
+/// The checksum of a header and the text behind it: what a first page must have.
+pub fn checksum(page: &[u8]) -> u64 {
+    let schema = &page[LEN..LEN + number(page, SCHEMA_LEN).min(3072) as usize];
+    fnv(page[..CHECKSUM].iter().chain(schema))
+}
+
+/// Puts the checksum that fits into the header of a first page.
+pub fn seal(page: &mut [u8]) {
+    let sum = checksum(page);
+    page[CHECKSUM..LEN].copy_from_slice(&sum.to_ne_bytes());
 }

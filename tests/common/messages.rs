@@ -1,7 +1,5 @@
 //! Messages that carry a number and say whether they are whole.
 
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
-
 /// A number that looks random and follows from `x` (the finaliser of SplitMix64).
 pub fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -11,7 +9,7 @@ pub fn mix(x: u64) -> u64 {
 }
 
 /// A message that carries a number and says whether it is whole.
-pub trait Numbered: ringway::spsc::Message + Copy + PartialEq + std::fmt::Debug {
+pub trait Numbered: ringway::Message + Copy + PartialEq + std::fmt::Debug {
     fn make(seq: u64) -> Self;
     /// Fails unless this is message `seq`, every bit of it.
     fn check(&self, seq: u64);
@@ -20,8 +18,8 @@ pub trait Numbered: ringway::spsc::Message + Copy + PartialEq + std::fmt::Debug 
 }
 
 /// 64 bytes: sequence number, content, checksum.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Packet {
     pub seq: u64,
@@ -128,8 +126,8 @@ pub fn assert_same(found: &[u8], expected: &[u8], seq: u64) {
 }
 
 /// The value of a seqlock: version, content, checksum. Each takes a word or more.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(transparent)]
 pub struct Latest<const WORDS: usize> {
     words: [u64; WORDS],

@@ -137,7 +137,7 @@ fn a_region_of_another_boot_opens_only_as_a_copy_does() {
     let path = dir.path().join("region");
     Spsc::create(&path, 8).unwrap().sender().unwrap().send(&7).unwrap();
     let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let mut header = [0; header::LEN];
+    let mut header = [0; header::PAGE];
     file.read_exact_at(&mut header, 0).unwrap();
     header[header::BOOT] ^= 1;
     header::seal(&mut header);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use ringway::zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
+use ringway::zerocopy::FromZeros;
 use ringway::{RecvError, TryRecvError, seqlock, spsc};
 
 use crate::common::alone::alone;
@@ -12,7 +12,7 @@ static DROPS: AtomicUsize = AtomicUsize::new(0);
 static FORKS: AtomicBool = AtomicBool::new(false);
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
-#[derive(FromBytes, IntoBytes, Immutable)]
+#[ringway::message]
 #[repr(C)]
 struct Loud(u64);
 

@@ -31,7 +31,7 @@ pub fn claim_origin(header: &mut [u8], file: &File) {
     header[header::FILE..header::FILE + 8].copy_from_slice(&file.metadata().unwrap().ino().to_ne_bytes());
     // When it was made, and in which subvolume, is not known.
     header[header::FILE + 8..header::FILE + 24].fill(0);
-    header::seal(&mut header[..header::LEN]);
+    header::seal(header);
 }
 
 /// A file system in a file, mounted for this process alone. It is unmounted when this is dropped.
@@ -299,7 +299,7 @@ fn a_file_system_that_promises_nothing_is_refused_and_nothing_is_left() {
 /// A sealed memfd. Its header is valid and names 2^32 slots, of which nothing is there.
 fn hostile() -> OwnedFd {
     let small = Spsc::options().capacity(64).memfd().unwrap();
-    let mut header = vec![0; header::LEN];
+    let mut header = vec![0; header::PAGE];
     File::from(small.region().inheritable_fd().unwrap()).read_exact_at(&mut header, 0).unwrap();
     let capacity = 1u64 << 32;
     let data = capacity * 64;

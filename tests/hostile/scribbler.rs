@@ -208,7 +208,7 @@ fn a_scribbler_does_a_seqlock_no_harm() {
     });
 }
 
-fn scribble_over_values<T: spsc::Message>(time: Duration) {
+fn scribble_over_values<T: ringway::Message>(time: Duration) {
     let name = std::any::type_name::<seqlock::Channel<T>>();
     let channel = seqlock::Channel::<T>::options().memfd().unwrap();
     let mut writer = claimed(channel.writer());

@@ -5,7 +5,6 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use nix::unistd::getppid;
-use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
 use ringway::{RecvError, SendError, TryRecvError, Wait, bytes, spsc};
 
 use crate::common::alone::alone;
@@ -54,8 +53,8 @@ fn a_refused_call_in_a_child_leaves_the_parent_announced() {
 /// How many more values are dropped before one forks.
 static FORK_IN: AtomicI32 = AtomicI32::new(i32::MAX);
 
-#[derive(Debug, PartialEq, FromBytes, IntoBytes, Immutable)]
-#[zerocopy(crate = "ringway::zerocopy")]
+#[ringway::message]
+#[derive(Debug, PartialEq)]
 #[repr(C)]
 struct Forks(u64);
 

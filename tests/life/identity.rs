@@ -198,7 +198,7 @@ fn forge_origin(path: &Path, origin: impl FnOnce(u64) -> u64) -> Spsc {
     let mut bytes = fs::read(path).unwrap();
     let word = u64::from_ne_bytes(bytes[header::ORIGIN..header::ORIGIN + 8].try_into().unwrap());
     bytes[header::ORIGIN..header::ORIGIN + 8].copy_from_slice(&origin(word).to_ne_bytes());
-    header::seal(&mut bytes[..header::LEN]);
+    header::seal(&mut bytes);
     fs::write(path, bytes).unwrap();
     Spsc::open(path).unwrap()
 }

@@ -93,7 +93,7 @@ impl sealed::Channel for Channel {
         let name = wanted.type_name.clone().unwrap_or_else(|| "[u8]".to_owned());
         Ok(Spec {
             kind: Kind::Bytes,
-            carries: Some(TypeFingerprint { size: 1, align: 1, name }),
+            carries: Some(TypeFingerprint { size: 1, align: 1, name, described: None }),
             capacity: words,
             rows: None,
         })

@@ -48,7 +48,7 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use super::options::{Options, ReadOnlyChannel, Wanted};
 use super::{Message, fingerprint_of, sealed};
-use crate::error::{ClaimError, Corrupt, Fault, KillError, OpenError, Reason};
+use crate::error::{ClaimError, Corrupt, Fault, KillError, OpenError, Reason, TypeFingerprint};
 use crate::layout::{CELLS, Kind, cell_words, cells};
 use crate::memory::{CellOf, CellShape};
 use crate::protocol::Stop;
@@ -92,7 +92,7 @@ impl<T: Message> ReadOnlyChannel for Channel<T> {}
 
 impl<T: Message> sealed::Channel for Channel<T> {
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
-        spec_of(size_of::<T>(), align_of::<T>(), wanted.name_of::<T>())
+        spec_of(fingerprint_of::<T>(wanted.name_of::<T>()))
     }
 
     fn from_region(region: Region, spec: Spec) -> Self {
@@ -140,11 +140,10 @@ fn salvage<S: CellShape>(cells: &Cells<S>) -> Result<(), Reason> {
     })
 }
 
-/// What a value of some size and alignment wants of its region.
-fn spec_of(size: usize, align: usize, name: String) -> Result<Spec, Reason> {
-    let carries = fingerprint_of(size, align, name)?;
-    let stride =
-        cell_words(size, align).ok_or(Reason::Capacity { found: CELLS, expected: "a type whose cells fit 63 bits" })?;
+/// What a value of some type wants of its region.
+fn spec_of(carries: TypeFingerprint) -> Result<Spec, Reason> {
+    let stride = cell_words(carries.size as usize, carries.align as usize)
+        .ok_or(Reason::Capacity { found: CELLS, expected: "a type whose cells fit 63 bits" })?;
     Ok(Spec { kind: Kind::Seqlock, carries: Some(carries), capacity: Some(cells(stride)), rows: None })
 }
 
@@ -169,9 +168,13 @@ pub fn pair<T: Message>() -> Result<(Writer<T>, Reader<T>), ClaimError> {
     Ok((channel.writer()?, channel.reader()))
 }
 
-impl<T: Message> Channel<T> {
+/// The bound stands at each function, because only there does the compiler say what to write instead of another type.
+impl<T> Channel<T> {
     /// How to make or open a region for this channel.
-    pub fn options() -> Options<Self> {
+    pub fn options() -> Options<Self>
+    where
+        T: Message,
+    {
         Options::new()
     }
 
@@ -180,7 +183,10 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::create`].
-    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().create(path)
     }
 
@@ -198,7 +204,10 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().open(path)
     }
 
@@ -207,7 +216,10 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open_read_only`].
-    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().open_read_only(path)
     }
 
@@ -216,10 +228,15 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::from_fd`].
-    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().from_fd(fd)
     }
+}
 
+impl<T: Message> Channel<T> {
     /// Takes the writer's seat for this process. The writer goes on from the newest value.
     ///
     /// # Errors

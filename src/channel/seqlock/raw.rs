@@ -27,7 +27,7 @@ use super::spec_of;
 use super::watch::Watch;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::options::{Options, ReadOnlyChannel, Wanted};
-use crate::channel::sealed;
+use crate::channel::{fingerprint_of_layout, sealed};
 use crate::error::{ChangedError, ClaimError, KillError, OpenError, ReadError, Reason, TypeFingerprint, WriteError};
 use crate::layout::{Header, Kind};
 use crate::memory::DynamicCell;
@@ -68,7 +68,10 @@ impl ReadOnlyChannel for Channel {}
 impl sealed::Channel for Channel {
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         match wanted.layout {
-            Some((size, align)) => spec_of(size, align, wanted.type_name.clone().unwrap_or_default()),
+            Some((size, align)) => {
+                let name = wanted.type_name.clone().unwrap_or_default();
+                spec_of(fingerprint_of_layout(size, align, name)?)
+            }
             None => Ok(Spec { kind: Kind::Seqlock, carries: None, capacity: None, rows: None }),
         }
     }
@@ -141,7 +144,7 @@ impl Channel {
     /// The type of the value, as the region names it.
     #[must_use]
     pub fn carries(&self) -> TypeFingerprint {
-        self.region.header().fingerprint()
+        self.region.carries()
     }
 
     /// The memory behind the channel.

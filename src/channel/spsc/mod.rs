@@ -64,8 +64,8 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::options::{Options, Wanted};
-use super::{fingerprint_of, sealed};
-use crate::error::{ClaimError, KillError, OpenError, Reason};
+use super::{Message, fingerprint_of, sealed};
+use crate::error::{ClaimError, KillError, OpenError, Reason, TypeFingerprint};
 use crate::layout::{Kind, slot_words};
 use crate::memory::{Of, Stride};
 use crate::protocol::slots::SlotRing;
@@ -77,8 +77,6 @@ pub use many::{Peeked, Reserved};
 pub use receiver::{Iter, Receiver};
 pub use recv_ref::RecvRef;
 pub use sender::{SendRef, Sender};
-
-pub use super::Message;
 
 /// A mapped ring. It does nothing by itself: to send or receive, take one of its seats.
 ///
@@ -114,7 +112,7 @@ impl<T: Message> super::Channel for Channel<T> {
 
 impl<T: Message> sealed::Channel for Channel<T> {
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
-        spec_of(size_of::<T>(), align_of::<T>(), wanted.name_of::<T>(), wanted.capacity)
+        spec_of(fingerprint_of::<T>(wanted.name_of::<T>()), wanted.capacity)
     }
 
     fn from_region(region: Region, spec: Spec) -> Self {
@@ -151,13 +149,12 @@ fn copy<C, S: Stride>(
     Ok(channel)
 }
 
-/// What a ring of values of some size and alignment wants of its region.
-fn spec_of(size: usize, align: usize, name: String, capacity: Option<u64>) -> Result<Spec, Reason> {
-    let carries = fingerprint_of(size, align, name)?;
+/// What a ring of values of some type wants of its region.
+fn spec_of(carries: TypeFingerprint, capacity: Option<u64>) -> Result<Spec, Reason> {
     if capacity == Some(0) {
         return Err(Reason::Capacity { found: 0, expected: "at least 1 slot" });
     }
-    if slot_words(size, align).is_none() {
+    if slot_words(carries.size as usize, carries.align as usize).is_none() {
         let expected = "a type whose slots fit 63 bits";
         return Err(Reason::Capacity { found: capacity.unwrap_or(0), expected });
     }
@@ -194,9 +191,13 @@ impl<T> Options<Channel<T>> {
     }
 }
 
-impl<T: Message> Channel<T> {
+/// The bound stands at each function, because only there does the compiler say what to write instead of another type.
+impl<T> Channel<T> {
     /// How to make or open a region for this channel.
-    pub fn options() -> Options<Self> {
+    pub fn options() -> Options<Self>
+    where
+        T: Message,
+    {
         Options::new()
     }
 
@@ -205,7 +206,10 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::create`].
-    pub fn create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError> {
+    pub fn create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().capacity(capacity).create(path)
     }
 
@@ -223,7 +227,10 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().open(path)
     }
 
@@ -232,10 +239,15 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::from_fd`].
-    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().from_fd(fd)
     }
+}
 
+impl<T: Message> Channel<T> {
     /// Takes the sender's seat for this process. The sender goes on after the last message that was sent.
     ///
     /// # Errors

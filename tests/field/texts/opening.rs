@@ -44,7 +44,7 @@ fn arguments(table: &mut Table, dir: &Path) {
     table.refused(Spsc::options().create(path));
     table.refused(Spsc::create(path, u64::MAX));
     table.refused(bytes::Channel::create(path, 7));
-    table.refused(spsc::Channel::<()>::create(path, 8));
+    table.refused(spsc::raw::Channel::options().capacity(8).type_layout(0, 1).create(path));
     table.refused(Spsc::options().capacity(8).type_name("x".repeat(65)).create(path));
     table.refused(Spsc::options().capacity(8).type_name("a\0b").create(path));
     table.refused(Spsc::options().capacity(8).huge_pages(true).create(path));
@@ -81,7 +81,7 @@ fn altered(dir: &Path, byte: u64, value: &[u8], seal: bool) -> Result<Spsc, Open
     let file = File::options().read(true).write(true).open(&path).unwrap();
     file.write_all_at(value, byte).unwrap();
     if seal {
-        let mut header = [0; header::LEN];
+        let mut header = [0; header::PAGE];
         file.read_exact_at(&mut header, 0).unwrap();
         header::seal(&mut header);
         file.write_all_at(&header, 0).unwrap();
@@ -98,6 +98,7 @@ fn headers(table: &mut Table, dir: &Path) {
     drop(Spsc::create(path, 8).unwrap());
     table.refused(bytes::Channel::open(path));
     table.refused(spsc::Channel::<[u64; 2]>::open(path));
+    table.refused(spsc::Channel::<i64>::options().type_name("u64").open(path));
     table.refused(Spsc::options().capacity(9).open(path));
     File::options().write(true).open(path).unwrap().set_len(3 * 4096 + 1).unwrap();
     table.refused(Spsc::open(path));

@@ -29,7 +29,7 @@ use std::time::Duration;
 use super::spec_of;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::options::{Options, Wanted};
-use crate::channel::sealed;
+use crate::channel::{fingerprint_of_layout, sealed};
 use crate::error::{ClaimError, KillError, OpenError, Reason, TypeFingerprint};
 use crate::layout::{Header, Kind};
 use crate::memory::Dynamic;
@@ -67,7 +67,10 @@ impl crate::channel::Channel for Channel {
 impl sealed::Channel for Channel {
     fn spec(wanted: &Wanted) -> Result<Spec, Reason> {
         match wanted.layout {
-            Some((size, align)) => spec_of(size, align, wanted.type_name.clone().unwrap_or_default(), wanted.capacity),
+            Some((size, align)) => {
+                let name = wanted.type_name.clone().unwrap_or_default();
+                spec_of(fingerprint_of_layout(size, align, name)?, wanted.capacity)
+            }
             None => Ok(Spec { kind: Kind::Spsc, carries: None, capacity: wanted.capacity, rows: None }),
         }
     }
@@ -135,7 +138,7 @@ impl Channel {
     /// The type of the values, as the region names it.
     #[must_use]
     pub fn carries(&self) -> TypeFingerprint {
-        self.region.header().fingerprint()
+        self.region.carries()
     }
 
     /// How many values the ring holds.
