@@ -38,7 +38,7 @@ struct Arguments {
 }
 
 /// One price. The consumer has a struct of its own with this name and these fields: the region remembers
-/// the name, the size and the alignment, and refuses a program that has another.
+/// both, and refuses a program that has others.
 #[ringway::message]
 #[repr(C)]
 struct Tick {
