@@ -150,3 +150,17 @@ impl Fields<'_> {
 pub(crate) fn hash_of(text: &[u8]) -> u64 {
     fnv(fnv::START, text).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_has_the_hash_of_none() {
+        // The shortest bytes whose sum is 0.
+        let zero = [0xd5, 0x6b, 0xb9, 0x53, 0x42, 0x87, 0x08, 0x36];
+        assert_eq!(fnv(fnv::START, &zero), 0);
+        assert_eq!(hash_of(&zero), 1);
+        assert_eq!(hash_of(b"u8"), fnv(fnv::START, b"u8"));
+    }
+}

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use ringway::{OpenError, Reason, bytes, seqlock, spsc};
+use ringway::{OpenError, Reason, Report, bytes, seqlock, spsc};
 
 use crate::common::alone::alone;
 use crate::common::footprint::Footprint;
@@ -42,7 +42,7 @@ impl Header {
 }
 
 /// Where the numbers of a header lie: name, byte, bytes.
-const FIELDS: [(&str, usize, usize); 22] = [
+const FIELDS: [(&str, usize, usize); 23] = [
     ("endian", 8, 4),
     ("version", 12, 4),
     ("word size", 16, 4),
@@ -60,6 +60,7 @@ const FIELDS: [(&str, usize, usize); 22] = [
     ("stride", header::STRIDE, 8),
     ("type size", header::TYPE_SIZE, 8),
     ("type align", header::TYPE_ALIGN, 8),
+    ("hash of the schema", header::SCHEMA_HASH, 8),
     ("length of the schema", header::SCHEMA_LEN, 8),
     ("mode", header::MODE, 8),
     ("number of deliveries", header::DELIVERIES, 8),
@@ -288,6 +289,50 @@ fn use_spsc(channel: &Spsc) {
         let received = rx.try_recv();
         assert!(sent.is_err() || received.is_ok() || !tx.is_empty(), "{sent:?} {received:?}");
     }
+}
+
+/// The text of the schema was chosen, and hash and checksum fit. It is refused, or shown as it is.
+#[test]
+fn forged_schemas_are_refused_or_harmless() {
+    alone(|| {
+        let (dir, path) = good();
+        let header = Header::of(&path);
+        let forge = |len: u64, text: &[u8], hash: u64| {
+            let mut page = header.good;
+            page[header::LEN..header::LEN + text.len()].copy_from_slice(text);
+            page[header::SCHEMA_LEN..header::MODE].copy_from_slice(&len.to_ne_bytes());
+            page[header::SCHEMA_HASH..header::SCHEMA_LEN].copy_from_slice(&hash.to_ne_bytes());
+            header::seal(&mut page);
+            header.write(&page);
+        };
+        let fits = |text: &[u8]| forge(text.len() as u64, text, header::fnv(text.iter()));
+        let open = || refused(Some(dir.path()), || spsc::raw::Channel::open(&path));
+
+        forge(3, b"u64", 7);
+        assert_reason!(open(), Reason::Field { field: "hash of the schema", found: 7, .. }, "hash of the schema");
+        for len in [3073, 4096, u64::MAX] {
+            forge(len, &[b'a'; 3072], 7);
+            assert_reason!(open(), Reason::Field { field: "length of the schema", expected: 3072, .. }, len);
+        }
+        fits(b"u64\xff");
+        assert_reason!(open(), Reason::Field { field: "text of the schema", .. }, "text of the schema");
+        fits("{a\u{1b}[31m:u64@0}".as_bytes());
+        assert_reason!(open(), Reason::Field { field: "text of the schema", .. }, "text of the schema");
+
+        for text in ["}}}]]", "@,:;", &"{a:[".repeat(768), &"é".repeat(1536), "{a:u64@99999999999999999999}"] {
+            fits(text.as_bytes());
+            assert_eq!(spsc::raw::Channel::open(&path).unwrap().carries().schema(), Some(text));
+            assert!(Report::open(&path).unwrap().to_string().contains(text));
+            let error = refused(Some(dir.path()), || Spsc::open(&path));
+            assert!(error.to_string().len() < 2000, "{error}");
+            assert_reason!(error, Reason::Type { field: Some(_), .. }, "other fields");
+        }
+        // The type may be unknown, or its text too long.
+        forge(0, b"", 0);
+        Spsc::open(&path).unwrap();
+        forge(0, b"", 7);
+        assert_reason!(refused(Some(dir.path()), || Spsc::open(&path)), Reason::Type { field: None, .. }, "hashes");
+    });
 }
 
 #[test]
