@@ -22,12 +22,12 @@ fn implement(item: TokenStream) -> Result<TokenStream> {
     }
     let ringway = ringway.unwrap_or_else(item::usual_path);
     let description = match layout {
-        Layout::C { .. } => structure(&ringway, &fields),
+        Layout::C => structure(&ringway, &fields),
         Layout::Transparent => transparent(&ringway, &fields),
     };
     let padding = match layout {
-        // In others there is none, or zerocopy sees to it.
-        Layout::C { packed: false } if item.generics.params.is_empty() => padding(&item, &fields),
+        // In others there is none, or zerocopy asks for fields that leave none.
+        Layout::C if item.generics.params.is_empty() => padding(&item, &fields),
         _ => TokenStream::new(),
     };
     let bounds = bounds(&ringway, &item.generics, &fields);

@@ -10,7 +10,7 @@ const ADDRESS: &str = "an address means nothing in another process: write the va
 /// How the fields of a struct lie in memory.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Layout {
-    C { packed: bool },
+    C,
     Transparent,
 }
 
@@ -41,12 +41,11 @@ const NO_REPR: &str = "a message has the same layout in every program: write `#[
 
 /// The layout that `#[repr(...)]` demands; `None` if it demands none that is the same in every program.
 fn layout(attributes: &[Attribute]) -> Result<Option<Layout>> {
-    let (mut c, mut transparent, mut packed) = (false, false, false);
+    let (mut c, mut transparent) = (false, false);
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("repr")) {
         attribute.parse_nested_meta(|meta| {
             c |= meta.path.is_ident("C");
             transparent |= meta.path.is_ident("transparent");
-            packed |= meta.path.is_ident("packed");
             if meta.input.peek(syn::token::Paren) {
                 let number;
                 syn::parenthesized!(number in meta.input);
@@ -55,7 +54,7 @@ fn layout(attributes: &[Attribute]) -> Result<Option<Layout>> {
             Ok(())
         })?;
     }
-    Ok(if transparent { Some(Layout::Transparent) } else { c.then_some(Layout::C { packed }) })
+    Ok(if transparent { Some(Layout::Transparent) } else { c.then_some(Layout::C) })
 }
 
 /// What to write instead of a type that can be no message. A name alone is taken for what it usually means: who has a
