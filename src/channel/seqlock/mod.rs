@@ -195,7 +195,10 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open_or_create`].
-    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().open_or_create(path)
     }
 

@@ -218,7 +218,10 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open_or_create`].
-    pub fn open_or_create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError> {
+    pub fn open_or_create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Self::options().capacity(capacity).open_or_create(path)
     }
 
