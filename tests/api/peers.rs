@@ -64,11 +64,12 @@ fn what_a_receiver_panics_over_comes_again() {
     (1..=3).for_each(|n| tx.send(&n).unwrap());
     panic_with(channel.receiver().unwrap(), |rx| {
         assert_eq!(rx.recv(), Ok(1));
-        std::mem::forget(catch_unwind(AssertUnwindSafe(|| {
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
             let lent = rx.recv_ref().unwrap();
             assert_eq!(lent.read(), 2);
             std::panic::resume_unwind(Box::new("on purpose"));
-        })));
+        }));
+        assert!(panicked.is_err());
         assert!(rx.is_redelivery());
     });
     // A sender that is not blocked notices it with the message after the next.
