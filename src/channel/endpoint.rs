@@ -257,12 +257,12 @@ impl Endpoint {
     pub fn has_peer(&self) -> bool {
         self.check_peer();
         // A forked child inherits its parent's witness, but may be in another PID namespace.
-        let here = if self.state.is_parents() { &Witness::new(self.witness.region()) } else { &self.witness };
+        let here = if self.state.is_forked_child() { &Witness::new(self.witness.region()) } else { &self.witness };
         self.side.peer.as_ref().is_some_and(|peer| here.is_held(peer.number))
     }
 
     fn check_peer(&self) {
-        if !self.state.is_parents() {
+        if !self.state.is_forked_child() {
             self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
         }
     }
@@ -348,7 +348,7 @@ impl<A: Awaited> Blocked for Call<'_, A> {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         let lifeline = self.lifeline.take();
-        if self.state.is_parents() {
+        if self.state.is_forked_child() {
             if let Some(parents) = lifeline {
                 parents.forget();
             }
@@ -405,7 +405,7 @@ impl fmt::Debug for Endpoint {
             .field("region", self.witness.region())
             .field("generation", generation)
             .field("position", &self.state.pos)
-            .field("forked", &self.state.is_parents())
+            .field("forked", &self.state.is_forked_child())
             .field("wait", wait)
             .field("outlives_peers", outlives_peers)
             .finish()

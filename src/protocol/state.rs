@@ -72,7 +72,7 @@ impl State {
 
     /// Whether this process is a forked child of the one that claimed the seat.
     #[inline(always)]
-    pub fn is_parents(&self) -> bool {
+    pub fn is_forked_child(&self) -> bool {
         self.holder == 0
     }
 

@@ -53,7 +53,7 @@ pub fn all(tally: &mut Tally) {
     claiming_elsewhere(tally);
     claiming_after_others(tally);
     leaving(tally);
-    evicting(tally);
+    killing(tally);
 }
 
 fn claiming(tally: &mut Tally) {
@@ -192,7 +192,7 @@ fn bystander(place: &Place) -> Option<Child> {
     })
 }
 
-fn evicting(tally: &mut Tally) {
+fn killing(tally: &mut Tally) {
     Operation::new("kill_and_take_sender", attached, |channel, _| channel.kill_and_take_sender(LONG))
         .stage(living_sender)
         .beside(sender_is_taken)
@@ -240,8 +240,8 @@ fn evicting(tally: &mut Tally) {
     Operation::new("kill_and_take_sender, oneself", own, |(channel, _), _| {
         Ok::<_, Infallible>(channel.kill_and_take_sender(LONG))
     })
-    .done(|evicted, (_, tx), _| {
-        match evicted {
+    .done(|killed, (_, tx), _| {
+        match killed {
             Ok(_) => panic!("one's own seat was taken"),
             Err(KillError::NotGone { .. }) => panic!("one was to end oneself"),
             Err(error) => assert!(!error.to_string().is_empty()),

@@ -149,7 +149,7 @@ fn a_region_of_another_boot_opens_only_as_a_copy_does() {
     Spsc::open(&path).unwrap();
 }
 
-/// The word of a copy is no reason to end, bury or ask after anybody.
+/// The word of a copy is no reason to end anybody, record a death or ask about anybody.
 #[test]
 fn a_copy_on_an_overlay_harms_nobody_whom_its_seats_name() {
     alone(|| {

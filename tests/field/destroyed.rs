@@ -119,9 +119,9 @@ fn a_holder_is_not_evicted_for_a_seat_that_cannot_be_taken() {
         // There is no memory for the new holder's own page.
         let (soft, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
         setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
-        let evicted = channel.kill_and_take_sender(Duration::from_secs(60)).map(drop);
+        let killed = channel.kill_and_take_sender(Duration::from_secs(60)).map(drop);
         setrlimit(Resource::RLIMIT_AS, soft, hard).unwrap();
-        let error = evicted.unwrap_err();
+        let error = killed.unwrap_err();
         assert!(matches!(error, KillError::Claim(ClaimError::Os(_))), "{error:?}");
         assert!(rx.has_sender(), "the holder was ended for nothing");
         let tx = channel.kill_and_take_sender(Duration::from_secs(60)).unwrap();

@@ -45,7 +45,7 @@ impl<'a> Peeked<'a> {
         let Receiver { end, ring } = &mut *self.receiver;
         let len = ring.message_at(self.pos, self.offset)?;
         let at = ring.payload_at(self.offset);
-        if !end.state.is_parents() {
+        if !end.state.is_forked_child() {
             ring.ends.lend(&mut end.state, self.pos);
         }
         (self.pos, self.offset) = ring.after(self.pos, self.offset, len);
@@ -73,7 +73,7 @@ impl<'a> Peeked<'a> {
             }
             ring.consume(state, len);
         }
-        if !state.is_parents() {
+        if !state.is_forked_child() {
             after_consume(&ring.ends.lane, end.fences);
         }
     }

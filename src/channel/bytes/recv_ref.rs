@@ -86,7 +86,7 @@ impl<'a> RecvRef<'a> {
 impl Drop for RecvRef<'_> {
     fn drop(&mut self) {
         // What panics has not done its work: the message comes again.
-        if !self.receiver.end.state.is_parents() && !panicking() {
+        if !self.receiver.end.state.is_forked_child() && !panicking() {
             self.receiver.consume(self.len);
         }
     }

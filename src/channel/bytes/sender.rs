@@ -313,7 +313,7 @@ impl SendRef<'_> {
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= self.len), "a range inside the record");
-        if !self.sender.end.state.is_parents() {
+        if !self.sender.end.state.is_forked_child() {
             self.sender.ring.area.write(self.at + offset, bytes);
         }
     }
@@ -348,7 +348,7 @@ impl SendRef<'_> {
     ///
     /// [`SendError::Forked`].
     pub fn send(self) -> Result<(), SendError> {
-        if self.sender.end.state.is_parents() {
+        if self.sender.end.state.is_forked_child() {
             return Err(SendError::Forked);
         }
         self.sender.publish(self.len);

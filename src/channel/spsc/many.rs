@@ -52,7 +52,7 @@ impl<'a, T: Message> Reserved<'a, T> {
     #[inline(always)]
     pub fn write(&mut self, index: usize, value: &T) {
         let slot = self.slot(index);
-        if !self.sender.end.state.is_parents() {
+        if !self.sender.end.state.is_forked_child() {
             slot.write(value);
         }
     }
@@ -68,7 +68,7 @@ impl<'a, T: Message> Reserved<'a, T> {
         let at = self.byte(index) + offset;
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
-        if !self.sender.end.state.is_parents() {
+        if !self.sender.end.state.is_forked_child() {
             self.sender.ring.slots.area().write(at, bytes);
         }
     }
@@ -105,7 +105,7 @@ impl<'a, T: Message> Reserved<'a, T> {
         assert!(count <= self.len, "slots that were reserved");
         let Sender { end, ring } = self.sender;
         let state = &mut *end.state;
-        if state.is_parents() {
+        if state.is_forked_child() {
             return Err(SendError::Forked);
         }
         ring.publish_some(state, count);
@@ -216,7 +216,7 @@ impl<'a, T: Message> Peeked<'a, T> {
         assert!(count <= self.len, "messages that were found");
         let Receiver { end, ring } = self.receiver;
         let state = &mut *end.state;
-        if !state.is_parents() {
+        if !state.is_forked_child() {
             ring.consume_some(state, count);
             after_consume(&ring.ends.lane, end.fences);
         }

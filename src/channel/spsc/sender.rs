@@ -342,7 +342,7 @@ impl<T: Message> SendRef<'_, T> {
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
-        if !self.sender.end.state.is_parents() {
+        if !self.sender.end.state.is_forked_child() {
             self.sender.ring.slots.area().write(self.at + offset, bytes);
         }
     }
@@ -383,7 +383,7 @@ impl<T: Message> SendRef<'_, T> {
     ///
     /// [`SendError::Forked`].
     pub fn send(self) -> Result<(), SendError> {
-        if self.sender.end.state.is_parents() {
+        if self.sender.end.state.is_forked_child() {
             return Err(SendError::Forked);
         }
         self.sender.publish();

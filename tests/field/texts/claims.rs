@@ -1,4 +1,4 @@
-//! Whatever keeps a process from a seat, or from evicting the holder.
+//! Whatever keeps a process from a seat, or from killing the holder.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,7 +26,7 @@ pub fn meet(table: &mut Table) {
     seats(table);
     corrupt_seats(table);
     limits(table);
-    evictions(table);
+    kills(table);
     if root() {
         sandboxes(table);
     } else {
@@ -106,15 +106,15 @@ fn wait_until_ready(channel: &Spsc) {
     }
 }
 
-fn evictions(table: &mut Table) {
+fn kills(table: &mut Table) {
     // The process may be gone before anybody looks.
     for _ in 0..1000 {
         let channel = memfd();
         let (_, child) = large_holder(&channel);
         wait_until_ready(&channel);
-        let evicted = channel.kill_and_take_sender(Duration::ZERO);
+        let killed = channel.kill_and_take_sender(Duration::ZERO);
         drop(child);
-        if let Err(error @ KillError::NotGone { .. }) = evicted {
+        if let Err(error @ KillError::NotGone { .. }) = killed {
             table.add("KillError", &error);
             break;
         }
