@@ -89,3 +89,16 @@ fn sandbox_receives_from_its_peer_and_survives_it() {
         assert!(said.contains(says), "no {says:?} in {said}");
     }
 }
+
+#[test]
+fn counter_is_raised_by_every_child_in_every_round() {
+    let output = succeeds(run(example("counter").args(["--children", "3", "--rounds", "500"])));
+    assert_eq!(stdout(&output), "3 children raised the number to 1500\n");
+    // One that ends too early is not waited for in vain.
+    let mut counting = start(example("counter").args(["--children", "2", "--rounds", "100000000"]));
+    let victim = counting.until("it has forked", |counting| counting.children().into_iter().next());
+    kill(victim, Signal::SIGKILL).expect("a child to kill");
+    assert!(!counting.finish().status.success());
+    let output = succeeds(run(example("counter").args(["--children", "0", "--rounds", "5"])));
+    assert_eq!(stdout(&output), "0 children raised the number to 0\n");
+}
