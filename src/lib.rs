@@ -16,7 +16,7 @@ mod report;
 mod sync;
 mod wait;
 
-pub use channel::{Channel, Options, ReadOnlyChannel, Sent, bytes, seqlock, spsc};
+pub use channel::{Channel, Iter, Options, ReadOnlyChannel, Sent, bytes, seqlock, spsc};
 pub use error::*;
 pub use message::{Fields, Message, Opaque, Schema};
 pub use os::usage::{PageFaults, page_faults};

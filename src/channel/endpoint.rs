@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::awaited::Awaited;
+use super::call::{Call, PeerCall, poll_slow};
 use crate::error::{ClaimError, KillError, Reason, RecvError, Seat, SendError, Try, TryRecvError, TrySendError};
 use crate::layout::Process;
 use crate::layout::seat::{BARRIER_FENCES, BARRIER_REGISTERED, SENDER};
@@ -88,10 +89,13 @@ impl Endpoint {
         let Prepared { witness, mut me, mut lifeline, mut private, fences } = prepared;
         let number = side.number;
         let name = if number == SENDER { Seat::Sender } else { Seat::Receiver };
-        // A sleeper that sees nobody here looks seldom. From now on it looks often, in case this process dies as it claims.
-        side.wake_peers(fences);
         let claim = |me, line: Option<&Lifeline>| {
-            let lock_liveness = |word| line.map_or(Ok(()), |line| line.lock(lock_byte(number, word)));
+            let lock_liveness = |word| {
+                // A sleeper that sees nobody here looks seldom. From now on it looks often, in case this process dies as
+                // it claims.
+                side.wake_peers(fences);
+                line.map_or(Ok(()), |line| line.lock(lock_byte(number, word)))
+            };
             let unlock = |word| _ = line.map(|line| line.unlock(lock_byte(number, word)));
             seat::claim(&side.seat, me, |word| witness.is_gone(number, word), lock_liveness, unlock)
         };
@@ -115,7 +119,7 @@ impl Endpoint {
             line.close_descriptor();
         }
         // If the peer died before, its death must be recorded before the state is made.
-        side.check_peer(|peer, word| witness.is_gone(peer, word));
+        witness.check_peer(&side);
         *private = state(claim.word).map_err(|stop| {
             seat::release(&side.seat, claim.word);
             match stop {
@@ -160,10 +164,7 @@ impl Endpoint {
         awaited: A,
         timeout: Duration,
     ) -> Result<A::Found, <A::Error as Try>::TimedOut> {
-        match awaited.poll(&self.state) {
-            Some(found) => Ok(found),
-            None => Ok(self.wait_until(awaited, Instant::now().checked_add(timeout))?),
-        }
+        self.find_until(awaited, || Instant::now().checked_add(timeout))
     }
 
     /// Waits for what is awaited, until `deadline`.
@@ -172,9 +173,18 @@ impl Endpoint {
         awaited: A,
         deadline: Instant,
     ) -> Result<A::Found, <A::Error as Try>::TimedOut> {
+        self.find_until(awaited, || Some(deadline))
+    }
+
+    /// The clock is not asked if it is there now.
+    fn find_until<A: Awaited>(
+        &mut self,
+        awaited: A,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<A::Found, <A::Error as Try>::TimedOut> {
         match awaited.poll(&self.state) {
             Some(found) => Ok(found),
-            None => Ok(self.wait_until(awaited, Some(deadline))?),
+            None => Ok(self.wait_until(awaited, deadline())?),
         }
     }
 
@@ -236,15 +246,15 @@ impl Endpoint {
         stop
     }
 
-    /// Waits until a living process holds the peer's seat, for at most `timeout`. False if none came.
-    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<bool, Stop> {
-        self.state.check()?;
+    /// Waits until a living process holds the peer's seat, for at most `timeout`.
+    pub fn wait_for_peer<E: Try + From<Stop>>(&mut self, timeout: Duration) -> Result<(), E::TimedOut> {
+        self.state.check().map_err(E::from)?;
         let deadline = Instant::now().checked_add(timeout);
         let Self { wait, side, witness, cancel, .. } = &*self;
         let mut call = PeerCall { side, witness, cancel: cancel.as_ref() };
         call.check_peer();
         let came = block(*wait, deadline, ParkOn::Own(&side.own_word), &mut call);
-        came.unwrap_or(Ok(())).map(|()| side.peer_sits())
+        Ok(came.unwrap_or(Err(Stop::Blocked)).map_err(E::from)?)
     }
 
     /// What ends the blocked calls of this endpoint.
@@ -263,7 +273,7 @@ impl Endpoint {
 
     fn check_peer(&self) {
         if !self.state.is_forked_child() {
-            self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
+            self.witness.check_peer(&self.side);
         }
     }
 
@@ -271,77 +281,6 @@ impl Endpoint {
     pub fn peer_ended(&self) -> bool {
         self.check_peer();
         self.side.peer_ended(&self.state).is_some()
-    }
-}
-
-/// The slow poll of a caller that may outlive its peers.
-fn poll_slow<A: Awaited>(awaited: A, s: &mut State, side: &Side, outlives_peers: bool) -> Result<A::Found, Stop> {
-    match awaited.poll_slow(s) {
-        Err(Stop::Ended(end)) if outlives_peers => {
-            side.pass_over(s, end);
-            // Another end may have come meanwhile: the next poll passes over that.
-            awaited.poll_slow(s).map_err(|stop| if let Stop::Ended(_) = stop { Stop::Blocked } else { stop })
-        }
-        result => result,
-    }
-}
-
-/// A call that waits for a peer.
-struct PeerCall<'a> {
-    side: &'a Side,
-    witness: &'a Witness,
-    cancel: Option<&'a Canceller>,
-}
-
-impl Blocked for PeerCall<'_> {
-    type Found = Result<(), Stop>;
-
-    fn poll(&mut self, _: u32) -> Option<Self::Found> {
-        if self.side.peer_sits() {
-            return Some(Ok(()));
-        }
-        self.cancel.is_some_and(Canceller::is_cancelled).then_some(Err(Stop::Cancelled))
-    }
-
-    fn check_peer(&mut self) -> bool {
-        self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
-        self.side.peer_sits()
-    }
-}
-
-/// A call that waits.
-struct Call<'a, A> {
-    awaited: A,
-    state: &'a mut State,
-    side: &'a Side,
-    witness: &'a Witness,
-    outlives_peers: bool,
-    cancel: Option<&'a Canceller>,
-    /// The region's file has lost its name, and the caller watches it.
-    lost: bool,
-}
-
-impl<A: Awaited> Blocked for Call<'_, A> {
-    type Found = Result<A::Found, Stop>;
-
-    #[inline(always)]
-    fn poll(&mut self, spins: u32) -> Option<Self::Found> {
-        self.awaited.spin(self.state, spins);
-        if let Some(found) = self.awaited.poll(self.state) {
-            return Some(Ok(found));
-        }
-        match poll_slow(self.awaited, self.state, self.side, self.outlives_peers) {
-            Err(Stop::Blocked) if self.lost => Some(Err(Stop::FileLost)),
-            Err(Stop::Blocked) if self.cancel.is_some_and(Canceller::is_cancelled) => Some(Err(Stop::Cancelled)),
-            Err(Stop::Blocked) => None,
-            result => Some(result),
-        }
-    }
-
-    fn check_peer(&mut self) -> bool {
-        self.side.check_peer(|peer, word| self.witness.is_gone(peer, word));
-        self.lost = self.witness.region().is_lost();
-        self.side.peer_sits() || self.witness.region().is_watched()
     }
 }
 

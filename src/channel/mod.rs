@@ -2,6 +2,7 @@
 
 mod awaited;
 pub mod bytes;
+mod call;
 mod endpoint;
 mod iter;
 mod options;
@@ -16,6 +17,7 @@ use core::fmt;
 use crate::error::{OpenError, Reason, TypeFingerprint};
 use crate::message::{Message, Schema};
 use crate::region::Region;
+pub use iter::Iter;
 pub use options::{Options, ReadOnlyChannel};
 
 /// A kind of channel: [`spsc::Channel`](crate::spsc::Channel), [`bytes::Channel`](crate::bytes::Channel) or

@@ -11,15 +11,13 @@
 //! A holder's byte names its process, its seat and its turn. Another claim has another byte, unless it has the same
 //! process id, the same seat and 30 more bits alike; then a dead holder looks alive for as long as that claim lasts.
 
-use super::seat::RECEIVER;
+use super::seat::{IDENTITY_BITS, PID_BITS, RECEIVER};
 
 /// The byte on which every attached process holds a shared lock, and one that removes the file an exclusive one.
 pub(crate) const ATTACHED: u64 = 0;
 /// The byte that is locked by the process that removes the file's name.
 pub(crate) const UNLINKING: u64 = 1 << 22;
 
-const PID_BITS: u32 = 22;
-const IDENTITY_BITS: u32 = 24;
 const SEAT_BITS: u32 = 11;
 const GENERATION_BITS: u32 = 6;
 const TRIAL: u64 = 1 << 62;

@@ -20,6 +20,10 @@ pub(crate) const MOST_ROWS: u64 = 1024;
 /// The most lanes that a region has: their senders' seats have the numbers from [`SENDER`] on.
 pub(crate) const MOST_LANES: u64 = 1023;
 
+/// Bits of a process id, and of what tells the process from others that have had or will have that id.
+pub(crate) const PID_BITS: u32 = 22;
+pub(crate) const IDENTITY_BITS: u32 = 24;
+
 /// The seat of the first lane's sender, or of a seqlock's writer.
 pub(crate) const SENDER: usize = MOST_ROWS as usize;
 

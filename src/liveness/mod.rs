@@ -20,12 +20,17 @@ use nix::errno::Errno;
 use crate::error::{ClaimError, OsError};
 use crate::layout::Process;
 use crate::layout::locks::{TRIALS, of_trial};
+use crate::layout::seat::IDENTITY_BITS;
 use crate::os::filesystem::{self, Kind};
 use crate::os::lifeline::Lifeline;
 use crate::os::owned::Owned;
 use crate::os::process::{self, Fate};
+use crate::protocol::Side;
 use crate::protocol::seat::{self, holder_of, lock_byte};
 use crate::region::Region;
+
+// A seat has room for all of an identity.
+const _: () = assert!(process::IDENTITY_BITS == IDENTITY_BITS);
 
 /// Which sign of life to ask for. One may show a process alive that the other shows gone: its id outlasts an exec, and
 /// its memory may outlive it by a moment.
@@ -75,13 +80,12 @@ impl Witness {
             Some(false) => Fate::Gone,
             None => Fate::Unknown,
         };
-        let known = |fate, other: &dyn Fn() -> Fate| if fate == Fate::Unknown { other() } else { fate };
         match ask {
-            Ask::Id => known(by_id(), &by_lock),
-            Ask::Lock => known(by_lock(), &by_id),
+            Ask::Id => by_id().or_else(by_lock),
+            Ask::Lock => by_lock().or_else(by_id),
             Ask::Both => match by_id() {
                 Fate::Gone => Fate::Gone,
-                fate => known(by_lock(), &|| fate),
+                fate => by_lock().or_else(|| fate),
             },
         }
     }
@@ -96,6 +100,11 @@ impl Witness {
             seat::record_death(&words, generation);
         }
         Some(generation)
+    }
+
+    /// Asks whether the peer of one end of a channel is gone, and records its death for all to see.
+    pub fn check_peer(&self, side: &Side) {
+        side.check_peer(|peer, word| self.is_gone(peer, word));
     }
 
     /// Whether a living process holds the seat.

@@ -26,6 +26,13 @@ pub(crate) enum Fate {
     Unknown,
 }
 
+impl Fate {
+    /// What another question says, if this one was not answered.
+    pub fn or_else(self, other: impl FnOnce() -> Fate) -> Fate {
+        if self == Fate::Unknown { other() } else { self }
+    }
+}
+
 /// The bits of an identity: as many as a seat has room for.
 pub(crate) const IDENTITY_BITS: u32 = 24;
 /// Marks an identity as a start time instead of an inode number, so that the two are never compared.

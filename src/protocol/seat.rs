@@ -35,11 +35,10 @@
 //! | P3 | [`claim`] raises the count | `full_generation` loads it: who sees the count sees the claim, and need not try again | `seat_race` |
 //! | P4 | [`record_death`] raises `died` | [`ended_since`] loads it: a process that sees a death sees all that the dead one did | `slots_death_is_reported_last` |
 
+use crate::layout::seat::{IDENTITY_BITS, PID_BITS};
 use crate::layout::{POSITION_LIMIT, Process, Seat, locks};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
-const PID_BITS: u32 = 22;
-const IDENTITY_BITS: u32 = 24;
 const LOCKED: u64 = 1 << (PID_BITS + IDENTITY_BITS);
 const SAME_ORIGIN: u64 = LOCKED << 1;
 const GENERATION_BITS: u32 = 16;
@@ -220,7 +219,7 @@ pub(crate) fn is_free<M>(seat: &Seat<M>) -> bool {
 
 /// Whether somebody holds the seat who is not known to have died.
 pub(crate) fn is_occupied<M>(seat: &Seat<M>) -> bool {
-    !is_free(seat) && status(seat).is_ok_and(|status| status.holder.is_some() && died(seat) < status.generation)
+    status(seat).is_ok_and(|status| status.holder.is_some() && died(seat) < status.generation)
 }
 
 /// The newest generation known to have died, 0 if none: not one that nobody can have had yet.

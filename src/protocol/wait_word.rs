@@ -69,8 +69,8 @@ pub(crate) fn withdraw(word: &AtomicU32) {
 /// How many a ring wakes: its word has one owner.
 pub(crate) const OWNER: u32 = 1;
 
-/// How many readers a new value wakes at most, since each costs the writer time. The others look by themselves within
-/// 20 ms, when they ask the kernel.
+/// How many readers a new value wakes at most, since each costs the writer time. The others look by themselves when they
+/// ask the kernel: within 20 ms, or within a second if nobody held the writer's seat.
 pub(crate) const READERS: u32 = 1024;
 
 /// Wakes up to `most` of those who sleep on `word`, if someone does.

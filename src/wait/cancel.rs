@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::memory::View;
 use crate::protocol::wait_word;
-use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicU32, light_barrier};
+use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::{AtomicU32, fence};
 
 /// Ends the blocked calls of an endpoint with the error `Cancelled`: those of now, and those to come, until
 /// [`reset`](Self::reset). A call that finds what it waits for at once is not affected, nor is one that never waits.
@@ -41,7 +41,7 @@ impl Canceller {
     pub fn cancel(&self) {
         self.flag.store(1, Relaxed);
         if let Some((word, most)) = &self.word {
-            light_barrier(true); // S cancel barrier
+            fence(SeqCst); // S cancel barrier
             wait_word::wake(word, *most);
         }
     }

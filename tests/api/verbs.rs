@@ -64,6 +64,12 @@ fn a_ring_holds_as_many_records_as_was_asked_for() {
             assert!((0..records).all(|_| tx.try_send(&record) == Ok(())), "{records} records of {len} bytes");
         }
     }
+    // Anonymous rings have whole pages. Seven words times 73 and one more are a page; eight times 64 and one more are not.
+    for (records, len, capacity) in [(73, 48, 4096), (64, 56, 8192)] {
+        let (mut tx, _rx) = bytes::pair(bytes::capacity_for(records, len)).unwrap();
+        assert_eq!(tx.capacity(), capacity);
+        assert!((0..records).all(|_| tx.try_send(&vec![1; len]) == Ok(())), "{records} records of {len} bytes");
+    }
     assert_eq!(bytes::capacity_for(u64::MAX, 8), u64::MAX);
     assert!(bytes::pair(u64::MAX).is_err());
 }

@@ -54,7 +54,7 @@ use crate::region::{Parts, Region};
 use crate::sync::Ordering::Acquire;
 use crate::sync::{ReadOnly, fence};
 pub use many::{Peeked, PeekedRecord};
-pub use receiver::{Iter, Receiver};
+pub use receiver::Receiver;
 pub use recv_ref::RecvRef;
 pub use sender::{SendRef, Sender};
 
@@ -131,9 +131,9 @@ impl sealed::Channel for Channel {
 /// ```
 #[must_use]
 pub fn capacity_for(records: u64, len: usize) -> u64 {
-    // One word is always free: it shows where the newest record ends.
+    // One word is always free, so that a full ring differs from an empty one.
     let each = 1 + len.div_ceil(WORD) as u64;
-    let words = each.checked_mul(records).and_then(|words| words.checked_add(2));
+    let words = each.checked_mul(records).and_then(|words| words.checked_add(1));
     words.and_then(|words| words.checked_mul(WORD as u64)).unwrap_or(u64::MAX)
 }
 

@@ -1,13 +1,12 @@
 //! The receiving end of the ring.
 #![forbid(unsafe_code)]
 
-use core::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
 use super::{Peeked, RecvRef};
 use crate::channel::awaited::Record;
 use crate::channel::endpoint::Endpoint;
-use crate::channel::iter::{item, items_now};
+use crate::channel::iter::{Iter, Receive, items_now};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::layout::WORD;
 use crate::protocol::ends::after_consume;
@@ -293,8 +292,8 @@ impl Receiver {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn iter(&mut self) -> Iter<'_> {
-        Iter { receiver: self, ended: false }
+    pub fn iter(&mut self) -> Iter<'_, Self> {
+        Iter::new(self)
     }
 
     /// An iterator over the records that are there now: the results of [`try_recv`](Self::try_recv) until that finds none.
@@ -359,7 +358,7 @@ impl Receiver {
         self.end.wait
     }
 
-    /// Whether calls go on when the sender leaves or dies: `recv` then waits for the next sender, and never returns
+    /// Sets whether calls go on when the sender leaves or dies: `recv` then waits for the next sender, and never returns
     /// [`RecvError::Closed`] or [`RecvError::PeerDied`]. Nor does any other call. For services that restart. Default: no.
     ///
     /// ```
@@ -384,11 +383,7 @@ impl Receiver {
     ///
     /// [`RecvTimeoutError::Timeout`]: none came. [`RecvError::Forked`], [`RecvError::Cancelled`], [`RecvError::Corrupt`].
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
-        match self.end.wait_for_peer(timeout) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(RecvTimeoutError::Timeout),
-            Err(stop) => Err(TryRecvError::from(stop).into()),
-        }
+        self.end.wait_for_peer::<TryRecvError>(timeout)
     }
 
     /// What ends the blocked calls of this receiver, from any thread or a signal handler. Each call returns the same one.
@@ -397,31 +392,19 @@ impl Receiver {
     }
 }
 
-/// The records of a [`Receiver`], as they come: see [`Receiver::iter`].
-#[must_use = "an iterator receives nothing until it is used"]
-pub struct Iter<'a> {
-    receiver: &'a mut Receiver,
-    ended: bool,
-}
+impl Receive for Receiver {
+    type Message = Vec<u8>;
 
-impl Iterator for Iter<'_> {
-    type Item = Result<Vec<u8>, RecvError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        item(self.receiver.recv(), &mut self.ended)
+    fn next_message(&mut self) -> Result<Vec<u8>, RecvError> {
+        self.recv()
     }
 }
 
-impl FusedIterator for Iter<'_> {}
-
 impl<'a> IntoIterator for &'a mut Receiver {
     type Item = Result<Vec<u8>, RecvError>;
-    type IntoIter = Iter<'a>;
+    type IntoIter = Iter<'a, Receiver>;
 
-    fn into_iter(self) -> Iter<'a> {
+    fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
@@ -429,11 +412,5 @@ impl<'a> IntoIterator for &'a mut Receiver {
 impl core::fmt::Debug for Receiver {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("bytes::Receiver").field("end", &self.end).finish()
-    }
-}
-
-impl core::fmt::Debug for Iter<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("bytes::Iter").field("receiver", &self.receiver).field("ended", &self.ended).finish()
     }
 }

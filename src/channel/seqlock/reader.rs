@@ -121,7 +121,7 @@ impl<T: Message> Reader<T> {
         self.watch.wait
     }
 
-    /// Whether [`changed`](Self::changed) goes on waiting when the writer leaves or dies: it then never returns
+    /// Sets whether [`changed`](Self::changed) goes on waiting when the writer leaves or dies: it then never returns
     /// [`ChangedError::Closed`] or [`ChangedError::PeerDied`]. Default: no.
     pub fn outlive_peers(&mut self, yes: bool) {
         self.watch.outlives_peers = yes;

@@ -102,21 +102,19 @@ struct Call<'a, S> {
     lost: bool,
 }
 
-impl<S> Call<'_, S> {
-    fn cancelled(&self) -> Option<Result<u64, Stop>> {
-        self.watch.cancel.as_ref().is_some_and(Canceller::is_cancelled).then_some(Err(Stop::Cancelled))
-    }
-}
-
 impl<S: CellShape> Blocked for Call<'_, S> {
     type Found = Result<u64, Stop>;
 
     fn poll(&mut self, _: u32) -> Option<Self::Found> {
-        let Watch { cells, seen, reported, .. } = self.watch;
-        match cells.look_for_change(*seen, *reported, self.died) {
-            Err(Stop::Blocked | Stop::Ended(_)) if self.lost => Some(Err(Stop::FileLost)),
-            Err(Stop::Ended(_)) if self.watch.outlives_peers => self.cancelled(),
-            Err(Stop::Blocked) => self.cancelled(),
+        let Watch { cells, seen, reported, outlives_peers, cancel, .. } = self.watch;
+        let changed = match cells.look_for_change(*seen, *reported, self.died) {
+            Err(Stop::Ended(_)) if *outlives_peers => Err(Stop::Blocked),
+            changed => changed,
+        };
+        match changed {
+            Err(Stop::Blocked) if self.lost => Some(Err(Stop::FileLost)),
+            Err(Stop::Blocked) if cancel.as_ref().is_some_and(Canceller::is_cancelled) => Some(Err(Stop::Cancelled)),
+            Err(Stop::Blocked) => None,
             changed => Some(changed),
         }
     }

@@ -74,7 +74,7 @@ use crate::region::{Parts, Region};
 use crate::sync::Ordering::Acquire;
 use crate::sync::{ReadOnly, fence};
 pub use many::{Peeked, Reserved};
-pub use receiver::{Iter, Receiver};
+pub use receiver::Receiver;
 pub use recv_ref::RecvRef;
 pub use sender::{SendRef, Sender};
 

@@ -1,14 +1,13 @@
 //! The receiving end of the ring.
 #![forbid(unsafe_code)]
 
-use core::iter::FusedIterator;
 use core::mem::needs_drop;
 use std::time::{Duration, Instant};
 
 use super::{Message, Peeked, RecvRef};
 use crate::channel::awaited;
 use crate::channel::endpoint::Endpoint;
-use crate::channel::iter::{item, items_now};
+use crate::channel::iter::{Iter, Receive, items_now};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::memory::Of;
 use crate::protocol::ends::after_consume;
@@ -320,8 +319,8 @@ impl<T: Message> Receiver<T> {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn iter(&mut self) -> Iter<'_, T> {
-        Iter { receiver: self, ended: false }
+    pub fn iter(&mut self) -> Iter<'_, Self> {
+        Iter::new(self)
     }
 
     /// An iterator over the messages that are there now: the results of [`try_recv`](Self::try_recv) until that finds
@@ -387,7 +386,7 @@ impl<T: Message> Receiver<T> {
         self.end.wait
     }
 
-    /// Whether calls go on when the sender leaves or dies: `recv` then waits for the next sender, and never returns
+    /// Sets whether calls go on when the sender leaves or dies: `recv` then waits for the next sender, and never returns
     /// [`RecvError::Closed`] or [`RecvError::PeerDied`]. Nor does any other call. For services that restart. Default: no.
     ///
     /// ```
@@ -412,11 +411,7 @@ impl<T: Message> Receiver<T> {
     ///
     /// [`RecvTimeoutError::Timeout`]: none came. [`RecvError::Forked`], [`RecvError::Cancelled`], [`RecvError::Corrupt`].
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
-        match self.end.wait_for_peer(timeout) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(RecvTimeoutError::Timeout),
-            Err(stop) => Err(TryRecvError::from(stop).into()),
-        }
+        self.end.wait_for_peer::<TryRecvError>(timeout)
     }
 
     /// What ends the blocked calls of this receiver, from any thread or a signal handler. Each call returns the same one.
@@ -425,32 +420,20 @@ impl<T: Message> Receiver<T> {
     }
 }
 
-/// The messages of a [`Receiver`], as they come: see [`Receiver::iter`].
-#[must_use = "an iterator receives nothing until it is used"]
-pub struct Iter<'a, T> {
-    receiver: &'a mut Receiver<T>,
-    ended: bool,
-}
+impl<T: Message> Receive for Receiver<T> {
+    type Message = T;
 
-impl<T: Message> Iterator for Iter<'_, T> {
-    type Item = Result<T, RecvError>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        item(self.receiver.recv(), &mut self.ended)
+    #[inline(always)]
+    fn next_message(&mut self) -> Result<T, RecvError> {
+        self.recv()
     }
 }
 
-impl<T: Message> FusedIterator for Iter<'_, T> {}
-
 impl<'a, T: Message> IntoIterator for &'a mut Receiver<T> {
     type Item = Result<T, RecvError>;
-    type IntoIter = Iter<'a, T>;
+    type IntoIter = Iter<'a, Receiver<T>>;
 
-    fn into_iter(self) -> Iter<'a, T> {
+    fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
@@ -458,11 +441,5 @@ impl<'a, T: Message> IntoIterator for &'a mut Receiver<T> {
 impl<T> core::fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("spsc::Receiver").field("end", &self.end).finish()
-    }
-}
-
-impl<T> core::fmt::Debug for Iter<'_, T> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("spsc::Iter").field("receiver", &self.receiver).field("ended", &self.ended).finish()
     }
 }

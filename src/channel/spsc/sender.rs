@@ -293,7 +293,7 @@ impl<T: Message> Sender<T> {
         self.end.wait
     }
 
-    /// Whether calls go on when the receiver leaves or dies: `send` then fills the ring, waits for the next receiver, and
+    /// Sets whether calls go on when the receiver leaves or dies: `send` then fills the ring, waits for the next receiver, and
     /// never returns [`SendError::Closed`] or [`SendError::PeerDied`]. Nor does any other call. For services that restart.
     /// Default: no.
     pub fn outlive_peers(&mut self, yes: bool) {
@@ -306,11 +306,7 @@ impl<T: Message> Sender<T> {
     ///
     /// [`SendTimeoutError::Timeout`]: none came. [`SendError::Forked`], [`SendError::Cancelled`], [`SendError::Corrupt`].
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendTimeoutError> {
-        match self.end.wait_for_peer(timeout) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(SendTimeoutError::Timeout),
-            Err(stop) => Err(TrySendError::from(stop).into()),
-        }
+        self.end.wait_for_peer::<TrySendError>(timeout)
     }
 
     /// What ends the blocked calls of this sender, from any thread or a signal handler. Each call returns the same one.
