@@ -2,7 +2,7 @@
 //! still alive.
 
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statfs::fstatfs;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::owned::Owned;
 use super::retry::{retry, retry_io};
@@ -162,16 +163,19 @@ fn is_own_proc() -> bool {
     ids.is_some_and(|ids| ids.split_whitespace().count() == 1)
 }
 
+fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
+
 /// A handle that can never come to name another process.
 pub(crate) struct Pidfd(Owned);
 
 impl Pidfd {
     pub fn open(pid: u32) -> Result<Self, OsError> {
-        // SAFETY: takes no memory.
-        let fd = retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }));
+        let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let open = |process| pidfd_open(process, PidfdFlags::empty()).map_err(errno);
+        let fd = process.ok_or(Errno::EINVAL).and_then(|process| retry(|| open(process)));
         let fd = fd.map_err(|e| OsError::new("pidfd_open", e))?;
-        // SAFETY: the kernel just made this descriptor and nobody else knows it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         Ok(Self(Owned::opened(File::from(fd))?))
     }
 
@@ -248,10 +252,8 @@ impl Pidfd {
     /// Ends the process with `SIGKILL`. It is no error if the process has ended already, whatever the kernel returns
     /// for the signal then.
     pub fn kill(&self) -> Result<(), OsError> {
-        let (fd, info) = (self.0.get()?.as_raw_fd(), core::ptr::null::<libc::siginfo_t>());
-        // SAFETY: `info` may be null, and no other argument is memory.
-        let send = || Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, info, 0) });
-        match retry(send) {
+        let fd = self.0.get()?;
+        match retry(|| pidfd_send_signal(fd, Signal::KILL).map_err(errno)) {
             Err(errno) if self.wait_for_end(Duration::ZERO) != Ok(true) => {
                 Err(OsError::new("pidfd_send_signal", errno))
             }
