@@ -1,6 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(loom, allow(dead_code, reason = "the models use the protocols alone"))]
 
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!(
+    "ringway runs on 64-bit Linux, on x86-64 and aarch64: it needs futexes, membarrier, pidfds and locks that belong to \
+     open files, and its copies are written for these processors"
+);
+
 mod channel;
 mod error;
 mod layout;

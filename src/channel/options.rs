@@ -2,12 +2,13 @@
 #![forbid(unsafe_code)]
 
 use core::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use super::Channel;
-use crate::error::OpenError;
+use crate::error::{OpenError, Reason};
 use crate::os::mapping::Access;
+use crate::os::{file, socket};
 use crate::region::files;
 use crate::region::header::Spec;
 use crate::region::{Region, Settings, SpaceRetries, unused};
@@ -262,6 +263,30 @@ impl<C: Channel> Options<C> {
     /// one.
     pub fn from_fd(&self, fd: OwnedFd) -> Result<C, OpenError> {
         self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::Shared))
+    }
+
+    /// Opens the region behind a descriptor that this process was started with, by its number. Whoever started it made
+    /// the descriptor with [`inheritable_fd`](crate::Region::inheritable_fd). The region uses a descriptor of its own; the
+    /// number stays open, but no program that this process starts inherits it any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_fd`](Self::from_fd); no file is open under this number.
+    pub fn from_inherited_fd(&self, number: RawFd) -> Result<C, OpenError> {
+        self.from_fd(files::at("inherited descriptor", file::inherited(number))?)
+    }
+
+    /// Receives a descriptor over a Unix socket, and opens the region behind it. The process at the other end sends it
+    /// with [`send_over`](crate::Region::send_over). This waits for it, unless the socket must not wait. It takes one
+    /// byte from the socket, and the rest of the message if the socket has messages.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_fd`](Self::from_fd); `socket` is no connected Unix socket, or is closed; no descriptor came with
+    /// the byte, or this process has no room for one.
+    pub fn from_socket(&self, socket: impl AsFd) -> Result<C, OpenError> {
+        let received = socket::receive(socket.as_fd()).map_err(Reason::from);
+        self.from_fd(files::at("descriptor from a socket", received)?)
     }
 
     /// Copies the region in a file, as it is now, into private memory. The copy is a channel of its own with free

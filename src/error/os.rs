@@ -7,6 +7,7 @@ use std::io;
 use nix::errno::Errno;
 
 /// A system call that failed.
+#[non_exhaustive]
 pub struct OsError {
     /// The call's name.
     pub call: &'static str,

@@ -207,6 +207,8 @@ pub enum Reason {
     Corrupt(Corrupt),
     /// The region is anonymous, and the operation needs a file.
     Anonymous,
+    /// The region is in a file. Another process opens it by its path, not by a descriptor.
+    NamedFile,
     /// Another system error.
     Os(OsError),
 }

@@ -194,6 +194,9 @@ impl fmt::Display for Reason {
             ),
             Reason::Corrupt(corrupt) => corrupt.fmt(f),
             Reason::Anonymous => f.write_str("an anonymous region has no file; use a memfd"),
+            Reason::NamedFile => f.write_str(
+                "it is in a file, and only a memfd can be opened by a descriptor; let the other process open its path",
+            ),
             Reason::Os(error) => error.fmt(f),
         }
     }

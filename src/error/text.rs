@@ -23,7 +23,7 @@ macro_rules! debug_is_name_and_text {
 debug_is_name_and_text! {
     ClaimError: Taken ReadOnly Corrupt CorruptSeat FileMode NoSignOfLife Os Open;
     KillError: OwnProcess OutOfReach Refused NotGone Claim Os;
-    Reason: Exists InUse BeingRemoved Locked Missing NotAFile Owner Permission DirectoryPermission Copy Holes Short Length NotARegion Endianness Version Checksum Field Kind Type OtherCapacity Capacity UnsupportedType NoType TypeName NulInTypeName NoDirectory NoSpace FileSystem CopyOnWrite DescriptorClosed FileSizeLimit LockLimit DescriptorLimit NoHugePages HugePagesUnsupported HugePagesUnasked Unsealed Busy NothingWhole Corrupt Anonymous Os;
+    Reason: Exists InUse BeingRemoved Locked Missing NotAFile Owner Permission DirectoryPermission Copy Holes Short Length NotARegion Endianness Version Checksum Field Kind Type OtherCapacity Capacity UnsupportedType NoType TypeName NulInTypeName NoDirectory NoSpace FileSystem CopyOnWrite DescriptorClosed FileSizeLimit LockLimit DescriptorLimit NoHugePages HugePagesUnsupported HugePagesUnasked Unsealed Busy NothingWhole Corrupt Anonymous NamedFile Os;
     SendError: Closed PeerDied Forked FileLost Cancelled TooLong WrongSize Corrupt;
     TrySendError: Full Refused;
     SendTimeoutError: Timeout Refused;

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
+use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
@@ -111,6 +112,19 @@ pub(crate) fn inheritable(file: &Owned) -> Result<OwnedFd, Reason> {
     let copy = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     // Somebody may have closed the original just before the copy.
     if id_of(&copy)? == file.id() { Ok(copy.into()) } else { Err(Reason::DescriptorClosed) }
+}
+
+/// Another descriptor of the open file that this process inherited under this number. No program that it starts inherits
+/// either of them.
+pub(crate) fn inherited(number: RawFd) -> Result<OwnedFd, Reason> {
+    // SAFETY: takes no memory. The kernel says whether the number is that of an open file, which stays open.
+    let copy = || Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) });
+    let fd = retry(copy).map_err(|e| reason_of("fcntl(F_DUPFD_CLOEXEC)", e))?;
+    // SAFETY: the kernel just made this descriptor and nobody else knows it.
+    let copy = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: takes no memory. It can only fail if somebody closed the number meanwhile, and then nobody inherits it.
+    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Ok(copy)
 }
 
 /// The page size, in bytes, of the memory behind a file: on hugetlbfs, that of the file system.

@@ -18,5 +18,6 @@ mod pages;
 pub(crate) mod process;
 pub(crate) mod reserve;
 pub(crate) mod retry;
+pub(crate) mod socket;
 pub(crate) mod usage;
 pub(crate) mod wipe;

@@ -8,6 +8,7 @@ use crate::error::OsError;
 
 /// Page faults of this process so far, all its threads together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PageFaults {
     /// Faults answered from memory.
     pub minor: u64,

@@ -29,6 +29,7 @@ use crate::layout::{Header, Kind};
 use crate::os::file;
 use crate::os::mapping::{Access, Mapping};
 use crate::os::owned::Owned;
+use crate::os::socket;
 use crate::wait::Wait;
 pub(crate) use copies::Reading;
 pub use file_state::FileState;
@@ -99,6 +100,7 @@ pub enum Advice {
 
 /// Whether [`flush`](Region::flush) waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Flush {
     /// Returns once the file holds everything stored before the call.
     Wait,
@@ -222,14 +224,15 @@ impl Region {
         self.first_page.fingerprint()
     }
 
-    /// The descriptor of a file or memfd, for sending over a Unix socket (`SCM_RIGHTS`). It closes on exec: to give one
-    /// to a program that you start, see [`inheritable_fd`](Self::inheritable_fd). `None` if the region has no
-    /// descriptor, or if somebody in this process closed it.
+    /// The descriptor of a file or memfd. It closes on exec. To give one to a program that you start, see
+    /// [`inheritable_fd`](Self::inheritable_fd); to give one to any other process, [`send_over`](Self::send_over). `None`
+    /// if the region has no descriptor, or if somebody in this process closed it.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.file()?.get().ok().map(|file| file.as_fd())
     }
 
-    /// A descriptor that stays open across exec; the new program opens it with [`from_fd`](crate::Options::from_fd).
+    /// A descriptor that stays open across exec. Tell the new program its number: it opens it with
+    /// [`from_inherited_fd`](crate::Options::from_inherited_fd).
     /// Every program that starts while it exists inherits it, so drop it once the intended one runs.
     ///
     /// # Errors
@@ -239,6 +242,25 @@ impl Region {
     pub fn inheritable_fd(&self) -> Result<OwnedFd, OpenError> {
         let copy = || file::inheritable(self.file().ok_or(Reason::Anonymous)?);
         files::at(&self.place(), copy())
+    }
+
+    /// Sends a memfd's descriptor over a Unix socket of any type, with one byte. The process at the other end opens it
+    /// with [`from_socket`](crate::Options::from_socket).
+    ///
+    /// # Errors
+    ///
+    /// The region is no memfd, or somebody in this process closed its descriptor; `socket` is no connected Unix socket,
+    /// or has no room and must not wait.
+    pub fn send_over(&self, socket: impl AsFd) -> Result<(), OpenError> {
+        let send = || {
+            let file = match &self.backing {
+                Backing::Memfd(file) => file.get().map_err(|_| Reason::DescriptorClosed)?,
+                Backing::File { .. } => return Err(Reason::NamedFile),
+                Backing::Anonymous(_) | Backing::Snapshot => return Err(Reason::Anonymous),
+            };
+            Ok(socket::send(socket.as_fd(), file.as_fd())?)
+        };
+        files::at(&self.place(), send())
     }
 
     /// Removes the file's name, if it still names this region. Attached processes go on using the region. Nobody else

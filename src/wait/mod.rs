@@ -11,6 +11,7 @@ pub use cancel::Canceller;
 
 /// How a blocked call waits for its peer. Whichever it is, an awake peer pays nothing for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wait {
     /// Looks again and again, for the shortest delay, and uses a whole processor. After a millisecond
     /// it yields between looks, so that a peer on the same processor gets its turn.

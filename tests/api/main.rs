@@ -13,12 +13,14 @@
 //! | [`raw`] | channels of values of any type |
 //! | [`values`] | seqlocks, and threads that sleep |
 //! | [`snapshots`] | snapshots |
+//! | [`descriptors`] | regions passed on by a descriptor |
 //! | [`slots_model`], [`records_model`] | both rings against a queue, at random |
 //! | [`ends`] | what these share |
 #![cfg(not(loom))]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod descriptors;
 mod ends;
 mod many;
 mod peers;

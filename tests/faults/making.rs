@@ -1,6 +1,7 @@
 //! Making and opening regions.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use ringway::{OpenError, Reason, bytes, in_use, seqlock, spsc};
 
@@ -235,6 +236,39 @@ fn without_a_name(tally: &mut Tally) {
     )
     .done(|fd, _, _| is_empty(&Slots::from_fd(fd).unwrap()))
     .try_all(tally);
+    let inherited = |_: &Place| slots().memfd().unwrap().region().inheritable_fd().unwrap();
+    Operation::new("from_inherited_fd", inherited, |fd, _| slots().from_inherited_fd(fd.as_raw_fd()))
+        .done(|channel, _, _| is_empty(&channel))
+        .failed(|fd, _| is_empty(&slots().from_inherited_fd(fd.as_raw_fd()).unwrap()))
+        .try_all(tally);
+    over_a_socket(tally);
+}
+
+fn over_a_socket(tally: &mut Tally) {
+    let connected = |_: &Place| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (Slots::options().capacity(8).memfd().unwrap(), ours, theirs)
+    };
+    let receive = |socket: &UnixStream| Slots::options().from_socket(socket);
+    Operation::new("send_over", connected, |(channel, ours, _), _| channel.region().send_over(ours))
+        .done(move |(), (_, _, theirs), _| is_empty(&receive(theirs).unwrap()))
+        .failed(|(channel, _, _), _| is_empty(channel))
+        .try_all(tally);
+    let sent = move |place: &Place| {
+        let (channel, ours, theirs) = connected(place);
+        channel.region().send_over(&ours).unwrap();
+        (channel, ours, theirs)
+    };
+    Operation::new("from_socket", sent, move |(_, _, theirs), _| receive(theirs))
+        .done(|channel, _, _| is_empty(&channel))
+        // A message that is still there keeps a descriptor, and the next would be behind it.
+        .restore(move |(channel, ours, theirs), _| {
+            drop(receive(theirs));
+            channel.region().send_over(ours).unwrap();
+        })
+        .failed(|(channel, _, _), _| is_empty(channel))
+        .try_all(tally);
 }
 
 fn huge(tally: &mut Tally) {

@@ -102,11 +102,11 @@ fn variants() -> BTreeSet<String> {
 }
 
 /// Words that say what to do.
-const ADVICE: [&str; 48] = [
-    "adopt", "allow", "ask", "call", "check", "claim", "choose", "close", "create", "do", "drop", "end", "kill",
-    "extend", "free", "give", "have", "keep", "leave", "let", "link", "look", "make", "mount", "open", "pass", "put",
-    "raise", "read", "receive", "recv", "reserve", "reset", "run", "say", "send", "set", "shorten", "split", "start",
-    "take", "try", "update", "use", "wait", "write", "recreate", "enlarge",
+const ADVICE: [&str; 49] = [
+    "adopt", "allow", "ask", "call", "check", "claim", "choose", "close", "connect", "create", "do", "drop", "end",
+    "kill", "extend", "free", "give", "have", "keep", "leave", "let", "link", "look", "make", "mount", "open", "pass",
+    "put", "raise", "read", "receive", "recv", "reserve", "reset", "run", "say", "send", "set", "shorten", "split",
+    "start", "take", "try", "update", "use", "wait", "write", "recreate", "enlarge",
 ];
 
 /// What is wrong with a text. It must say what was found, and then what to do.

@@ -1,8 +1,10 @@
 //! Whatever keeps a region from being made or opened.
 
 use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
@@ -49,6 +51,13 @@ fn arguments(table: &mut Table, dir: &Path) {
     table.refused(Spsc::options().capacity(8).type_name("a\0b").create(path));
     table.refused(Spsc::options().capacity(8).huge_pages(true).create(path));
     table.refused(Spsc::options().capacity(8).anonymous().unwrap().region().inheritable_fd());
+    table.refused(Spsc::options().from_inherited_fd(-1));
+    let (socket, other) = UnixStream::pair().unwrap();
+    table.refused(Spsc::create(dir.join("sent"), 8).unwrap().region().send_over(&socket));
+    (&other).write_all(b"!").unwrap();
+    table.refused(Spsc::options().from_socket(&socket));
+    drop(other);
+    table.refused(Spsc::options().from_socket(&socket));
 }
 
 fn paths(table: &mut Table, dir: &Path) {
