@@ -162,7 +162,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             Err(RecvTimeoutError::Refused(RecvError::Cancelled)) => break "interrupted",
             Err(error) => return Err(error.into()),
         }
-        if tape.count.is_multiple_of(1024) {
+        if tape.count % 1024 == 0 {
             meter.update(&tape);
             // A receiver that always finds a tick is not blocked, and not cancelled.
             if stop.is_cancelled() {

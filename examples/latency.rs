@@ -15,10 +15,11 @@
 //! Every round trip is timed on its own, and the clock is part of every figure.
 
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
 use std::hint::spin_loop;
-use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::ptr::null;
@@ -37,7 +38,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::utsname::uname;
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe};
 use ringway::zerocopy::IntoBytes;
 use ringway::{Wait, bytes, spsc};
 
@@ -174,7 +175,8 @@ impl Link for Bytes {
     }
 }
 
-struct Pipes(PipeWriter, PipeReader);
+/// One pipe to write to, and one to read from.
+struct Pipes(File, File);
 
 impl Link for Pipes {
     fn put(&mut self, payload: &Payload) -> Result {
@@ -283,7 +285,7 @@ struct Lines {
     shared: &'static Shared,
     spsc: [spsc::Channel<Payload>; 2],
     bytes: [bytes::Channel; 2],
-    pipes: [(PipeReader, PipeWriter); 2],
+    pipes: [(OwnedFd, OwnedFd); 2],
     sockets: (UnixStream, UnixStream),
 }
 
@@ -295,7 +297,7 @@ impl Lines {
             shared: Shared::map()?,
             spsc: [ring()?, ring()?],
             bytes: [records()?, records()?],
-            pipes: [io::pipe()?, io::pipe()?],
+            pipes: [pipe()?, pipe()?],
             sockets: UnixStream::pair()?,
         })
     }
@@ -313,14 +315,14 @@ impl Lines {
                 CacheLines { mine: &there.0, peers: &back.0, seen: 0 },
                 Spsc(there_ring.sender()?, back_ring.receiver()?),
                 Bytes(there_records.sender()?, back_records.receiver()?),
-                Pipes(there_pipe.1, back_pipe.0),
+                Pipes(there_pipe.1.into(), back_pipe.0.into()),
                 Socket(self.sockets.0),
             ),
             Side::Child => (
                 CacheLines { mine: &back.0, peers: &there.0, seen: 0 },
                 Spsc(back_ring.sender()?, there_ring.receiver()?),
                 Bytes(back_records.sender()?, there_records.receiver()?),
-                Pipes(back_pipe.1, there_pipe.0),
+                Pipes(back_pipe.1.into(), there_pipe.0.into()),
                 Socket(self.sockets.1),
             ),
         };

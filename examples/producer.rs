@@ -125,7 +125,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             Err(SendTimeoutError::Refused(SendError::Cancelled)) => break "interrupted",
             Err(error) => return Err(error.into()),
         }
-        if sent.is_multiple_of(1024) {
+        if sent % 1024 == 0 {
             meter.update(sent);
             // A sender that always finds room is not blocked, and not cancelled.
             if stop.is_cancelled() {

@@ -69,7 +69,7 @@ mod tests {
         for size in 1..300 {
             for align in [1, 8, 16, 64] {
                 let words = slot_words(size, align).unwrap();
-                assert!(words * WORD >= size.next_multiple_of(WORD) + WORD && (words * WORD).is_multiple_of(align));
+                assert!(words * WORD >= size.next_multiple_of(WORD) + WORD && (words * WORD) % align == 0);
             }
         }
         assert_eq!(slot_words(64, 8), Some(9));

@@ -43,11 +43,11 @@ mod tests {
             for rows in [0, 1, 64, 1000, 1024] {
                 for page in [4096, 1 << 21] {
                     let all = Sections::of(lanes, rows, page, page).unwrap();
-                    assert!(all.lanes_offset.is_multiple_of(align_of::<Lane>() as u64));
-                    assert!(all.rows_offset.is_multiple_of(align_of::<Row>() as u64));
+                    assert!(all.lanes_offset % align_of::<Lane>() as u64 == 0);
+                    assert!(all.rows_offset % align_of::<Row>() as u64 == 0);
                     assert!(all.rows_offset >= all.lanes_offset + lanes * size_of::<Lane>() as u64);
                     assert!(all.data_offset >= all.rows_offset + rows * size_of::<Row>() as u64);
-                    assert!(all.data_offset.is_multiple_of(page) && all.region_len == all.data_offset + lanes * page);
+                    assert!(all.data_offset % page == 0 && all.region_len == all.data_offset + lanes * page);
                 }
             }
         }

@@ -46,7 +46,7 @@ impl Table {
         let mut end = 0;
         for (name, span) in &self.spans {
             assert!(span.start >= end, "{}: {name} overlaps the word before it", self.name);
-            assert!(span.start.is_multiple_of(4) && span.end <= self.len, "{}: {name} at {span:?}", self.name);
+            assert!(span.start % 4 == 0 && span.end <= self.len, "{}: {name} at {span:?}", self.name);
             end = span.end;
         }
     }

@@ -94,10 +94,10 @@ impl Witness {
     pub fn check_holder(&self, seat: usize) -> Option<u64> {
         let words = self.region.seat(seat);
         let generation = seat::dead_holder(&words, |word| self.is_gone(seat, word))?;
-        if seat::died(&words) < generation
-            && let Some(words) = self.region.writable_seat(seat)
-        {
-            seat::record_death(&words, generation);
+        if seat::died(&words) < generation {
+            if let Some(words) = self.region.writable_seat(seat) {
+                seat::record_death(&words, generation);
+            }
         }
         Some(generation)
     }

@@ -122,10 +122,9 @@ impl Ends {
     ) -> Result<(), Stop> {
         s.check()?;
         let end = seat::ended_since(&self.receiver, s.baseline);
-        if let Some(end) = end
-            && seat::left_since(&self.receiver, s.baseline).is_some()
-        {
-            return Err(Stop::Ended(end));
+        match end {
+            Some(end) if seat::left_since(&self.receiver, s.baseline).is_some() => return Err(Stop::Ended(end)),
+            _ => {}
         }
         let head = self.lane.receiver_line.head.load(Acquire); // A2 acquire; B2 acquire
         if head < FIRST || head > s.pos || s.pos - head > most {

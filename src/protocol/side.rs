@@ -45,9 +45,8 @@ impl Side {
     ///
     /// `gone` gets the number of the peer's seat and the word in it.
     pub fn check_peer(&self, gone: impl FnOnce(usize, u64) -> bool) {
-        if let Some(Peer { number, seat: peer }) = &self.peer
-            && let Some(generation) = seat::dead_holder(peer, |word| gone(*number, word))
-        {
+        let Some(Peer { number, seat: peer }) = &self.peer else { return };
+        if let Some(generation) = seat::dead_holder(peer, |word| gone(*number, word)) {
             seat::record_death(peer, generation);
         }
     }

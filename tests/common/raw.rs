@@ -49,7 +49,7 @@ impl Raw {
     }
 
     fn address(&self, byte: usize) -> *mut u8 {
-        assert!(byte.is_multiple_of(8) && byte + 8 <= self.len);
+        assert!(byte % 8 == 0 && byte + 8 <= self.len);
         self.base.as_ptr().cast::<u8>().wrapping_add(byte)
     }
 

@@ -57,7 +57,7 @@ pub fn after_sender<K: Small>(mut scene: Scene<K>, number: usize, state: State, 
     };
     let first = K::message(SUCCESSOR);
     let mut log = vec![];
-    let late = number.is_multiple_of(3);
+    let late = number % 3 == 0;
     let (mut tx, generation) = if late {
         log = scene.drain();
         assert!(!scene.rx().has_sender(), "the dead sender lives");
@@ -90,7 +90,7 @@ pub fn after_sender<K: Small>(mut scene: Scene<K>, number: usize, state: State, 
         let expected = outcome.news(state, late, messages(0..state.held), outcome.moved);
         log == expected && generation == outcome.generation
     });
-    if number.is_multiple_of(2) {
+    if number % 2 == 0 {
         // A receiver that comes later must not be told again.
         scene.rx = None;
         scene.rx = Some(scene.ring.receiver().unwrap());
@@ -107,7 +107,7 @@ pub fn after_sender<K: Small>(mut scene: Scene<K>, number: usize, state: State, 
 /// The receiver died. Checks what its sender hears, and that a successor takes everything.
 pub fn after_receiver<K: Small>(mut scene: Scene<K>, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
     scene.patient = number % 8 < 2;
-    let late = number.is_multiple_of(2);
+    let late = number % 2 == 0;
     let mut log = vec![];
     if late {
         log = scene.fill();

@@ -22,10 +22,11 @@ fn send_operations<K: Small>() -> Vec<Operation<K::Sender, K::Message>> {
         op("reserve_many", &[NEW, FILLED, EDGE, EMPTY_HEIR], 3, |tx, messages, _| {
             let (tx, mut sent) = (tx.as_mut().unwrap(), 0);
             // A message that brings news goes alone.
-            while sent < messages.len()
-                && let Ok(more) = tx.try_send_many(&messages[sent..])
-            {
-                sent += more;
+            while sent < messages.len() {
+                match tx.try_send_many(&messages[sent..]) {
+                    Ok(more) => sent += more,
+                    Err(_) => break,
+                }
             }
             sent
         }),

@@ -64,7 +64,7 @@ impl ValueScene {
 
 /// The writer died. Checks what a reader finds and hears, and that a successor goes on.
 fn after_writer(mut scene: ValueScene, number: usize, state: State, allowed: Vec<Outcome>) -> Outcome {
-    let late = number.is_multiple_of(2);
+    let late = number % 2 == 0;
     let version = scene.read();
     let mut log = vec![];
     if late {

@@ -259,9 +259,8 @@ impl<'a, S, R, E: Error> Operation<'a, S, R, E> {
     }
 
     fn note(&self, run: &Run, fault: Option<Fault>, what: String, tally: &mut Tally) {
-        if let (Some(fault), Some(hit)) = (fault, &run.hit)
-            && let Some(known) = known::find(self.name, hit, fault)
-        {
+        let known = fault.zip(run.hit.as_ref()).and_then(|(fault, hit)| known::find(self.name, hit, fault));
+        if let Some(known) = known {
             tally.known.insert(known);
             return;
         }

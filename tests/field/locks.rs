@@ -1,7 +1,8 @@
 //! Locks that cannot be had, at first or later.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -118,7 +119,7 @@ fn a_file_locked_whole_by_a_stranger_is_refused_at_once_and_may_still_be_read() 
         refused(None);
         drop(stranger);
         // This lock belongs to a process. It is gone as soon as the process closes any descriptor of the file.
-        let (mut reader, mut writer) = io::pipe().unwrap();
+        let (mut reader, mut writer) = UnixStream::pair().unwrap();
         let process = fork("child", || {
             let stranger = OpenOptions::new().read(true).write(true).open(&path).unwrap();
             fcntl(&stranger, FcntlArg::F_SETLK(&whole(libc::F_WRLCK, 0))).unwrap();

@@ -128,15 +128,12 @@ fn flags(starts: &[usize]) -> Vec<String> {
     let mut found = Vec::new();
     let mut start = 0;
     for line in smaps.lines() {
-        if let Some((number, _)) = line.split_once('-')
-            && let Ok(number) = usize::from_str_radix(number, 16)
-        {
+        if let Some(Ok(number)) = line.split_once('-').map(|(number, _)| usize::from_str_radix(number, 16)) {
             start = number;
         }
-        if let Some(flags) = line.strip_prefix("VmFlags:")
-            && starts.contains(&start)
-        {
-            found.push(flags.to_owned());
+        match line.strip_prefix("VmFlags:") {
+            Some(flags) if starts.contains(&start) => found.push(flags.to_owned()),
+            _ => {}
         }
     }
     found

@@ -96,8 +96,8 @@ impl Plan {
 
 /// Loses some time at about every 64th message.
 pub fn pause(slow: bool, seq: u64) {
-    if slow && mix(seq ^ 0xBEEF).is_multiple_of(64) {
-        if mix(seq).is_multiple_of(2) {
+    if slow && mix(seq ^ 0xBEEF) % 64 == 0 {
+        if mix(seq) % 2 == 0 {
             std::thread::yield_now();
         } else {
             let until = Instant::now() + Duration::from_micros(20);

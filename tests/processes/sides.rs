@@ -96,7 +96,7 @@ fn recv_all<L: EveryForm>(rx: &mut L::Receiver, plan: &Plan) {
         let received = match form {
             0..=1 => vec![rx.recv().unwrap()],
             2..=3 => vec![L::recv_into(rx).unwrap()],
-            4 if random.is_multiple_of(2) => unless_empty(rx.try_recv().map(|message| vec![message])),
+            4 if random % 2 == 0 => unless_empty(rx.try_recv().map(|message| vec![message])),
             4 => unless_empty(L::try_recv_into(rx).map(|message| vec![message])),
             5 => vec![rx.recv_timeout(LONG).unwrap()],
             6 => {
@@ -143,7 +143,7 @@ pub fn run_seqlock<const WORDS: usize>(channel: &seqlock::Channel<Latest<WORDS>>
     reader.set_wait(WAITS[turn % 3]);
     let (mut before, mut reads) = (0, 0u64);
     loop {
-        match if reads.is_multiple_of(3) { reader.changed_timeout(LONG) } else { reader.changed() } {
+        match if reads % 3 == 0 { reader.changed_timeout(LONG) } else { reader.changed() } {
             Ok(()) => {}
             Err(ChangedError::Closed) => break,
             Err(error) => panic!("{error}"),

@@ -30,7 +30,7 @@ fn storm(plan: Plan, backing: Backing) {
 fn ring_storm<L: EveryForm>(plan: Plan, backing: Backing) {
     let mut sides = ["send", "recv"];
     // Either side may come first.
-    if mix(plan.capacity ^ plan.count ^ backing as u64).is_multiple_of(2) {
+    if mix(plan.capacity ^ plan.count ^ backing as u64) % 2 == 0 {
         sides.reverse();
     }
     storm_with(plan, backing, &L::sized(plan.capacity), &sides, |channel, side| run_ring(channel, side, &plan));

@@ -106,7 +106,7 @@ impl Manner {
     }
 
     pub fn lag(self, seq: u64) {
-        if self.lags && mix(seq).is_multiple_of(16) {
+        if self.lags && mix(seq) % 16 == 0 {
             std::thread::sleep(Duration::from_micros(100));
         }
     }

@@ -200,9 +200,8 @@ impl Receives<Vec<u8>> for bytes::Receiver {
         hold: impl FnOnce(bool),
     ) -> Result<Vec<Vec<u8>>, TryRecvError> {
         let (mut ahead, mut records) = (self.try_peek_many()?, Vec::with_capacity(most));
-        while records.len() < most
-            && let Some(record) = ahead.next_record()
-        {
+        while records.len() < most {
+            let Some(record) = ahead.next_record() else { break };
             records.push(record.to_vec());
         }
         hold(ahead.is_redelivery());

@@ -1,6 +1,7 @@
 //! Whatever keeps a message, or a value, from being sent or received.
 
 use std::fmt::{Debug, Display};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ fn after_leaving(table: &mut Table) {
 
 /// A process takes a seat and is killed in it.
 fn died_in<T>(sit: impl FnOnce() -> T) {
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = UnixStream::pair().unwrap();
     let (_, child): (u32, Child) = born(0, || {
         let _seat = sit();
         drop((reader.try_clone().unwrap(), writer.try_clone().unwrap()));

@@ -8,6 +8,7 @@ mod opening;
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use nix::libc::c_int;
 use ringway::OpenError;
@@ -61,7 +62,7 @@ impl Table {
 
     /// Has a child process with namespaces of its own write down what it meets.
     pub fn elsewhere(&mut self, flags: c_int, meet: impl FnOnce(&mut Table)) {
-        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        let (mut reader, mut writer) = UnixStream::pair().unwrap();
         let (_, child) = born(flags, || {
             let mut table = Table::default();
             meet(&mut table);

@@ -208,7 +208,7 @@ fn memfds(table: &mut Table) {
     let unsealed = memfd(MFdFlags::empty());
     unsealed.set_len(12288).unwrap();
     table.refused(Spsc::options().from_fd(unsealed.into()));
-    let (reader, _writer) = std::io::pipe().unwrap();
+    let (reader, _writer) = UnixStream::pair().unwrap();
     table.refused(Spsc::options().from_fd(OwnedFd::from(reader)));
     table.refused(Spsc::options().capacity(1 << 40).huge_pages(true).memfd());
     match memfd_create(c"texts", MFdFlags::MFD_HUGETLB | MFdFlags::MFD_ALLOW_SEALING) {
