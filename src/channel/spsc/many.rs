@@ -8,6 +8,18 @@ use crate::protocol::ends::{after_consume, after_publish};
 
 /// Free slots in a row, for writing in place: see [`Sender::reserve_many`]. If they are dropped without
 /// [`send`](Self::send), they publish nothing.
+///
+/// # Examples
+///
+/// ```
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+/// let mut slots = tx.reserve_many(3)?;
+/// slots.write(0, &1);
+/// slots.write(1, &2);
+/// slots.send(2)?; // both become visible at once; the third slot stays free
+/// assert_eq!(rx.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "slots that are not sent publish nothing"]
 pub struct Reserved<'a, T: Message> {
     sender: &'a mut Sender<T>,
@@ -24,6 +36,15 @@ impl<'a, T: Message> Reserved<'a, T> {
     }
 
     /// How many slots there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send_slice(&[1, 2, 3])?;
+    /// assert_eq!(tx.reserve_many(64)?.len(), 1); // the ring has four slots
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -31,6 +52,15 @@ impl<'a, T: Message> Reserved<'a, T> {
     }
 
     /// Whether there is no slot. That is so only if none was requested.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// assert!(!tx.reserve_many(2)?.is_empty());
+    /// assert!(tx.reserve_many(0)?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -49,6 +79,18 @@ impl<'a, T: Message> Reserved<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// let mut slots = tx.reserve_many(2)?;
+    /// slots.write(1, &20); // in any order
+    /// slots.write(0, &10);
+    /// slots.send(2)?;
+    /// assert_eq!([rx.recv()?, rx.recv()?], [10, 20]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn write(&mut self, index: usize, value: &T) {
         let slot = self.slot(index);
@@ -64,6 +106,18 @@ impl<'a, T: Message> Reserved<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len), or the range extends beyond the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<[u8; 4]>(4)?;
+    /// let mut slots = tx.reserve_many(1)?;
+    /// slots.write_at(0, 0, b"ab");
+    /// slots.write_at(0, 2, b"cd");
+    /// slots.send(1)?;
+    /// assert_eq!(&rx.recv()?, b"abcd");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write_at(&mut self, index: usize, offset: usize, bytes: &[u8]) {
         let at = self.byte(index) + offset;
         let end = offset.checked_add(bytes.len());
@@ -80,6 +134,18 @@ impl<'a, T: Message> Reserved<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// let mut slots = tx.reserve_many(1)?;
+    /// // SAFETY: the address is that of a slot which is held, and the access is volatile.
+    /// unsafe { slots.as_mut_ptr(0).write_volatile(7) };
+    /// slots.send(1)?;
+    /// assert_eq!(rx.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn as_mut_ptr(&mut self, index: usize) -> *mut T {
         self.slot(index).as_ptr().cast_mut().cast()
@@ -100,6 +166,20 @@ impl<'a, T: Message> Reserved<'a, T> {
     /// # Panics
     ///
     /// If `count` is more than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// let mut slots = tx.reserve_many(4)?;
+    /// let filled = slots.len().min(2);
+    /// for index in 0..filled {
+    ///     slots.write(index, &(index as u64));
+    /// }
+    /// slots.send(filled)?;
+    /// assert_eq!(rx.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn send(self, count: usize) -> Result<(), SendError> {
         assert!(count <= self.len, "slots that were reserved");
@@ -115,6 +195,17 @@ impl<'a, T: Message> Reserved<'a, T> {
 }
 
 /// Messages in a row, for reading in place: see [`Receiver::peek_many`]. If it is dropped, they all stay in the ring.
+///
+/// # Examples
+///
+/// ```
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+/// tx.send_slice(&[1, 2, 3])?;
+/// drop(rx.peek_many(64)?); // a look ahead consumes nothing
+/// rx.peek_many(64)?.consume_up_to(1);
+/// assert_eq!(rx.recv()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Peeked<'a, T: Message> {
     receiver: &'a mut Receiver<T>,
     /// Where the first one begins, in words.
@@ -134,6 +225,16 @@ impl<'a, T: Message> Peeked<'a, T> {
     }
 
     /// How many messages there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send_slice(&[1, 2, 3])?;
+    /// assert_eq!(rx.peek_many(2)?.len(), 2);
+    /// assert_eq!(rx.peek_many(64)?.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -141,6 +242,16 @@ impl<'a, T: Message> Peeked<'a, T> {
     }
 
     /// Whether there is no message. That is so only if none was requested.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send(&7)?;
+    /// assert!(!rx.peek_many(1)?.is_empty());
+    /// assert!(rx.peek_many(0)?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -148,6 +259,16 @@ impl<'a, T: Message> Peeked<'a, T> {
     }
 
     /// Whether the first message was lent before and not consumed: see [`Receiver::is_redelivery`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send(&7)?;
+    /// assert!(!rx.peek_many(64)?.is_redelivery());
+    /// assert!(rx.peek_many(64)?.is_redelivery()); // it was lent, and not consumed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.again
@@ -165,6 +286,16 @@ impl<'a, T: Message> Peeked<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send_slice(&[10, 20])?;
+    /// let ahead = rx.peek_many(64)?;
+    /// assert_eq!(ahead.read(1), 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn read(&self, index: usize) -> T {
@@ -172,6 +303,18 @@ impl<'a, T: Message> Peeked<'a, T> {
     }
 
     /// Copies of the messages, in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send_slice(&[10, 20, 30])?;
+    /// let ahead = rx.peek_many(64)?;
+    /// let small = ahead.iter().take_while(|value| *value < 25).count();
+    /// ahead.consume_up_to(small);
+    /// assert_eq!(rx.recv()?, 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + '_ {
         (0..self.len).map(|index| self.read(index))
@@ -182,6 +325,17 @@ impl<'a, T: Message> Peeked<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send(&7)?;
+    /// let ahead = rx.peek_many(64)?;
+    /// // SAFETY: the address is that of a message which is held, and the access is volatile.
+    /// assert_eq!(unsafe { ahead.as_ptr(0).read_volatile() }, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn as_ptr(&self, index: usize) -> *const T {
@@ -197,6 +351,18 @@ impl<'a, T: Message> Peeked<'a, T> {
     /// # Panics
     ///
     /// If `index` is not less than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<[u64; 100]>(4)?;
+    /// # tx.send(&[1; 100])?;
+    /// let ahead = rx.peek_many(64)?;
+    /// // SAFETY: the sender is this process's own, and keeps the protocol.
+    /// let first = unsafe { ahead.get_ref(0) };
+    /// assert_eq!(first.iter().sum::<u64>(), 100); // without a copy
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     #[must_use]
     pub unsafe fn get_ref(&self, index: usize) -> &T {
@@ -211,6 +377,18 @@ impl<'a, T: Message> Peeked<'a, T> {
     /// # Panics
     ///
     /// If `count` is more than [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send_slice(&[1, 2, 3])?;
+    /// let ahead = rx.peek_many(64)?;
+    /// let acknowledged = 2; // by the other side of a bridge
+    /// ahead.consume_up_to(acknowledged);
+    /// assert_eq!(rx.recv()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn consume_up_to(self, count: usize) {
         assert!(count <= self.len, "messages that were found");

@@ -81,6 +81,16 @@ pub use sender::{SendRef, Sender};
 /// A mapped ring. It does nothing by itself: to send or receive, take one of its seats.
 ///
 /// Cheap to clone. Any thread may use it, on both sides of a fork.
+///
+/// # Examples
+///
+/// ```
+/// let channel = ringway::spsc::Channel::<u64>::options().capacity(4).memfd()?;
+/// let clone = channel.clone(); // the same ring
+/// channel.sender()?.send(&7)?;
+/// assert_eq!(clone.receiver()?.recv()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Channel<T> {
     region: Arc<Region>,
     ring: SlotRing<Of<T>, ReadOnly>,
@@ -163,6 +173,12 @@ fn spec_of(carries: TypeFingerprint, capacity: Option<u64>) -> Result<Spec, Reas
 
 /// A ring of `capacity` slots in anonymous memory, and both its ends: for tests, and for two threads.
 ///
+/// # Errors
+///
+/// [`ClaimError::Open`] if the region cannot be made, and those of the claims.
+///
+/// # Examples
+///
 /// ```
 /// let (mut tx, mut rx) = ringway::spsc::pair::<u64>(8)?;
 /// std::thread::scope(|scope| {
@@ -171,10 +187,6 @@ fn spec_of(carries: TypeFingerprint, capacity: Option<u64>) -> Result<Spec, Reas
 /// });
 /// # Ok::<(), ringway::ClaimError>(())
 /// ```
-///
-/// # Errors
-///
-/// [`ClaimError::Open`] if the region cannot be made, and those of the claims.
 pub fn pair<T: Message>(capacity: u64) -> Result<(Sender<T>, Receiver<T>), ClaimError> {
     let channel = Channel::options().capacity(capacity).anonymous()?;
     Ok((channel.sender()?, channel.receiver()?))
@@ -186,6 +198,14 @@ fn ring<T: Message, M: Copy>(parts: Parts<M>, capacity: u64) -> SlotRing<Of<T>, 
 
 impl<T> Options<Channel<T>> {
     /// How many messages the ring holds: any number from 1 on, kept exactly.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let channel = ringway::spsc::Channel::<u64>::options().capacity(1000).anonymous()?;
+    /// assert_eq!(channel.capacity(), 1000); // not rounded to a power of two
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity(self, slots: u64) -> Self {
         self.with_capacity(slots)
     }
@@ -194,6 +214,13 @@ impl<T> Options<Channel<T>> {
 /// The bound stands at each function, because only there does the compiler say what to write instead of another type.
 impl<T> Channel<T> {
     /// How to make or open a region for this channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let channel = ringway::spsc::Channel::<u64>::options().capacity(4).prefault(true).memfd()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> Options<Self>
     where
         T: Message,
@@ -206,6 +233,17 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// use ringway::spsc;
+    /// let ticks = spsc::Channel::<u64>::create(&path, 1024)?;
+    /// assert!(spsc::Channel::<u64>::create(&path, 1024).is_err()); // it exists
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError>
     where
         T: Message,
@@ -218,6 +256,18 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open_or_create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// use ringway::spsc;
+    /// let made = spsc::Channel::<u64>::open_or_create(&path, 1024)?; // in whichever process comes first
+    /// let opened = spsc::Channel::<u64>::open_or_create(&path, 1024)?; // in the other
+    /// assert_eq!(made.region().id(), opened.region().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create(path: impl AsRef<Path>, capacity: u64) -> Result<Self, OpenError>
     where
         T: Message,
@@ -230,6 +280,18 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// use ringway::spsc;
+    /// spsc::Channel::<u64>::create(&path, 1024)?;
+    /// let ticks = spsc::Channel::<u64>::open(&path)?;
+    /// assert_eq!(ticks.capacity(), 1024); // what the file says
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -242,6 +304,18 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::from_fd`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let made = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+    /// let fd = made.region().inheritable_fd()?; // inherited by another program, or sent to it
+    /// let opened = spsc::Channel::<u64>::from_fd(fd)?;
+    /// made.sender()?.send(&7)?;
+    /// assert_eq!(opened.receiver()?.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError>
     where
         T: Message,
@@ -256,6 +330,19 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ClaimError;
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// let mut tx = channel.sender()?;
+    /// tx.send(&7)?;
+    /// assert!(matches!(channel.sender(), Err(ClaimError::Taken { pid, .. }) if pid == std::process::id()));
+    /// drop(tx); // frees the seat
+    /// assert_eq!(channel.sender()?.position(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sender(&self) -> Result<Sender<T>, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, ring.ends.sender_side(), |holder| ring.sender_state(holder))?;
@@ -267,6 +354,18 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ClaimError;
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// let rx = channel.receiver()?;
+    /// assert!(matches!(channel.receiver(), Err(ClaimError::Taken { .. })));
+    /// drop(rx); // frees the seat
+    /// assert!(channel.receiver().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn receiver(&self) -> Result<Receiver<T>, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, ring.ends.receiver_side(), |holder| ring.receiver_state(holder))?;
@@ -282,6 +381,32 @@ impl<T: Message> Channel<T> {
     ///
     /// The holder is this process, cannot be identified from here, or was not gone after `timeout`. The seat was not
     /// taken then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// # let mut rx = channel.receiver()?;
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _sender = set_pdeathsig(Signal::SIGKILL).map(|()| channel.sender());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # rx.wait_for_peer(Duration::from_secs(60))?;
+    /// assert!(channel.sender().is_err()); // another process has the seat, and hangs
+    /// let mut tx = channel.kill_and_take_sender(Duration::from_secs(10))?;
+    /// tx.send(&7)?;
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender<T>, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let side = ring.ends.sender_side();
@@ -295,6 +420,32 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// Those of [`kill_and_take_sender`](Self::kill_and_take_sender).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// # let mut tx = channel.sender()?;
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _receiver = set_pdeathsig(Signal::SIGKILL).map(|()| channel.receiver());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # tx.wait_for_peer(Duration::from_secs(60))?;
+    /// assert!(channel.receiver().is_err()); // another process has the seat, and hangs
+    /// let rx = channel.kill_and_take_receiver(Duration::from_secs(10))?;
+    /// assert_eq!(rx.generation(), 2);
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver<T>, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let side = ring.ends.receiver_side();
@@ -303,12 +454,28 @@ impl<T: Message> Channel<T> {
     }
 
     /// How many messages the ring holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// assert_eq!(channel.capacity(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// The memory behind the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// println!("{} bytes of memory for {} messages", channel.region().size(), channel.capacity());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
@@ -324,6 +491,17 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// There is no memory, or the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// channel.sender()?.send_slice(&[1, 2])?;
+    /// let copy = channel.snapshot()?;
+    /// assert_eq!(copy.receiver()?.recv()?, 1);
+    /// assert_eq!(channel.receiver()?.recv()?, 1); // the original still has it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Result<Self, OpenError> {
         sealed::Channel::copy(self)
     }

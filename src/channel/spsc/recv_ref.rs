@@ -9,6 +9,18 @@ use crate::layout::WORD;
 
 /// A message in the ring. Dropping it consumes the message, unless the thread panics: then it is the next to be received,
 /// as a [redelivery](Receiver::is_redelivery).
+///
+/// # Examples
+///
+/// ```
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+/// tx.send(&7)?;
+/// let message = rx.recv_ref()?;
+/// assert_eq!(tx.len(), 1); // still in the ring: if this process dies now, the next receiver gets it
+/// drop(message);
+/// assert_eq!(tx.len(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct RecvRef<'a, T: Message> {
     receiver: &'a mut Receiver<T>,
     at: usize,
@@ -27,18 +39,49 @@ impl<'a, T: Message> RecvRef<'a, T> {
     }
 
     /// Whether the message was lent before and not consumed: see [`Receiver::is_redelivery`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send(&7)?;
+    /// std::mem::forget(rx.recv_ref()?); // as if it crashed in the middle of its work
+    /// assert!(rx.recv_ref()?.is_redelivery());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.again
     }
 
     /// A copy of the whole value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send(&7)?;
+    /// let message = rx.recv_ref()?;
+    /// assert_eq!(message.read(), 7); // and use it, before it is consumed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn read(&self) -> T {
         self.receiver.ring.slots.area().slice(self.at / WORD, size_of::<T>().div_ceil(WORD)).read()
     }
 
     /// Copies the whole value straight into `place`: see [`Receiver::recv_into`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<[u8; 1000]>(4)?;
+    /// # tx.send(&[7; 1000])?;
+    /// let mut place = Box::new([0; 1000]);
+    /// rx.recv_ref()?.read_into(&mut place);
+    /// assert_eq!(place[999], 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_into(&self, place: &mut T) {
         if needs_drop::<T>() {
             return self.read_over(place);
@@ -57,6 +100,17 @@ impl<'a, T: Message> RecvRef<'a, T> {
     /// # Panics
     ///
     /// If the range extends beyond the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<[u8; 8]>(4)?;
+    /// tx.send(b"12345678")?;
+    /// let mut part = [0; 3];
+    /// rx.recv_ref()?.read_at(2, &mut part);
+    /// assert_eq!(&part, b"345");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= size_of::<T>()), "a range inside the value");
@@ -64,6 +118,17 @@ impl<'a, T: Message> RecvRef<'a, T> {
     }
 
     /// The address of the message's `size_of::<T>()` bytes, aligned for `T`. A hostile peer may write there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+    /// tx.send(&7)?;
+    /// let message = rx.recv_ref()?;
+    /// // SAFETY: the address is that of a message which is held, and the access is volatile.
+    /// assert_eq!(unsafe { message.as_ptr().read_volatile() }, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_ptr(&self) -> *const T {
         self.receiver.ring.slots.area().address(self.at, size_of::<T>()).cast()
@@ -76,6 +141,18 @@ impl<'a, T: Message> RecvRef<'a, T> {
     /// No process may write to the message while the reference lives. A sender that uses this crate does not: the slot
     /// belongs to this receiver until the guard is dropped. So every process that can write the region must be trusted
     /// to use it only through this crate, and this process must not be a child forked since the guard was made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<[u64; 100]>(4)?;
+    /// # tx.send(&[1; 100])?;
+    /// let message = rx.recv_ref()?;
+    /// // SAFETY: the sender is this process's own, and keeps the protocol.
+    /// let values = unsafe { message.as_ref() };
+    /// assert_eq!(values.iter().sum::<u64>(), 100); // without a copy
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub unsafe fn as_ref(&self) -> &T {
         // SAFETY: aligned and inside the region by construction; the caller guarantees that nobody writes.
