@@ -61,6 +61,16 @@ pub use sender::{SendRef, Sender};
 /// A mapped ring. It does nothing by itself: to send or receive, take one of its seats.
 ///
 /// Cheap to clone. Any thread may use it, on both sides of a fork.
+///
+/// # Examples
+///
+/// ```
+/// let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).memfd()?;
+/// let clone = channel.clone(); // the same ring
+/// channel.sender()?.send(b"any length")?;
+/// assert_eq!(clone.receiver()?.recv()?, b"any length");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Channel {
     region: Arc<Region>,
@@ -122,6 +132,8 @@ impl sealed::Channel for Channel {
 
 /// The capacity, in bytes, of a ring that holds `records` records of `len` bytes each at a time. `u64::MAX` if none can.
 ///
+/// # Examples
+///
 /// ```
 /// use ringway::bytes;
 /// let channel = bytes::Channel::options().capacity_bytes(bytes::capacity_for(100, 1500)).anonymous()?;
@@ -139,16 +151,18 @@ pub fn capacity_for(records: u64, len: usize) -> u64 {
 
 /// A ring of `capacity_bytes` in anonymous memory, and both its ends: for tests, and for two threads.
 ///
+/// # Errors
+///
+/// [`ClaimError::Open`] if the region cannot be made, and those of the claims.
+///
+/// # Examples
+///
 /// ```
 /// let (mut tx, mut rx) = ringway::bytes::pair(4096)?;
 /// tx.send(b"any length")?;
 /// assert_eq!(rx.recv()?, b"any length");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Errors
-///
-/// [`ClaimError::Open`] if the region cannot be made, and those of the claims.
 pub fn pair(capacity_bytes: u64) -> Result<(Sender, Receiver), ClaimError> {
     let channel = Channel::options().capacity_bytes(capacity_bytes).anonymous()?;
     Ok((channel.sender()?, channel.receiver()?))
@@ -162,6 +176,14 @@ pub(crate) fn ring<M: Copy>(parts: Parts<M>, capacity: u64) -> RecordRing<M> {
 impl Options<Channel> {
     /// How many bytes the ring holds: a multiple of 8, rounded up to whole pages. Every record takes its own bytes,
     /// padded to a multiple of 8, and 8 more. The ring never uses 8 of its bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let channel = ringway::bytes::Channel::options().capacity_bytes(10_000).anonymous()?;
+    /// assert_eq!(channel.capacity() % channel.region().page_size(), 0); // three pages of 4096 bytes
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity_bytes(self, bytes: u64) -> Self {
         self.with_capacity(bytes)
     }
@@ -169,6 +191,13 @@ impl Options<Channel> {
 
 impl Channel {
     /// How to make or open a region for this channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).prefault(true).memfd()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> Options<Self> {
         Options::new()
     }
@@ -178,6 +207,17 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("log");
+    /// use ringway::bytes;
+    /// let log = bytes::Channel::create(&path, 1 << 16)?;
+    /// assert!(bytes::Channel::create(&path, 1 << 16).is_err()); // it exists
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create(path: impl AsRef<Path>, capacity_bytes: u64) -> Result<Self, OpenError> {
         Self::options().capacity_bytes(capacity_bytes).create(path)
     }
@@ -187,6 +227,18 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::open_or_create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("log");
+    /// use ringway::bytes;
+    /// let made = bytes::Channel::open_or_create(&path, 1 << 16)?; // in whichever process comes first
+    /// let opened = bytes::Channel::open_or_create(&path, 1 << 16)?; // in the other
+    /// assert_eq!(made.region().id(), opened.region().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create(path: impl AsRef<Path>, capacity_bytes: u64) -> Result<Self, OpenError> {
         Self::options().capacity_bytes(capacity_bytes).open_or_create(path)
     }
@@ -196,6 +248,18 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("log");
+    /// use ringway::bytes;
+    /// bytes::Channel::create(&path, 1 << 16)?;
+    /// let log = bytes::Channel::open(&path)?;
+    /// assert_eq!(log.capacity(), 1 << 16); // what the file says
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -205,6 +269,18 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::from_fd`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::bytes;
+    /// let made = bytes::Channel::options().capacity_bytes(1 << 16).memfd()?;
+    /// let fd = made.region().inheritable_fd()?; // inherited by another program, or sent to it
+    /// let opened = bytes::Channel::from_fd(fd)?;
+    /// made.sender()?.send(b"a line")?;
+    /// assert_eq!(opened.receiver()?.recv()?, b"a line");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
         Self::options().from_fd(fd)
     }
@@ -214,6 +290,19 @@ impl Channel {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ClaimError;
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// let mut tx = channel.sender()?;
+    /// tx.send(b"a line")?;
+    /// assert!(matches!(channel.sender(), Err(ClaimError::Taken { pid, .. }) if pid == std::process::id()));
+    /// drop(tx); // frees the seat
+    /// assert_eq!(channel.sender()?.records(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, ring.ends.sender_side(), |holder| ring.sender_state(holder))?;
@@ -225,6 +314,18 @@ impl Channel {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ClaimError;
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// let rx = channel.receiver()?;
+    /// assert!(matches!(channel.receiver(), Err(ClaimError::Taken { .. })));
+    /// drop(rx); // frees the seat
+    /// assert!(channel.receiver().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, ring.ends.receiver_side(), |holder| ring.receiver_state(holder))?;
@@ -240,6 +341,32 @@ impl Channel {
     ///
     /// The holder is this process, cannot be identified from here, or was not gone after `timeout`. The seat was not
     /// taken then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// # let mut rx = channel.receiver()?;
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _sender = set_pdeathsig(Signal::SIGKILL).map(|()| channel.sender());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # rx.wait_for_peer(Duration::from_secs(60))?;
+    /// assert!(channel.sender().is_err()); // another process has the seat, and hangs
+    /// let mut tx = channel.kill_and_take_sender(Duration::from_secs(10))?;
+    /// tx.send(b"a line")?;
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let side = ring.ends.sender_side();
@@ -253,6 +380,32 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`kill_and_take_sender`](Self::kill_and_take_sender).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// # let mut tx = channel.sender()?;
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _receiver = set_pdeathsig(Signal::SIGKILL).map(|()| channel.receiver());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # tx.wait_for_peer(Duration::from_secs(60))?;
+    /// assert!(channel.receiver().is_err()); // another process has the seat, and hangs
+    /// let rx = channel.kill_and_take_receiver(Duration::from_secs(10))?;
+    /// assert_eq!(rx.generation(), 2);
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let side = ring.ends.receiver_side();
@@ -261,18 +414,42 @@ impl Channel {
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// assert_eq!(channel.capacity(), 1 << 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.capacity * WORD as u64
     }
 
     /// The longest record the ring takes, in bytes: the capacity less 16, and less than 1 GiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// assert_eq!(channel.max_len() as u64, channel.capacity() - 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn max_len(&self) -> usize {
         self.ring.max_len
     }
 
     /// The memory behind the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// println!("{} bytes of memory for a ring of {}", channel.region().size(), channel.capacity());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
@@ -288,6 +465,17 @@ impl Channel {
     /// # Errors
     ///
     /// There is no memory, or the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// channel.sender()?.send(b"a line")?;
+    /// let copy = channel.snapshot()?;
+    /// assert_eq!(copy.receiver()?.recv()?, b"a line");
+    /// assert_eq!(channel.receiver()?.recv()?, b"a line"); // the original still has it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Result<Self, OpenError> {
         sealed::Channel::copy(self)
     }

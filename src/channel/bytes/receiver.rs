@@ -16,6 +16,16 @@ use crate::wait::{Canceller, Wait};
 /// The receiving end. At most one exists among all processes at a time. Any thread of the process that took it may use
 /// it, one at a time. After it is dropped, the sender sees `Closed`, and records that it did not receive stay in the
 /// ring.
+///
+/// # Examples
+///
+/// ```
+/// let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).memfd()?;
+/// channel.sender()?.send_slice(&[b"one", b"two"])?;
+/// assert_eq!(channel.receiver()?.recv()?, b"one");
+/// assert_eq!(channel.receiver()?.recv()?, b"two"); // a successor goes on where the first one left
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Receiver {
     pub(super) end: Endpoint,
     pub(super) ring: RecordRing,
@@ -31,6 +41,18 @@ impl Receiver {
     /// - [`RecvError::PeerDied`]: the ring is empty, and the sender died.
     /// - [`RecvError::Forked`]: this process is a forked child of the receiver's.
     /// - [`RecvError::FileLost`], [`RecvError::Corrupt`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::RecvError;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"any length")?;
+    /// drop(tx);
+    /// assert_eq!(rx.recv()?, b"any length"); // waits if there is none
+    /// assert_eq!(rx.recv(), Err(RecvError::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
         let len = self.end.find(Record(&self.ring))?;
         Ok(self.take(len))
@@ -41,6 +63,17 @@ impl Receiver {
     /// # Errors
     ///
     /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::TryRecvError;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    /// tx.send(b"a line")?;
+    /// assert_eq!(rx.try_recv()?, b"a line");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
         let len = self.end.find_now(Record(&self.ring))?;
         Ok(self.take(len))
@@ -51,6 +84,18 @@ impl Receiver {
     /// # Errors
     ///
     /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::RecvTimeoutError;
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"a line")?;
+    /// assert_eq!(rx.recv_timeout(Duration::from_secs(1))?, b"a line");
+    /// assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
         let len = self.end.find_within(Record(&self.ring), timeout)?;
         Ok(self.take(len))
@@ -61,6 +106,19 @@ impl Receiver {
     /// # Errors
     ///
     /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::RecvTimeoutError;
+    /// # use std::time::{Duration, Instant};
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"a line")?;
+    /// let deadline = Instant::now() + Duration::from_millis(1); // for all of the request
+    /// assert_eq!(rx.recv_deadline(deadline)?, b"a line");
+    /// assert_eq!(rx.recv_deadline(deadline), Err(RecvTimeoutError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
         let len = self.end.find_by(Record(&self.ring), deadline)?;
         Ok(self.take(len))
@@ -78,6 +136,18 @@ impl Receiver {
     /// # Errors
     ///
     /// [`RecvError::BufferTooShort`], which leaves the record in the ring, and those of [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::RecvError;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"any length")?;
+    /// let mut buffer = [0; 64]; // of the caller's: nothing is allocated
+    /// let len = rx.recv_into(&mut buffer)?;
+    /// assert_eq!(&buffer[..len], b"any length");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         let len = self.end.find(Record(&self.ring))?;
@@ -89,6 +159,18 @@ impl Receiver {
     /// # Errors
     ///
     /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::TryRecvError;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// let mut buffer = [0; 64];
+    /// assert_eq!(rx.try_recv_into(&mut buffer), Err(TryRecvError::Empty));
+    /// tx.send(b"a line")?;
+    /// assert_eq!(rx.try_recv_into(&mut buffer), Ok(6));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
         let len = self.end.find_now(Record(&self.ring))?;
@@ -101,6 +183,20 @@ impl Receiver {
     /// # Errors
     ///
     /// [`RecvTimeoutError::Timeout`], and those of [`recv_into`](Self::recv_into).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::RecvError;
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"a line")?;
+    /// let mut short = [0; 2];
+    /// let error = rx.recv_into_timeout(&mut short, Duration::from_secs(1));
+    /// assert_eq!(error, Err(RecvError::BufferTooShort { found: 6, buffer: 2 }.into()));
+    /// assert_eq!(rx.recv()?, b"a line"); // it stayed in the ring
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_into_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvTimeoutError> {
         let len = self.end.find_within(Record(&self.ring), timeout)?;
         self.take_into(len, buffer).map_err(RecvTimeoutError::Refused)
@@ -132,6 +228,18 @@ impl Receiver {
     /// # Errors
     ///
     /// [`RecvError::BufferTooShort`] if the first does not fit, and those of [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send_slice(&[b"one", b"two", b"three"])?;
+    /// let (mut buffer, mut ends) = ([0; 1024], [0; 64]);
+    /// let received = rx.recv_slice(&mut buffer, &mut ends)?; // waits for one, takes all that fit
+    /// assert_eq!(ends[..received], [3, 6, 11]);
+    /// assert_eq!(&buffer[ends[1]..ends[2]], b"three");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_slice(&mut self, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, RecvError> {
         if ends.is_empty() {
             return Ok(0);
@@ -145,6 +253,18 @@ impl Receiver {
     /// # Errors
     ///
     /// [`TryRecvError::Empty`] if there is none, and those of [`recv_slice`](Self::recv_slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::TryRecvError;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// let (mut buffer, mut ends) = ([0; 1024], [0; 64]);
+    /// assert_eq!(rx.try_recv_slice(&mut buffer, &mut ends), Err(TryRecvError::Empty));
+    /// tx.send_slice(&[b"one", b"two"])?;
+    /// assert_eq!(rx.try_recv_slice(&mut buffer, &mut ends), Ok(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_recv_slice(&mut self, buffer: &mut [u8], ends: &mut [usize]) -> Result<usize, TryRecvError> {
         if ends.is_empty() {
@@ -186,6 +306,19 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// # tx.send(&[7; 1000])?;
+    /// let record = rx.recv_ref()?; // waits if there is none
+    /// let mut front = [0; 2];
+    /// record.read_at(0, &mut front); // only what is needed is copied
+    /// assert_eq!((record.len(), front), (1000, [7, 7]));
+    /// drop(record); // consumes it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn recv_ref(&mut self) -> Result<RecvRef<'_>, RecvError> {
         let len = self.end.find(Record(&self.ring))?;
@@ -197,6 +330,16 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of [`try_recv`](Self::try_recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// assert!(rx.try_recv_ref().is_err_and(|error| error.is_empty()));
+    /// tx.send(b"a line")?;
+    /// assert_eq!(rx.try_recv_ref()?.len(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<RecvRef<'_>, TryRecvError> {
         let len = self.end.find_now(Record(&self.ring))?;
@@ -208,6 +351,17 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"a line")?;
+    /// assert_eq!(rx.recv_ref_timeout(Duration::from_secs(1))?.to_vec(), b"a line");
+    /// assert!(rx.recv_ref_timeout(Duration::from_millis(1)).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<RecvRef<'_>, RecvTimeoutError> {
         let len = self.end.find_within(Record(&self.ring), timeout)?;
         Ok(RecvRef::new(self, len))
@@ -218,6 +372,12 @@ impl Receiver {
     ///
     /// If this process ends before it consumes them, its successor gets the records that were read as
     /// [redeliveries](Self::is_redelivery).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    ///
+    /// # Examples
     ///
     /// ```
     /// # let channel = ringway::bytes::Channel::options().capacity_bytes(4096).anonymous()?;
@@ -234,10 +394,6 @@ impl Receiver {
     /// assert_eq!(rx.recv()?, b"three");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of [`recv`](Self::recv).
     pub fn peek_many(&mut self) -> Result<Peeked<'_>, RecvError> {
         self.end.find(Record(&self.ring))?;
         Ok(Peeked::new(self))
@@ -248,6 +404,18 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of [`try_recv`](Self::try_recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// assert!(rx.try_peek_many().is_err_and(|error| error.is_empty()));
+    /// tx.send(b"a line")?;
+    /// let mut ahead = rx.try_peek_many()?;
+    /// assert_eq!(ahead.next_record().map(|record| record.len()), Some(6));
+    /// assert_eq!(rx.recv()?, b"a line"); // it was not consumed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_peek_many(&mut self) -> Result<Peeked<'_>, TryRecvError> {
         self.end.find_now(Record(&self.ring))?;
         Ok(Peeked::new(self))
@@ -258,6 +426,17 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"a line")?;
+    /// let mut ahead = rx.peek_many_timeout(Duration::from_secs(1))?;
+    /// assert!(ahead.next_record().is_some() && ahead.next_record().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peek_many_timeout(&mut self, timeout: Duration) -> Result<Peeked<'_>, RecvTimeoutError> {
         self.end.find_within(Record(&self.ring), timeout)?;
         Ok(Peeked::new(self))
@@ -265,6 +444,17 @@ impl Receiver {
 
     /// The position of the next record, in words of 8 bytes. The first record ever sent has position 1. 0 in a forked
     /// child, and if the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"any length")?; // two words, and one for the header
+    /// assert_eq!(rx.position(), 1);
+    /// rx.recv()?;
+    /// assert_eq!(rx.position(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
@@ -273,6 +463,19 @@ impl Receiver {
     /// How many records were received so far, by this receiver and those before it. A bridge that is restarted goes on
     /// from there. Walks the records from the sender's last checkpoint on, as [`len`](Self::len) does. 0 in a forked
     /// child, and if the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// channel.sender()?.send_slice(&[b"one", b"two", b"three"])?;
+    /// let mut rx = channel.receiver()?;
+    /// rx.recv()?;
+    /// rx.recv()?;
+    /// drop(rx);
+    /// assert_eq!(channel.receiver()?.records(), 2); // a successor goes on from there
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn records(&self) -> u64 {
         self.ring.records_received(&self.end.state)
@@ -281,6 +484,8 @@ impl Receiver {
     /// An iterator over the records as they come, each in a vector of its own: the results of [`recv`](Self::recv). It
     /// ends when the sender has left and everything is received. A [`RecvError::PeerDied`] does not end it: the records of
     /// a successor follow. Any other error is its last item.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # let channel = ringway::bytes::Channel::options().capacity_bytes(4096).anonymous()?;
@@ -298,23 +503,61 @@ impl Receiver {
 
     /// An iterator over the records that are there now: the results of [`try_recv`](Self::try_recv) until that finds none.
     /// An error is its last item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send_slice(&[b"one", b"two"])?;
+    /// let there_now = rx.try_iter().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(there_now, [b"one", b"two"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>, RecvError>> {
         items_now(|| self.try_recv())
     }
 
     /// How many records were sent and not yet received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send_slice(&[b"one", b"two", b"three"])?;
+    /// rx.recv()?;
+    /// assert_eq!(rx.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_receiver(&self.end.state)
     }
 
     /// Whether there is no record now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// assert!(rx.is_empty());
+    /// tx.send(b"a line")?;
+    /// assert!(!rx.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty(&self.end.state)
     }
 
     /// How many bytes the ring holds: see [`Options::capacity_bytes`](crate::Options::capacity_bytes).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1000)?;
+    /// assert!(rx.capacity() > 1000); // rounded up to whole pages
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.capacity * WORD as u64
@@ -322,6 +565,15 @@ impl Receiver {
 
     /// How often the receiver's seat has been taken, including by this receiver. The sender's `PeerDied` names this
     /// number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// assert_eq!(channel.receiver()?.generation(), 1);
+    /// assert_eq!(channel.receiver()?.generation(), 2); // its successor
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
@@ -330,29 +582,82 @@ impl Receiver {
     /// Whether the next record was lent before and not consumed, by [`recv_ref`](Self::recv_ref) or
     /// [`peek_many`](Self::peek_many). The receiver that lent it ended before it dropped the guard, or this receiver
     /// forgot the guard (`mem::forget`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// # channel.sender()?.send(b"a job")?;
+    /// let mut rx = channel.receiver()?;
+    /// std::mem::forget(rx.recv_ref()?); // as if it crashed in the middle of its work
+    /// drop(rx);
+    /// let rx = channel.receiver()?;
+    /// assert!(rx.is_redelivery()); // somebody may have worked on the next record
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_redelivery(&self) -> bool {
         self.end.state.redelivers()
     }
 
     /// Whether a living sender holds its seat now. Asks the kernel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// assert!(rx.has_sender());
+    /// drop(tx);
+    /// assert!(!rx.has_sender());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn has_sender(&self) -> bool {
         self.end.has_peer()
     }
 
     /// Whether the sender left, or died and that was not reported yet. Its records may still be there. Asks the kernel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send(b"a line")?;
+    /// drop(tx);
+    /// assert!(rx.is_closed());
+    /// assert_eq!(rx.recv()?, b"a line"); // what it sent is still there
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
 
     /// Sets how blocked calls wait from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// rx.set_wait(Wait::Spin); // a processor of its own, for the shortest delay
+    /// assert_eq!(rx.wait(), Wait::Spin);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
 
     /// How blocked calls wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// assert_eq!(rx.wait(), Wait::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn wait(&self) -> Wait {
         self.end.wait
@@ -360,6 +665,8 @@ impl Receiver {
 
     /// Sets whether calls go on when the sender leaves or dies: `recv` then waits for the next sender, and never returns
     /// [`RecvError::Closed`] or [`RecvError::PeerDied`]. Nor does any other call. For services that restart. Default: no.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # let channel = ringway::bytes::Channel::options().capacity_bytes(4096).anonymous()?;
@@ -382,11 +689,36 @@ impl Receiver {
     /// # Errors
     ///
     /// [`RecvTimeoutError::Timeout`]: none came. [`RecvError::Forked`], [`RecvError::Cancelled`], [`RecvError::Corrupt`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let channel = ringway::bytes::Channel::options().capacity_bytes(1 << 16).anonymous()?;
+    /// let mut rx = channel.receiver()?;
+    /// assert!(rx.wait_for_peer(Duration::from_millis(1)).is_err_and(|error| error.is_timeout()));
+    /// let _tx = channel.sender()?; // usually in another process
+    /// rx.wait_for_peer(Duration::from_secs(60))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
         self.end.wait_for_peer::<TryRecvError>(timeout)
     }
 
     /// What ends the blocked calls of this receiver, from any thread or a signal handler. Each call returns the same one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::RecvError;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// let canceller = rx.canceller();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| canceller.cancel());
+    ///     assert_eq!(rx.recv(), Err(RecvError::Cancelled));
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn canceller(&mut self) -> Canceller {
         self.end.canceller()
     }
