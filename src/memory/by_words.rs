@@ -66,9 +66,9 @@ impl<M> WordArea<M> {
         let (mut index, mut skip) = (at / WORD, at % WORD);
         while !dst.is_empty() {
             let count = dst.len().min(WORD - skip);
-            let bytes = self.word(index).relaxed().to_ne_bytes();
+            let bytes = self.word(index).relaxed().to_ne_bytes().map(MaybeUninit::new);
             let (now, later) = dst.split_at_mut(count);
-            now.write_copy_of_slice(&bytes[skip..skip + count]);
+            now.copy_from_slice(&bytes[skip..skip + count]);
             (index, skip, dst) = (index + 1, 0, later);
         }
     }

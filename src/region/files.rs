@@ -130,12 +130,15 @@ impl UnnamedFile {
 
 /// The reason that no file could be made in a directory.
 fn create_error(dir: &Path, call: &'static str, errno: Errno) -> Reason {
+    let reason = || match errno {
+        Errno::EACCES => Reason::DirectoryPermission { found: permissions(dir) },
+        _ => reason_of(call, errno),
+    };
     match errno {
         Errno::ENOENT if !dir.exists() => Reason::NoDirectory,
         // A place that takes no files at all, like `/proc`, may return any of these errors.
-        Errno::ENOENT | Errno::EACCES | Errno::EPERM if let Some(reason) = filesystem::unsupported(dir) => reason,
-        Errno::EACCES => Reason::DirectoryPermission { found: permissions(dir) },
-        _ => reason_of(call, errno),
+        Errno::ENOENT | Errno::EACCES | Errno::EPERM => filesystem::unsupported(dir).unwrap_or_else(reason),
+        _ => reason(),
     }
 }
 
