@@ -12,14 +12,13 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use ringway::{RecvError, SendError, SendTimeoutError, bytes};
@@ -141,7 +140,7 @@ fn receive(fd: RawFd, sender_pid: u32) -> Result<(), Box<dyn Error>> {
     if parent_id() != sender_pid {
         return Err("the sending process is gone".into());
     }
-    let mut receiver = bytes::Channel::from_fd(inherited(fd)?)?.receiver()?;
+    let mut receiver = bytes::Channel::options().from_inherited_fd(fd)?.receiver()?;
     // Unbuffered, for whole records are written.
     let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut buffer = vec![0; RECORD];
@@ -152,15 +151,6 @@ fn receive(fd: RawFd, sender_pid: u32) -> Result<(), Box<dyn Error>> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Takes a descriptor that this process was started with.
-fn inherited(fd: RawFd) -> Result<OwnedFd, Box<dyn Error>> {
-    // SAFETY: it is only asked about; if it is not open, the kernel says so.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|error| format!("descriptor {fd}: {error}"))?;
-    // SAFETY: it is open, and was handed to this process for nothing else, so nothing else here owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {

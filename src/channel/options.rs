@@ -273,7 +273,7 @@ impl<C: Channel> Options<C> {
     ///
     /// Those of [`from_fd`](Self::from_fd); no file is open under this number.
     pub fn from_inherited_fd(&self, number: RawFd) -> Result<C, OpenError> {
-        self.from_fd(files::at("inherited descriptor", file::inherited(number))?)
+        self.from_fd(files::at(&format!("descriptor {number}"), file::inherited(number))?)
     }
 
     /// Receives a descriptor over a Unix socket, and opens the region behind it. The process at the other end sends it

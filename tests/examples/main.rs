@@ -2,12 +2,13 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`stream`], [`ticks`], [`workers`], [`latency`] | what each example does |
+//! | [`stream`], [`inherit`], [`ticks`], [`workers`], [`latency`] | what each example does |
 //! | [`help`] | what every example says of itself |
 //! | [`example`], [`scratch`] | an example that runs, and files to give it |
 
 mod example;
 mod help;
+mod inherit;
 mod latency;
 mod scratch;
 mod stream;
