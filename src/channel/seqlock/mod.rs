@@ -62,6 +62,16 @@ pub use writer::Writer;
 /// A mapped value. It does nothing by itself: to write, take the writer's seat; to read, make a reader.
 ///
 /// Cheap to clone. Any thread may use it, on both sides of a fork.
+///
+/// # Examples
+///
+/// ```
+/// let channel = ringway::seqlock::Channel::<u64>::options().memfd()?;
+/// let mut reader = channel.reader();
+/// channel.writer()?.write(&7)?; // the writer leaves, the value stays
+/// assert_eq!(reader.read()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Channel<T> {
     region: Arc<Region>,
     cells: Cells<CellOf<T>, ReadOnly>,
@@ -153,16 +163,18 @@ fn garbage(found: u64, position: u64) -> Corrupt {
 
 /// A value in anonymous memory, its writer and a reader: for tests, and for two threads.
 ///
+/// # Errors
+///
+/// [`ClaimError::Open`] if the region cannot be made, and those of the claim.
+///
+/// # Examples
+///
 /// ```
 /// let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
 /// writer.write(&7)?;
 /// assert_eq!(reader.read()?, 7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Errors
-///
-/// [`ClaimError::Open`] if the region cannot be made, and those of the claim.
 pub fn pair<T: Message>() -> Result<(Writer<T>, Reader<T>), ClaimError> {
     let channel = Channel::options().anonymous()?;
     Ok((channel.writer()?, channel.reader()))
@@ -171,6 +183,13 @@ pub fn pair<T: Message>() -> Result<(Writer<T>, Reader<T>), ClaimError> {
 /// The bound stands at each function, because only there does the compiler say what to write instead of another type.
 impl<T> Channel<T> {
     /// How to make or open a region for this channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let channel = ringway::seqlock::Channel::<[f64; 3]>::options().prefault(true).memfd()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> Options<Self>
     where
         T: Message,
@@ -183,6 +202,17 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use ringway::seqlock;
+    /// let state = seqlock::Channel::<u64>::create(&path)?;
+    /// assert!(seqlock::Channel::<u64>::create(&path).is_err()); // it exists
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -195,6 +225,18 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open_or_create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use ringway::seqlock;
+    /// let made = seqlock::Channel::<u64>::open_or_create(&path)?; // in whichever process comes first
+    /// let opened = seqlock::Channel::<u64>::open_or_create(&path)?; // in the other
+    /// assert_eq!(made.region().id(), opened.region().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -207,6 +249,18 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use ringway::seqlock;
+    /// seqlock::Channel::<u64>::create(&path)?.writer()?.write(&7)?;
+    /// let state = seqlock::Channel::<u64>::open(&path)?;
+    /// assert_eq!(state.reader().read()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -219,6 +273,19 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::open_read_only`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use ringway::{ClaimError, seqlock};
+    /// seqlock::Channel::<u64>::create(&path)?.writer()?.write(&7)?;
+    /// let state = seqlock::Channel::<u64>::open_read_only(&path)?;
+    /// assert_eq!(state.reader().read()?, 7);
+    /// assert!(matches!(state.writer(), Err(ClaimError::ReadOnly)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -231,6 +298,18 @@ impl<T> Channel<T> {
     /// # Errors
     ///
     /// Those of [`Options::from_fd`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::seqlock;
+    /// let made = seqlock::Channel::<u64>::options().memfd()?;
+    /// let fd = made.region().inheritable_fd()?; // inherited by another program, or sent to it
+    /// let opened = seqlock::Channel::<u64>::from_fd(fd)?;
+    /// made.writer()?.write(&7)?;
+    /// assert_eq!(opened.reader().read()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError>
     where
         T: Message,
@@ -245,6 +324,19 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ClaimError;
+    /// # let channel = ringway::seqlock::Channel::<u64>::options().anonymous()?;
+    /// let mut writer = channel.writer()?;
+    /// writer.write(&7)?;
+    /// assert!(matches!(channel.writer(), Err(ClaimError::Taken { pid, .. }) if pid == std::process::id()));
+    /// drop(writer); // frees the seat
+    /// assert_eq!(channel.writer()?.version(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn writer(&self) -> Result<Writer<T>, ClaimError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, cells.writer_side(), |holder| cells.writer_state(holder))?;
@@ -260,6 +352,34 @@ impl<T: Message> Channel<T> {
     ///
     /// The holder is this process, cannot be identified from here, or was not gone after `timeout`. The seat was not
     /// taken then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # let channel = ringway::seqlock::Channel::<u64>::options().anonymous()?;
+    /// # let mut reader = channel.reader();
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _writer = set_pdeathsig(Signal::SIGKILL).map(|()| channel.writer());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # while !reader.has_writer() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// assert!(channel.writer().is_err()); // another process has the seat, and hangs
+    /// let mut writer = channel.kill_and_take_writer(Duration::from_secs(10))?;
+    /// writer.write(&7)?;
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_writer(&self, timeout: Duration) -> Result<Writer<T>, KillError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end =
@@ -268,12 +388,30 @@ impl<T: Message> Channel<T> {
     }
 
     /// Makes a reader. There may be any number, in any process that has the channel. A reader holds no seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::seqlock::Channel::<u64>::options().anonymous()?;
+    /// let (mut one, mut two) = (channel.reader(), channel.reader()); // any number
+    /// channel.writer()?.write(&7)?;
+    /// assert_eq!((one.read()?, two.read()?), (7, 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn reader(&self) -> Reader<T> {
         Reader::new(self.region.clone(), self.cells.clone())
     }
 
     /// The memory behind the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::seqlock::Channel::<u64>::options().anonymous()?;
+    /// println!("{} bytes of memory", channel.region().size());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
@@ -290,6 +428,18 @@ impl<T: Message> Channel<T> {
     /// # Errors
     ///
     /// There is no memory, or the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::seqlock::Channel::<u64>::options().anonymous()?;
+    /// let mut writer = channel.writer()?;
+    /// writer.write(&1)?;
+    /// let copy = channel.snapshot()?;
+    /// writer.write(&2)?;
+    /// assert_eq!(copy.reader().read()?, 1); // as it was
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Result<Self, OpenError> {
         sealed::Channel::copy(self)
     }

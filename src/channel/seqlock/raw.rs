@@ -42,6 +42,17 @@ use crate::wait::Wait;
 /// a reader.
 ///
 /// Cheap to clone. Any thread may use it, on both sides of a fork.
+///
+/// # Examples
+///
+/// ```
+/// use ringway::seqlock::{self, raw};
+/// let typed = seqlock::Channel::<u64>::options().memfd()?;
+/// let any = raw::Channel::from_fd(typed.region().inheritable_fd()?)?; // of whatever type
+/// typed.writer()?.write(&7)?;
+/// assert_eq!(any.reader().read()?, 7u64.to_ne_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Channel {
     region: Arc<Region>,
@@ -103,6 +114,15 @@ pub(crate) fn cells<M: Copy>(parts: Parts<M>, header: &Header) -> Cells<DynamicC
 impl Options<Channel> {
     /// Size and alignment of the value in bytes, for a region that is to be made. If given, a region that is
     /// opened must have the same. With [`type_name`](Self::type_name), a typed channel opens it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::seqlock::{self, raw};
+    /// let made = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// assert!(seqlock::Channel::<u64>::from_fd(made.region().inheritable_fd()?).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn type_layout(self, size: usize, align: usize) -> Self {
         self.with_layout(size, align)
     }
@@ -110,6 +130,13 @@ impl Options<Channel> {
 
 impl Channel {
     /// How to make or open a region for this channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let channel = ringway::seqlock::raw::Channel::options().type_layout(24, 8).type_name("Position").memfd()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> Options<Self> {
         Options::new()
     }
@@ -119,6 +146,17 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use ringway::seqlock::{self, raw};
+    /// seqlock::Channel::<[f64; 3]>::create(&path)?;
+    /// assert_eq!(raw::Channel::open(&path)?.carries().name, "[f64; 3]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -128,6 +166,17 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::open_read_only`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use ringway::seqlock::{self, raw};
+    /// seqlock::Channel::<u64>::create(&path)?.writer()?.write(&7)?;
+    /// assert_eq!(raw::Channel::open_read_only(&path)?.reader().read()?, 7u64.to_ne_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open_read_only(path)
     }
@@ -137,17 +186,46 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::from_fd`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::seqlock::{self, raw};
+    /// let typed = seqlock::Channel::<u64>::options().memfd()?;
+    /// let any = raw::Channel::from_fd(typed.region().inheritable_fd()?)?;
+    /// assert_eq!(any.carries().size, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
         Self::options().from_fd(fd)
     }
 
     /// The type of the value, as the region names it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// let carried = channel.carries();
+    /// assert_eq!((carried.name.as_str(), carried.size, carried.align), ("u64", 8, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn carries(&self) -> TypeFingerprint {
         self.region.carries()
     }
 
     /// The memory behind the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// println!("{} bytes of memory", channel.region().size());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
@@ -158,6 +236,17 @@ impl Channel {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// let mut writer = channel.writer()?;
+    /// writer.write(&7u64.to_ne_bytes())?;
+    /// assert!(channel.writer().is_err()); // one at a time
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn writer(&self) -> Result<Writer, ClaimError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, cells.writer_side(), |holder| cells.writer_state(holder))?;
@@ -170,6 +259,35 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`seqlock::Channel::kill_and_take_writer`](super::Channel::kill_and_take_writer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let mut reader = channel.reader();
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _writer = set_pdeathsig(Signal::SIGKILL).map(|()| channel.writer());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # while !reader.has_writer() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// assert!(channel.writer().is_err()); // another process has the seat, and hangs
+    /// let mut writer = channel.kill_and_take_writer(Duration::from_secs(10))?;
+    /// writer.write(&7u64.to_ne_bytes())?;
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_writer(&self, timeout: Duration) -> Result<Writer, KillError> {
         let cells = self.writable().ok_or(ClaimError::ReadOnly)?;
         let side = cells.writer_side();
@@ -178,6 +296,16 @@ impl Channel {
     }
 
     /// Makes a reader. There may be any number, in any process that has the channel. A reader holds no seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// let (mut one, mut two) = (channel.reader(), channel.reader()); // any number
+    /// assert_eq!(one.read()?, two.read()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader { watch: Watch::new(self.region.clone(), self.cells.clone()) }
@@ -188,6 +316,17 @@ impl Channel {
     /// # Errors
     ///
     /// There is no memory, or the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// channel.writer()?.write(&7u64.to_ne_bytes())?;
+    /// let copy = channel.snapshot()?;
+    /// assert_eq!(copy.reader().read()?, 7u64.to_ne_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Result<Self, OpenError> {
         sealed::Channel::copy(self)
     }
@@ -198,6 +337,17 @@ impl Channel {
 }
 
 /// The writing end: as [`seqlock::Writer`](super::Writer), for a value as bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::seqlock::raw;
+/// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+/// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+/// writer.write(&7u64.to_ne_bytes())?;
+/// assert_eq!(reader.read()?, 7u64.to_ne_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Writer {
     end: Endpoint,
     cells: Cells<DynamicCell>,
@@ -209,6 +359,18 @@ impl Writer {
     /// # Errors
     ///
     /// [`WriteError::WrongSize`], and those of [`seqlock::Writer::write`](super::Writer::write).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::WriteError;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// writer.write(&7u64.to_ne_bytes())?;
+    /// assert_eq!(writer.write(&[7]), Err(WriteError::WrongSize { found: 1, expected: 8 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write(&mut self, value: &[u8]) -> Result<(), WriteError> {
         let (found, expected) = (value.len(), self.cells.cells.shape().size);
         if found != expected {
@@ -222,12 +384,33 @@ impl Writer {
     }
 
     /// How many values were written so far, by this writer and those before it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// writer.write(&[0; 8])?;
+    /// assert_eq!(writer.version(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn version(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How often the writer's seat has been taken, including by this writer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// assert_eq!(channel.writer()?.generation(), 1);
+    /// assert_eq!(channel.writer()?.generation(), 2); // its successor
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
@@ -235,6 +418,18 @@ impl Writer {
 }
 
 /// A reading end: as [`seqlock::Reader`](super::Reader), for a value as bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::seqlock::raw;
+/// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+/// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+/// writer.write(&7u64.to_ne_bytes())?;
+/// reader.changed()?;
+/// assert_eq!(reader.read()?, 7u64.to_ne_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Reader {
     watch: Watch<DynamicCell>,
@@ -246,6 +441,18 @@ impl Reader {
     /// # Errors
     ///
     /// Those of [`seqlock::Reader::read`](super::Reader::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// assert_eq!(reader.read()?, [0; 8]); // nothing was written yet
+    /// writer.write(&7u64.to_ne_bytes())?;
+    /// assert_eq!(reader.read()?, 7u64.to_ne_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read(&mut self) -> Result<Vec<u8>, ReadError> {
         let mut value = vec![0; self.watch.cells.cells.shape().size];
         self.read_into(&mut value)?;
@@ -259,6 +466,19 @@ impl Reader {
     ///
     /// [`ReadError::BufferTooShort`], and those of [`seqlock::Reader::read`](super::Reader::read); the buffer then holds
     /// parts of several values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// writer.write(&7u64.to_ne_bytes())?;
+    /// let mut buffer = [0; 64];
+    /// let len = reader.read_into(&mut buffer)?;
+    /// assert_eq!(buffer[..len], 7u64.to_ne_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_into(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
         let found = self.watch.cells.cells.shape().size;
         let buffer_len = buffer.len();
@@ -270,18 +490,55 @@ impl Reader {
     }
 
     /// The version of the value read last: how many values had been written up to it. 0 if none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// writer.write(&[0; 8])?;
+    /// reader.read()?;
+    /// assert_eq!(reader.version(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn version(&self) -> u64 {
         self.watch.seen
     }
 
     /// Whether there is a newer value than the one read last.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// writer.write(&[0; 8])?;
+    /// assert!(reader.has_changed());
+    /// reader.read()?;
+    /// assert!(!reader.has_changed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn has_changed(&self) -> bool {
         self.watch.has_changed()
     }
 
     /// Whether a living writer holds its seat now. Asks the kernel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// assert!(reader.has_writer());
+    /// drop(writer);
+    /// assert!(!reader.has_writer());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn has_writer(&self) -> bool {
         self.watch.has_writer()
@@ -292,6 +549,21 @@ impl Reader {
     /// # Errors
     ///
     /// Those of [`seqlock::Reader::changed`](super::Reader::changed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ChangedError;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// writer.write(&[0; 8])?;
+    /// reader.changed()?; // sleeps until there is something new
+    /// reader.read()?;
+    /// drop(writer);
+    /// assert_eq!(reader.changed(), Err(ChangedError::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn changed(&mut self) -> Result<(), ChangedError> {
         self.watch.wait_for_change(None)
     }
@@ -301,11 +573,34 @@ impl Reader {
     /// # Errors
     ///
     /// [`ChangedError::Timeout`], and those of [`changed`](Self::changed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ChangedError;
+    /// # use std::time::Duration;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// assert_eq!(reader.changed_timeout(Duration::from_millis(1)), Err(ChangedError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn changed_timeout(&mut self, timeout: Duration) -> Result<(), ChangedError> {
         self.watch.wait_for_change(Instant::now().checked_add(timeout))
     }
 
     /// Sets how blocked calls wait from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut writer, mut reader) = (channel.writer()?, channel.reader());
+    /// reader.set_wait(Wait::Sleep); // a dashboard: no hurry
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: Wait) {
         self.watch.wait = wait;
     }

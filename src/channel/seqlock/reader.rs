@@ -14,6 +14,19 @@ use crate::sync::ReadOnly;
 use crate::wait::{Canceller, Wait};
 
 /// A reading end. There may be any number. Any thread may use it, one at a time, on both sides of a fork.
+///
+/// # Examples
+///
+/// ```
+/// # let channel = ringway::seqlock::Channel::<u64>::options().anonymous()?;
+/// let mut reader = channel.reader();
+/// let mut writer = channel.writer()?;
+/// for n in 1..=100 {
+///     writer.write(&n)?;
+/// }
+/// assert_eq!(reader.read()?, 100); // the latest: it missed the others
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Reader<T> {
     watch: Watch<CellOf<T>>,
 }
@@ -36,6 +49,16 @@ impl<T: Message> Reader<T> {
     ///
     /// [`ReadError::Overtaken`] if a writer that never pauses is faster than this reader at every try, or
     /// [`ReadError::Corrupt`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// assert_eq!((reader.read()?, reader.version()), (0, 0)); // nothing was written yet
+    /// writer.write(&7)?;
+    /// assert_eq!((reader.read()?, reader.version()), (7, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn read(&mut self) -> Result<T, ReadError> {
         match self.watch.cells.read() {
@@ -55,6 +78,18 @@ impl<T: Message> Reader<T> {
     /// # Errors
     ///
     /// Those of [`read`](Self::read); `place` then holds parts of several values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<[u8; 1 << 16]>()?;
+    /// use ringway::zerocopy::FromZeros;
+    /// let mut frame = <[u8; 1 << 16]>::new_box_zeroed().expect("memory for a frame");
+    /// # writer.write(&[7; 1 << 16])?;
+    /// reader.read_into(&mut frame)?; // no copy on the stack
+    /// assert_eq!(frame[0], 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_into(&mut self, place: &mut T) -> Result<(), ReadError> {
         if needs_drop::<T>() {
             return self.read_over(place);
@@ -71,12 +106,35 @@ impl<T: Message> Reader<T> {
     }
 
     /// The version of the value read last: how many values had been written up to it. 0 if none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// writer.write(&7)?;
+    /// writer.write(&8)?;
+    /// assert_eq!(reader.version(), 0); // nothing was read yet
+    /// reader.read()?;
+    /// assert_eq!(reader.version(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn version(&self) -> u64 {
         self.watch.seen
     }
 
     /// Whether there is a newer value than the one read last.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// writer.write(&7)?;
+    /// assert!(reader.has_changed());
+    /// reader.read()?;
+    /// assert!(!reader.has_changed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn has_changed(&self) -> bool {
@@ -84,6 +142,16 @@ impl<T: Message> Reader<T> {
     }
 
     /// Whether a living writer holds the seat now. Asks the kernel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// assert!(reader.has_writer());
+    /// drop(writer);
+    /// assert!(!reader.has_writer()); // the value is as old as it looks
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn has_writer(&self) -> bool {
         self.watch.has_writer()
@@ -97,6 +165,19 @@ impl<T: Message> Reader<T> {
     ///
     /// Once the latest value was read: [`ChangedError::Closed`] if the writer left, [`ChangedError::PeerDied`] if it
     /// died. Also [`ChangedError::FileLost`] and [`ChangedError::Corrupt`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ChangedError;
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// writer.write(&7)?;
+    /// reader.changed()?; // sleeps until there is something new
+    /// assert_eq!(reader.read()?, 7);
+    /// drop(writer);
+    /// assert_eq!(reader.changed(), Err(ChangedError::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn changed(&mut self) -> Result<(), ChangedError> {
         self.watch.wait_for_change(None)
     }
@@ -106,16 +187,47 @@ impl<T: Message> Reader<T> {
     /// # Errors
     ///
     /// [`ChangedError::Timeout`], and those of [`changed`](Self::changed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ChangedError;
+    /// # use std::time::Duration;
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// assert_eq!(reader.changed_timeout(Duration::from_millis(1)), Err(ChangedError::Timeout));
+    /// writer.write(&7)?;
+    /// assert_eq!(reader.changed_timeout(Duration::from_secs(1)), Ok(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn changed_timeout(&mut self, timeout: Duration) -> Result<(), ChangedError> {
         self.watch.wait_for_change(Instant::now().checked_add(timeout))
     }
 
     /// Sets how blocked calls wait from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// reader.set_wait(Wait::Sleep); // a dashboard: no hurry
+    /// assert_eq!(reader.wait(), Wait::Sleep);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: Wait) {
         self.watch.wait = wait;
     }
 
     /// How blocked calls wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// assert_eq!(reader.wait(), Wait::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn wait(&self) -> Wait {
         self.watch.wait
@@ -123,12 +235,37 @@ impl<T: Message> Reader<T> {
 
     /// Sets whether [`changed`](Self::changed) goes on waiting when the writer leaves or dies: it then never returns
     /// [`ChangedError::Closed`] or [`ChangedError::PeerDied`]. Default: no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ChangedError;
+    /// # use std::time::Duration;
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// reader.outlive_peers(true);
+    /// drop(writer);
+    /// assert_eq!(reader.changed_timeout(Duration::from_millis(1)), Err(ChangedError::Timeout)); // not `Closed`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn outlive_peers(&mut self, yes: bool) {
         self.watch.outlives_peers = yes;
     }
 
     /// What ends the blocked calls of this reader, and of those that are cloned from it later, from any thread or a signal
     /// handler. Each call returns the same one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ChangedError;
+    /// # let (mut writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+    /// let canceller = reader.canceller();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| canceller.cancel());
+    ///     assert_eq!(reader.changed(), Err(ChangedError::Cancelled));
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn canceller(&mut self) -> Canceller {
         self.watch.canceller()
     }

@@ -43,6 +43,17 @@ pub use sender::Sender;
 /// A mapped ring of values of any type. It does nothing by itself: to send or receive, take one of its seats.
 ///
 /// Cheap to clone. Any thread may use it, on both sides of a fork.
+///
+/// # Examples
+///
+/// ```
+/// use ringway::spsc::{self, raw};
+/// let typed = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+/// let any = raw::Channel::from_fd(typed.region().inheritable_fd()?)?; // of whatever type
+/// typed.sender()?.send(&7)?;
+/// assert_eq!(any.receiver()?.recv()?, 7u64.to_ne_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Channel {
     region: Arc<Region>,
@@ -100,12 +111,30 @@ pub(crate) fn ring<M: Copy>(parts: Parts<M>, header: &Header) -> SlotRing<Dynami
 
 impl Options<Channel> {
     /// How many values the ring holds: any number from 1 on, kept exactly.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc::raw;
+    /// let channel = raw::Channel::options().capacity(1000).type_layout(8, 8).memfd()?;
+    /// assert_eq!(channel.capacity(), 1000); // not rounded to a power of two
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity(self, slots: u64) -> Self {
         self.with_capacity(slots)
     }
 
     /// Size and alignment of a value in bytes, for a region that is to be made. If given, a region that is
     /// opened must have the same. With [`type_name`](Self::type_name), a typed channel opens it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc::{self, raw};
+    /// let made = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// assert!(spsc::Channel::<u64>::from_fd(made.region().inheritable_fd()?).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn type_layout(self, size: usize, align: usize) -> Self {
         self.with_layout(size, align)
     }
@@ -113,6 +142,14 @@ impl Options<Channel> {
 
 impl Channel {
     /// How to make or open a region for this channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc::raw;
+    /// let channel = raw::Channel::options().capacity(4).type_layout(24, 8).type_name("Tick").memfd()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> Options<Self> {
         Options::new()
     }
@@ -122,6 +159,17 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("state");
+    /// use ringway::spsc::{self, raw};
+    /// spsc::Channel::<[f64; 3]>::create(&path, 4)?;
+    /// assert_eq!(raw::Channel::open(&path)?.carries().name, "[f64; 3]");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
@@ -131,23 +179,61 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`Options::from_fd`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc::{self, raw};
+    /// let typed = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+    /// let any = raw::Channel::from_fd(typed.region().inheritable_fd()?)?;
+    /// assert_eq!(any.carries().size, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(fd: OwnedFd) -> Result<Self, OpenError> {
         Self::options().from_fd(fd)
     }
 
     /// The type of the values, as the region names it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// let carried = channel.carries();
+    /// assert_eq!((carried.name.as_str(), carried.size, carried.align), ("u64", 8, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn carries(&self) -> TypeFingerprint {
         self.region.carries()
     }
 
     /// How many values the ring holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// assert_eq!(channel.capacity(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// The memory behind the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// println!("{} bytes of memory for {} values", channel.region().size(), channel.capacity());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.region
@@ -158,6 +244,17 @@ impl Channel {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// let mut tx = channel.sender()?;
+    /// tx.send(&7u64.to_ne_bytes())?;
+    /// assert!(channel.sender().is_err()); // one at a time
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sender(&self) -> Result<Sender, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, ring.ends.sender_side(), |holder| ring.sender_state(holder))?;
@@ -169,6 +266,18 @@ impl Channel {
     /// # Errors
     ///
     /// [`ClaimError::Taken`] names the process that holds the seat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// let rx = channel.receiver()?;
+    /// assert!(channel.receiver().is_err()); // one at a time
+    /// drop(rx); // frees the seat
+    /// assert!(channel.receiver().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn receiver(&self) -> Result<Receiver, ClaimError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let end = Endpoint::claim(&self.region, ring.ends.receiver_side(), |holder| ring.receiver_state(holder))?;
@@ -181,6 +290,35 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`spsc::Channel::kill_and_take_sender`](super::Channel::kill_and_take_sender).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let mut rx = channel.receiver()?;
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _sender = set_pdeathsig(Signal::SIGKILL).map(|()| channel.sender());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # while !rx.has_sender() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// assert!(channel.sender().is_err()); // another process has the seat, and hangs
+    /// let mut tx = channel.kill_and_take_sender(Duration::from_secs(10))?;
+    /// tx.send(&7u64.to_ne_bytes())?;
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_sender(&self, timeout: Duration) -> Result<Sender, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let side = ring.ends.sender_side();
@@ -194,6 +332,35 @@ impl Channel {
     /// # Errors
     ///
     /// Those of [`kill_and_take_sender`](Self::kill_and_take_sender).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use nix::sys::{prctl::set_pdeathsig, signal::Signal, wait::waitpid};
+    /// # use nix::unistd::{ForkResult, fork, pause};
+    /// # use std::time::Duration;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let mut tx = channel.sender()?;
+    /// # // SAFETY: the child only takes a seat and waits.
+    /// # let child = match unsafe { fork()? } {
+    /// #     ForkResult::Parent { child } => child,
+    /// #     ForkResult::Child => {
+    /// #         let _receiver = set_pdeathsig(Signal::SIGKILL).map(|()| channel.receiver());
+    /// #         loop {
+    /// #             pause();
+    /// #         }
+    /// #     }
+    /// # };
+    /// # while !tx.has_receiver() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// assert!(channel.receiver().is_err()); // another process has the seat, and hangs
+    /// let rx = channel.kill_and_take_receiver(Duration::from_secs(10))?;
+    /// assert_eq!(rx.generation(), 2);
+    /// # waitpid(child, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill_and_take_receiver(&self, timeout: Duration) -> Result<Receiver, KillError> {
         let ring = self.writable().ok_or(ClaimError::ReadOnly)?;
         let side = ring.ends.receiver_side();
@@ -206,6 +373,18 @@ impl Channel {
     /// # Errors
     ///
     /// There is no memory, or the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// channel.sender()?.send(&7u64.to_ne_bytes())?;
+    /// let copy = channel.snapshot()?;
+    /// assert_eq!(copy.receiver()?.recv()?, 7u64.to_ne_bytes());
+    /// assert_eq!(channel.receiver()?.len(), 1); // the original still has it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Result<Self, OpenError> {
         sealed::Channel::copy(self)
     }

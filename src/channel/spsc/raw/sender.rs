@@ -13,6 +13,17 @@ use crate::protocol::slots::SlotRing;
 use crate::wait::Wait;
 
 /// The sending end: as [`spsc::Sender`](crate::spsc::Sender), for values as bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::spsc::raw;
+/// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+/// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+/// tx.send(&7u64.to_ne_bytes())?;
+/// assert_eq!(rx.recv()?, 7u64.to_ne_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Sender {
     pub(super) end: Endpoint,
     pub(super) ring: SlotRing<Dynamic>,
@@ -26,6 +37,18 @@ impl Sender {
     /// # Errors
     ///
     /// [`SendError::WrongSize`], and those of [`spsc::Sender::send`](crate::spsc::Sender::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::SendError;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.send(&7u64.to_ne_bytes())?;
+    /// assert_eq!(tx.send(&[7]), Err(SendError::WrongSize { found: 1, expected: 8 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&mut self, value: &[u8]) -> Result<(), SendError> {
         self.check(value)?;
         self.end.find(FreeSlot(&self.ring))?;
@@ -38,6 +61,20 @@ impl Sender {
     /// # Errors
     ///
     /// [`TrySendError::Full`], and those of [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::TrySendError;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// for _ in 0..tx.capacity() {
+    ///     tx.try_send(&[0; 8])?;
+    /// }
+    /// assert_eq!(tx.try_send(&[0; 8]), Err(TrySendError::Full));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_send(&mut self, value: &[u8]) -> Result<(), TrySendError> {
         self.check(value).map_err(TrySendError::Refused)?;
         self.end.find_now(FreeSlot(&self.ring))?;
@@ -50,6 +87,18 @@ impl Sender {
     /// # Errors
     ///
     /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.send_timeout(&[0; 8], Duration::from_secs(1))?;
+    /// assert_eq!(rx.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_timeout(&mut self, value: &[u8], timeout: Duration) -> Result<(), SendTimeoutError> {
         self.check(value).map_err(SendTimeoutError::Refused)?;
         self.end.find_within(FreeSlot(&self.ring), timeout)?;
@@ -70,36 +119,102 @@ impl Sender {
     }
 
     /// How many values were sent and not yet received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.send(&[0; 8])?;
+    /// assert_eq!(tx.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.ring.len_for_sender(&self.end.state)
     }
 
     /// Whether everything sent was received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.send(&[0; 8])?;
+    /// rx.recv()?;
+    /// assert!(tx.is_empty()); // the receiver has everything
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.ends.is_drained(&self.end.state)
     }
 
     /// How many values the ring holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// assert_eq!(tx.capacity() - tx.len(), 4); // room for so many
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.ring.slots.capacity
     }
 
     /// The position of the next value: see [`spsc::Sender::position`](crate::spsc::Sender::position).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.send(&[0; 8])?;
+    /// assert_eq!(tx.position(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn position(&self) -> u64 {
         self.end.state.pos
     }
 
     /// How often the sender's seat has been taken, including by this sender.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// assert_eq!(channel.sender()?.generation(), 1);
+    /// assert_eq!(channel.sender()?.generation(), 2); // its successor
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.end.generation
     }
 
     /// Whether a living receiver holds its seat now. Asks the kernel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// assert!(tx.has_receiver());
+    /// drop(rx);
+    /// assert!(!tx.has_receiver());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn has_receiver(&self) -> bool {
         self.end.has_peer()
@@ -107,12 +222,35 @@ impl Sender {
 
     /// Whether a receiver held its seat since this sender came, and then left, or died and that was not reported yet.
     /// Asks the kernel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// assert!(!tx.is_closed());
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.end.peer_ended()
     }
 
     /// Sets how blocked calls wait from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.set_wait(Wait::Sleep); // the receiver is slow, and needs the processor
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
     }
