@@ -13,6 +13,17 @@ pub trait Receive {
 
 /// The messages of a receiver, as they come: see [`spsc::Receiver::iter`](crate::spsc::Receiver::iter) and
 /// [`bytes::Receiver::iter`](crate::bytes::Receiver::iter).
+///
+/// # Examples
+///
+/// ```
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+/// tx.send_slice(&[1, 2, 3])?;
+/// drop(tx);
+/// let messages: ringway::Iter<'_, _> = rx.iter();
+/// assert_eq!(messages.collect::<Result<Vec<_>, _>>()?, [1, 2, 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "an iterator receives nothing until it is used"]
 pub struct Iter<'a, R> {

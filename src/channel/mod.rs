@@ -25,6 +25,8 @@ pub use options::{Options, ReadOnlyChannel};
 ///
 /// The trait is sealed: only this crate implements it.
 ///
+/// # Examples
+///
 /// ```
 /// use ringway::{Channel, OpenError, Options, bytes, spsc};
 ///
@@ -43,11 +45,33 @@ pub trait Channel: sealed::Channel + Clone + fmt::Debug + Send + Sync + 'static 
     const KIND: &'static str;
 
     /// How to make or open a region for this channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::{Channel, OpenError};
+    /// fn open<C: Channel>(path: &str) -> Result<C, OpenError> {
+    ///     C::options().open(path)
+    /// }
+    /// assert!(open::<ringway::bytes::Channel>("/nowhere").is_err());
+    /// ```
     fn options() -> Options<Self> {
         Options::new()
     }
 
     /// The memory behind the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Channel;
+    /// fn describe<C: Channel>(channel: &C) -> String {
+    ///     format!("{} channel of {} bytes", C::KIND, channel.region().size())
+    /// }
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// println!("{}", describe(&channel));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn region(&self) -> &Region;
 
     /// A private copy of the channel as it is now: see [`Options::open_snapshot`].
@@ -55,6 +79,19 @@ pub trait Channel: sealed::Channel + Clone + fmt::Debug + Send + Sync + 'static 
     /// # Errors
     ///
     /// There is no memory, or the region is corrupt.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::{Channel, OpenError};
+    /// fn as_it_was<C: Channel>(channel: &C) -> Result<C, OpenError> {
+    ///     channel.snapshot()
+    /// }
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// channel.sender()?.send(&7)?;
+    /// assert_eq!(as_it_was(&channel)?.receiver()?.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn snapshot(&self) -> Result<Self, OpenError> {
         self.copy()
     }

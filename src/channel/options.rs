@@ -16,6 +16,8 @@ use crate::wait::Wait;
 
 /// How to make or open a region. A channel's `options()` returns one. Any thread may use it.
 ///
+/// # Examples
+///
 /// ```
 /// use ringway::spsc;
 /// let channel = spsc::Channel::<u64>::options().capacity(64).prefault(true).memfd()?;
@@ -72,6 +74,18 @@ impl<C> Options<C> {
     }
 
     /// Permissions of a new file or memfd, whatever the umask. Default: `0o600`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// use ringway::spsc;
+    /// use std::os::unix::fs::PermissionsExt;
+    /// let ticks = spsc::Channel::<u64>::options().capacity(4).mode(0o640).create(&path)?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o640);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mode(mut self, mode: u32) -> Self {
         self.settings.mode = mode;
         self
@@ -79,6 +93,18 @@ impl<C> Options<C> {
 
     /// A user whose files may be opened, besides the caller's own. That user can truncate the file while others have it
     /// mapped. Default: nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # let uid_of_the_service = nix::unistd::getuid().as_raw();
+    /// use ringway::spsc;
+    /// let ticks = spsc::Channel::<u64>::options().owner(uid_of_the_service).open(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn owner(mut self, uid: u32) -> Self {
         self.settings.owner = Some(uid);
         self
@@ -86,19 +112,60 @@ impl<C> Options<C> {
 
     /// Faults every page in now, and again when a forked child takes a seat, so that no message causes a page fault
     /// later. Default: no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let ticks = spsc::Channel::<u64>::options().capacity(4).prefault(true).anonymous()?;
+    /// println!("{} pages are there already", ticks.region().resident_pages()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prefault(mut self, yes: bool) -> Self {
         self.settings.prefault = yes;
         self
     }
 
-    /// Locks the region in memory (`mlock(2)`), within `RLIMIT_MEMLOCK`. Default: no.
+    /// Locks the region in memory (`mlock(2)`), within `RLIMIT_MEMLOCK`: beyond it, the call that makes or opens the region
+    /// fails with [`Reason::LockLimit`](crate::Reason::LockLimit). Default: no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let options = spsc::Channel::<u64>::options().capacity(4);
+    /// let ticks = match options.clone().lock(true).anonymous() {
+    ///     Ok(locked) => locked,
+    ///     Err(error) => {
+    ///         eprintln!("{error}"); // says how much RLIMIT_MEMLOCK must be
+    ///         options.anonymous()?
+    ///     }
+    /// };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock(mut self, yes: bool) -> Self {
         self.settings.lock = yes;
         self
     }
 
     /// Backs a memfd or anonymous region with huge pages, which the system must have reserved.
-    /// The header and the control words then take a huge page each. Default: no.
+    /// The header and the control words then take a huge page each. If there are too few, the call that makes the region
+    /// fails with [`Reason::NoHugePages`](crate::Reason::NoHugePages). Default: no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let options = spsc::Channel::<u64>::options().capacity(1 << 16);
+    /// let ticks = match options.clone().huge_pages(true).memfd() {
+    ///     Ok(huge) => huge,
+    ///     Err(error) => {
+    ///         eprintln!("{error}"); // says how many bytes the system has not reserved
+    ///         options.memfd()?
+    ///     }
+    /// };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn huge_pages(mut self, yes: bool) -> Self {
         self.settings.huge_pages = yes;
         self
@@ -106,6 +173,15 @@ impl<C> Options<C> {
 
     /// How the blocked calls of every endpoint wait that is claimed from this channel, until
     /// [`set_wait`](crate::spsc::Receiver::set_wait) says otherwise. Default: [`Wait::default`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::{Wait, spsc};
+    /// let ticks = spsc::Channel::<u64>::options().capacity(4).wait(Wait::Spin).anonymous()?;
+    /// assert_eq!(ticks.receiver()?.wait(), Wait::Spin);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait(mut self, wait: Wait) -> Self {
         self.settings.wait = wait;
         self
@@ -116,6 +192,8 @@ impl<C> Options<C> {
     /// [`unlink`](crate::Region::unlink), that is not reported. See [`file_state`](crate::Region::file_state) for what
     /// to do then. A blocked call asks the kernel after 4 ms, and then every 20 ms. If the peer has left, every call
     /// asks, and returns `FileLost` instead of `Closed`. Default: no.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use ringway::{RecvError, spsc};
@@ -147,6 +225,18 @@ impl<C> Options<C> {
     /// # Errors
     ///
     /// See there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # let uid_of_the_service = nix::unistd::getuid().as_raw();
+    /// let options = ringway::Report::options().owner(uid_of_the_service); // refuses the files of others
+    /// assert!(options.in_use(&path)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn in_use(&self, path: impl AsRef<Path>) -> Result<bool, OpenError> {
         unused::is_in_use(&files::absolute(path.as_ref())?, self.settings.owner_to_read())
     }
@@ -156,6 +246,19 @@ impl<C> Options<C> {
     /// # Errors
     ///
     /// See there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # let uid_of_the_service = nix::unistd::getuid().as_raw();
+    /// drop(channel);
+    /// ringway::Report::options().owner(uid_of_the_service).remove_unused(&path)?;
+    /// assert!(!path.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove_unused(&self, path: impl AsRef<Path>) -> Result<(), OpenError> {
         unused::remove(&files::absolute(path.as_ref())?, self.settings.owner())
     }
@@ -163,6 +266,17 @@ impl<C> Options<C> {
     /// The name by which both sides know the type, of at most 64 bytes. Default: the type's own name without its path,
     /// so that the same struct written in two programs matches. Add a version to it when you change what the fields
     /// mean.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::{Reason, spsc};
+    /// let old = spsc::Channel::<u64>::options().capacity(4).type_name("price in cents").memfd()?;
+    /// let new = spsc::Channel::<u64>::options().type_name("price in mills");
+    /// let error = new.from_fd(old.region().inheritable_fd()?).unwrap_err();
+    /// assert!(matches!(error.reason(), Reason::Type { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn type_name(mut self, name: impl Into<String>) -> Self {
         self.wanted.type_name = Some(name.into());
         self
@@ -198,6 +312,18 @@ impl<C: Channel> Options<C> {
     ///
     /// The path exists, in whatever form; there is no room; the process is at a limit; the capacity or type is
     /// impossible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// use ringway::{Reason, spsc};
+    /// let options = spsc::Channel::<u64>::options().capacity(4);
+    /// let ticks = options.create(&path)?;
+    /// assert!(matches!(options.create(&path).unwrap_err().reason(), Reason::Exists));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), Region::create)
     }
@@ -209,6 +335,19 @@ impl<C: Channel> Options<C> {
     /// The path is missing, or is not a regular file of an accepted owner; the file is not a region of this kind, type,
     /// machine and version, or was altered or truncated; it is a copy of a region, or was made in another boot of the
     /// machine ([`Reason::Copy`](crate::Reason::Copy)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// use ringway::{Reason, spsc};
+    /// assert!(spsc::Channel::<u64>::options().open(&path).is_ok());
+    /// let other = spsc::Channel::<u64>::options().capacity(5).open(&path).unwrap_err();
+    /// assert!(matches!(other.reason(), Reason::OtherCapacity { found: 4, expected: 5 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::Shared))
     }
@@ -219,6 +358,18 @@ impl<C: Channel> Options<C> {
     /// # Errors
     ///
     /// Those of [`create`](Self::create) and [`open`](Self::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// use ringway::spsc;
+    /// let options = spsc::Channel::<u64>::options().capacity(4);
+    /// let mut tx = options.open_or_create(&path)?.sender()?; // in either process, in either order
+    /// let mut rx = options.open_or_create(&path)?.receiver()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), Region::open_or_create)
     }
@@ -232,6 +383,20 @@ impl<C: Channel> Options<C> {
     ///
     /// [`Reason::InUse`](crate::Reason::InUse), and those of [`create`](Self::create) and
     /// [`remove_unused`](crate::remove_unused).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// use ringway::{Reason, spsc};
+    /// let larger = spsc::Channel::<u64>::options().capacity(8);
+    /// assert!(matches!(larger.recreate(&path).unwrap_err().reason(), Reason::InUse));
+    /// drop(channel);
+    /// assert_eq!(larger.recreate(&path)?.capacity(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recreate(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), Region::recreate)
     }
@@ -241,6 +406,15 @@ impl<C: Channel> Options<C> {
     /// # Errors
     ///
     /// There is no memory; the process is at a limit; the capacity or type is impossible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let ticks = spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// assert!(ticks.region().fd().is_none()); // only children that are forked from now on have it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn anonymous(&self) -> Result<C, OpenError> {
         self.make("anonymous region", Region::anonymous)
     }
@@ -251,6 +425,16 @@ impl<C: Channel> Options<C> {
     /// # Errors
     ///
     /// There is no memory or descriptor; the process is at a limit; the capacity or type is impossible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let ticks = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+    /// let fd = ticks.region().inheritable_fd()?; // for a program that is started now
+    /// let fd = ticks.region().fd().ok_or("closed")?; // for a Unix socket
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn memfd(&self) -> Result<C, OpenError> {
         self.make("memfd region", Region::memfd)
     }
@@ -261,6 +445,16 @@ impl<C: Channel> Options<C> {
     ///
     /// It is not a sealed memfd, or does not hold a region of this kind, type, machine and version, or holds a copy of
     /// one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let options = spsc::Channel::<u64>::options().capacity(4); // refuses another capacity
+    /// let made = options.memfd()?;
+    /// let opened = options.from_fd(made.region().inheritable_fd()?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd(&self, fd: OwnedFd) -> Result<C, OpenError> {
         self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::Shared))
     }
@@ -272,6 +466,19 @@ impl<C: Channel> Options<C> {
     /// # Errors
     ///
     /// Those of [`from_fd`](Self::from_fd); no file is open under this number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// use std::os::fd::AsRawFd;
+    /// let channel = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+    /// let inherited = channel.region().inheritable_fd()?;
+    /// let number = inherited.as_raw_fd(); // which a program that is started now is told
+    /// let there = spsc::Channel::<u64>::options().from_inherited_fd(number)?; // in that program
+    /// assert_eq!(there.region().id(), channel.region().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_inherited_fd(&self, number: RawFd) -> Result<C, OpenError> {
         self.from_fd(files::at(&format!("descriptor {number}"), file::inherited(number))?)
     }
@@ -284,6 +491,21 @@ impl<C: Channel> Options<C> {
     ///
     /// Those of [`from_fd`](Self::from_fd); `socket` is no connected Unix socket, or is closed; no descriptor came with
     /// the byte, or this process has no room for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::bytes;
+    /// use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// # let answers = bytes::Channel::options().capacity_bytes(1 << 16).memfd()?;
+    /// # answers.region().send_over(&ours)?;
+    /// // `theirs` is connected to a program that calls `send_over`. A capacity leaves it no choice.
+    /// let mut tx = bytes::Channel::options().capacity_bytes(1 << 16).from_socket(&theirs)?.sender()?;
+    /// tx.send(b"an answer")?;
+    /// # assert_eq!(answers.receiver()?.recv()?, b"an answer");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_socket(&self, socket: impl AsFd) -> Result<C, OpenError> {
         let received = socket::receive(socket.as_fd()).map_err(Reason::from);
         self.from_fd(files::at("descriptor from a socket", received)?)
@@ -306,6 +528,20 @@ impl<C: Channel> Options<C> {
     ///
     /// Those of [`open`](Self::open), but the file need only be readable, and may belong to anyone; there is no memory;
     /// no value is whole in a seqlock that was copied in use ([`Reason::NothingWhole`](crate::Reason::NothingWhole)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// use ringway::spsc;
+    /// channel.sender()?.send(&7)?;
+    /// let copy = spsc::Channel::<u64>::options().open_snapshot(&path)?;
+    /// assert_eq!(copy.receiver()?.recv()?, 7);
+    /// assert_eq!(channel.receiver()?.len(), 1); // the region was not touched
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_snapshot(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         let path = files::absolute(path.as_ref())?;
         let mut is_image = false;
@@ -334,6 +570,22 @@ impl<C: Channel> Options<C> {
     /// # Errors
     ///
     /// Those of [`create`](Self::create), [`open`](Self::open) and [`open_snapshot`](Self::open_snapshot).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// use ringway::{Reason, spsc};
+    /// channel.sender()?.send(&7)?;
+    /// let restored = path.with_extension("restored");
+    /// std::fs::copy(&path, &restored)?; // a backup
+    /// let options = spsc::Channel::<u64>::options();
+    /// assert!(matches!(options.open(&restored).unwrap_err().reason(), Reason::Copy { .. }));
+    /// assert_eq!(options.adopt(&restored)?.receiver()?.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn adopt(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         let path = files::absolute(path.as_ref())?;
         let place = path.display().to_string();
@@ -358,6 +610,20 @@ impl<C: Channel> Options<C> {
 }
 
 /// A kind of channel whose readers hold no seat, so that a process that may not write can read.
+///
+/// # Examples
+///
+/// ```
+/// use ringway::{OpenError, ReadOnlyChannel, seqlock};
+/// fn watch<C: ReadOnlyChannel>(path: impl AsRef<std::path::Path>) -> Result<C, OpenError> {
+///     C::options().open_read_only(path)
+/// }
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// seqlock::Channel::<u64>::create(&path)?.writer()?.write(&7)?;
+/// assert_eq!(watch::<seqlock::Channel<u64>>(&path)?.reader().read()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait ReadOnlyChannel: Channel {}
 
 impl<C: ReadOnlyChannel> Options<C> {
@@ -366,6 +632,18 @@ impl<C: ReadOnlyChannel> Options<C> {
     /// # Errors
     ///
     /// Those of [`open`](Self::open); the file need only be readable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// use ringway::seqlock;
+    /// seqlock::Channel::<u64>::create(&path)?.writer()?.write(&7)?;
+    /// let state = seqlock::Channel::<u64>::options().open_read_only(&path)?;
+    /// assert_eq!(state.reader().read()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<C, OpenError> {
         self.make_at(path.as_ref(), |path, spec, settings| Region::open(path, spec, settings, Access::ReadOnly))
     }
@@ -375,6 +653,16 @@ impl<C: ReadOnlyChannel> Options<C> {
     /// # Errors
     ///
     /// Those of [`from_fd`](Self::from_fd).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::seqlock;
+    /// let made = seqlock::Channel::<u64>::options().memfd()?;
+    /// let state = seqlock::Channel::<u64>::options().from_fd_read_only(made.region().inheritable_fd()?)?;
+    /// assert!(state.writer().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_fd_read_only(&self, fd: OwnedFd) -> Result<C, OpenError> {
         self.make("memfd region", |spec, settings| Region::from_fd(fd, spec, settings, Access::ReadOnly))
     }

@@ -8,6 +8,16 @@ use nix::errno::Errno;
 use super::{Corrupt, OpenError, OsError};
 
 /// The seats of a channel. Each has at most one holder.
+///
+/// # Examples
+///
+/// ```
+/// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+/// # use ringway::{ClaimError, Seat};
+/// let _rx = channel.receiver()?;
+/// assert!(matches!(channel.receiver(), Err(ClaimError::Taken { seat: Seat::Receiver, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Seat {
@@ -27,6 +37,19 @@ impl fmt::Display for Seat {
 }
 
 /// Why a seat could not be taken.
+///
+/// # Examples
+///
+/// ```
+/// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+/// # use ringway::ClaimError;
+/// let _tx = channel.sender()?;
+/// match channel.sender() {
+///     Err(ClaimError::Taken { pid, .. }) => println!("process {pid} sends already"),
+///     other => drop(other?),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub enum ClaimError {
     /// A process that is alive, as far as the kernel says, holds the seat.
@@ -129,6 +152,18 @@ impl From<OsError> for ClaimError {
 }
 
 /// Why the holder of a seat could not be killed, or its seat could not be taken.
+///
+/// # Examples
+///
+/// ```
+/// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+/// # use ringway::KillError;
+/// # use std::time::Duration;
+/// let _tx = channel.sender()?;
+/// let killed = channel.kill_and_take_sender(Duration::from_secs(1));
+/// assert!(matches!(killed, Err(KillError::OwnProcess)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub enum KillError {
     /// This process itself holds the seat.

@@ -4,6 +4,16 @@ use core::fmt;
 use std::error::Error;
 
 /// A value that no peer that follows the protocol can have written.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::{Fault, RecvError, bytes};
+/// fn is_garbage(error: RecvError) -> bool {
+///     matches!(error, RecvError::Corrupt(corrupt) if corrupt.fault == Fault::RecordHeader)
+/// }
+/// assert!(!is_garbage(RecvError::Closed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u64)]
@@ -31,6 +41,23 @@ impl Fault {
 /// The region is corrupt: a peer broke the protocol, or another program wrote into it.
 ///
 /// The endpoint that found this stays unusable. Nothing was read or written outside the region.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::{RecvError, spsc};
+/// let channel = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+/// let mut rx = channel.receiver()?;
+/// # use std::os::unix::fs::FileExt;
+/// # let memfd = std::fs::File::from(channel.region().inheritable_fd()?);
+/// # let (size, page) = (channel.region().size(), channel.region().page_size());
+/// # memfd.write_all_at(&vec![0xff; page as usize], size - page)?;
+/// // A hostile peer has written rubbish.
+/// let Err(RecvError::Corrupt(corrupt)) = rx.recv() else { panic!("rubbish was received") };
+/// println!("{corrupt}");
+/// assert_eq!(rx.recv(), Err(RecvError::Corrupt(corrupt))); // this end stays unusable
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Corrupt {
     /// Which word is wrong.

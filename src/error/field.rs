@@ -3,6 +3,28 @@
 use core::fmt;
 
 /// The first field in which the region's type and the requested one differ.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::{FieldDifference, Reason, spsc};
+/// # mod old {
+/// #     #[ringway::message]
+/// #     #[repr(C)]
+/// #     pub struct Tick { pub price: u64 }
+/// # }
+/// # mod new {
+/// #     #[ringway::message]
+/// #     #[repr(C)]
+/// #     pub struct Tick { pub price: f64 }
+/// # }
+/// # let made = spsc::Channel::<old::Tick>::options().capacity(4).memfd()?;
+/// let opened = spsc::Channel::<new::Tick>::from_fd(made.region().inheritable_fd()?);
+/// let error = opened.unwrap_err();
+/// let Reason::Type { field: Some(difference), .. } = error.reason() else { panic!("{error}") };
+/// assert_eq!(difference.to_string(), "field `price` is f64 at byte 0 here, u64 at byte 0 in the region");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldDifference {
@@ -13,6 +35,18 @@ pub struct FieldDifference {
 }
 
 /// A field, as a [schema](crate::Schema) describes it.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::{Reason, spsc};
+/// # let made = spsc::Channel::<u64>::options().capacity(4).type_name("price").memfd()?;
+/// let opened = spsc::Channel::<f64>::options().type_name("price").from_fd(made.region().inheritable_fd()?);
+/// let error = opened.unwrap_err();
+/// let Reason::Type { field: Some(difference), .. } = error.reason() else { panic!("{error}") };
+/// assert_eq!(difference.found.as_ref().map(|field| field.of_type.as_str()), Some("u64"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaField {

@@ -4,6 +4,20 @@ use core::fmt;
 use std::sync::Arc;
 
 /// What shows that a region is a copy.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// use ringway::{CopySign, Reason, spsc};
+/// let copy = path.with_extension("copy");
+/// std::fs::copy(&path, &copy)?;
+/// let error = spsc::Channel::<u64>::open(&copy).unwrap_err();
+/// assert!(matches!(error.reason(), Reason::Copy { sign: CopySign::OtherFile }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CopySign {
@@ -31,6 +45,16 @@ impl fmt::Display for CopySign {
 }
 
 /// The type that a channel carries, as the region records it.
+///
+/// # Examples
+///
+/// ```
+/// use ringway::spsc;
+/// let ticks = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+/// let any = spsc::raw::Channel::from_fd(ticks.region().inheritable_fd()?)?;
+/// assert_eq!(any.carries().to_string(), "u64 (8 bytes, aligned to 8)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeFingerprint {
     /// Size in bytes.
@@ -54,6 +78,8 @@ impl TypeFingerprint {
     /// The text of the type's [schema](crate::Schema): its fields, their types and where they lie. `None` if the type
     /// is not described, or the text has more than 3,072 bytes.
     ///
+    /// # Examples
+    ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("ticks");
@@ -74,6 +100,8 @@ impl TypeFingerprint {
     }
 
     /// The hash of that text, however long it is. `None` if the type is not described.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use ringway::{Schema, spsc};

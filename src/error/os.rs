@@ -7,6 +7,17 @@ use std::io;
 use nix::errno::Errno;
 
 /// A system call that failed.
+///
+/// # Examples
+///
+/// ```
+/// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+/// # use ringway::Advice;
+/// if let Err(error) = channel.region().advise(Advice::HugePage) {
+///     println!("{}: errno {:?}", error.call, error.source.raw_os_error());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct OsError {
     /// The call's name.

@@ -3,6 +3,25 @@
 use super::{CopySign, Corrupt, FieldDifference, OsError, TypeFingerprint};
 
 /// What was found when a region was made or opened, and what was expected.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// # use ringway::{OpenError, Reason, spsc};
+/// fn open(path: &std::path::Path) -> Result<spsc::Channel<u64>, OpenError> {
+///     let options = spsc::Channel::<u64>::options().capacity(4);
+///     match options.open_or_create(path) {
+///         Err(error) if matches!(error.reason(), Reason::Copy { .. }) => options.adopt(path), // after a reboot
+///         Err(error) if matches!(error.reason(), Reason::Version { .. }) => options.recreate(path),
+///         other => other,
+///     }
+/// }
+/// assert_eq!(open(&path)?.capacity(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub enum Reason {
     /// `create`: the file exists.

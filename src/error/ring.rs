@@ -6,6 +6,18 @@ use std::error::Error;
 use super::{CANCELLED, Corrupt, FILE_LOST, FORKED};
 
 /// A record too long for a ring of this capacity.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::{SendError, TooLong};
+/// # let (mut tx, _rx) = ringway::bytes::pair(1 << 16)?;
+/// let record = vec![0; 100_000];
+/// if let Err(SendError::TooLong(TooLong { found, most })) = tx.send(&record) {
+///     assert_eq!((found, most), (100_000, tx.max_len()));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
     /// The record's length in bytes.
@@ -15,13 +27,27 @@ pub struct TooLong {
 }
 
 /// Why [`send`](crate::spsc::Sender::send) cannot go on.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::SendError;
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+/// drop(rx);
+/// match tx.send(&1) {
+///     Ok(()) => println!("sent"),
+///     Err(SendError::Closed | SendError::PeerDied { .. }) => println!("the receiver is gone"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The receiver left. What it had not consumed stays in the region. A sender that is not blocked notices this with
-    /// the message after the next.
+    /// The receiver left. What it had not consumed stays in the region. A sender that is not blocked may notice this
+    /// only with the message after the next.
     Closed,
-    /// The receiver died, and the ring is full, or its successor left. What was not consumed stays there for the next
+    /// The receiver died, and the ring is full; or it panicked, or its successor left. What was not consumed stays there for the next
     /// receiver. Reported once per death, even if a successor holds the seat by now: the next call waits for that one.
     PeerDied {
         /// How often the receiver's seat had been taken, including by the dead one.
@@ -49,6 +75,20 @@ pub enum SendError {
 }
 
 /// Why [`try_send`](crate::spsc::Sender::try_send) did not send.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::{SendError, TrySendError};
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+/// match tx.try_send(&1) {
+///     Ok(()) => println!("sent"),
+///     Err(TrySendError::Full) => println!("later"),
+///     Err(TrySendError::Refused(SendError::Closed)) => println!("the receiver left"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySendError {
@@ -59,6 +99,20 @@ pub enum TrySendError {
 }
 
 /// Why [`send_timeout`](crate::spsc::Sender::send_timeout) did not send.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::SendTimeoutError;
+/// # use std::time::Duration;
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+/// match tx.send_timeout(&1, Duration::from_secs(1)) {
+///     Ok(()) => println!("sent"),
+///     Err(SendTimeoutError::Timeout) => println!("the receiver is slow, or not there"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendTimeoutError {
@@ -69,6 +123,25 @@ pub enum SendTimeoutError {
 }
 
 /// Why [`recv`](crate::spsc::Receiver::recv) cannot go on.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::RecvError;
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+/// # let dies = std::thread::spawn(move || {
+/// #     let _tx = tx;
+/// #     std::panic::resume_unwind(Box::new("the sender dies"))
+/// # });
+/// # dies.join().unwrap_err();
+/// match rx.recv() {
+///     Ok(message) => println!("{message}"),
+///     Err(RecvError::Closed) => println!("the sender has said all"),
+///     Err(RecvError::PeerDied { generation }) => println!("sender {generation} died; wait for its successor"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
@@ -101,6 +174,20 @@ pub enum RecvError {
 }
 
 /// Why [`try_recv`](crate::spsc::Receiver::try_recv) got nothing.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::{RecvError, TryRecvError};
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+/// match rx.try_recv() {
+///     Ok(message) => println!("{message}"),
+///     Err(TryRecvError::Empty) => println!("later"),
+///     Err(TryRecvError::Refused(RecvError::Closed)) => println!("the sender left"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryRecvError {
@@ -111,6 +198,20 @@ pub enum TryRecvError {
 }
 
 /// Why [`recv_timeout`](crate::spsc::Receiver::recv_timeout) got nothing.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::RecvTimeoutError;
+/// # use std::time::Duration;
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+/// match rx.recv_timeout(Duration::from_millis(1)) {
+///     Ok(message) => println!("{message}"),
+///     Err(RecvTimeoutError::Timeout) => println!("the sender is slow, or not there"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {
@@ -214,12 +315,34 @@ impl fmt::Display for RecvTimeoutError {
 
 impl SendError {
     /// Whether the receiver left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// drop(rx);
+    /// assert!(tx.send(&1).is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         *self == SendError::Closed
     }
 
     /// Whether the receiver died.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// # let dies = std::thread::spawn(move || {
+    /// #     let _rx = rx;
+    /// #     std::panic::resume_unwind(Box::new("the receiver dies"))
+    /// # });
+    /// # dies.join().unwrap_err();
+    /// assert!(tx.send(&1).is_err_and(|error| error.is_peer_died())); // the receiver panicked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, SendError::PeerDied { .. })
@@ -228,18 +351,49 @@ impl SendError {
 
 impl TrySendError {
     /// Whether there was no room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// tx.try_send(&1)?;
+    /// assert!(tx.try_send(&2).is_err_and(|error| error.is_full()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         *self == TrySendError::Full
     }
 
     /// Whether the receiver left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// drop(rx);
+    /// assert!(tx.try_send(&1).is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TrySendError::Refused(error) if error.is_closed())
     }
 
     /// Whether the receiver died.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// # let dies = std::thread::spawn(move || {
+    /// #     let _rx = rx;
+    /// #     std::panic::resume_unwind(Box::new("the receiver dies"))
+    /// # });
+    /// # dies.join().unwrap_err();
+    /// assert!(tx.try_send(&1).is_err_and(|error| error.is_peer_died())); // the receiver panicked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, TrySendError::Refused(error) if error.is_peer_died())
@@ -248,18 +402,52 @@ impl TrySendError {
 
 impl SendTimeoutError {
     /// Whether there was no room for all of the time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// tx.send(&1)?;
+    /// assert!(tx.send_timeout(&2, Duration::from_millis(1)).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         *self == SendTimeoutError::Timeout
     }
 
     /// Whether the receiver left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// drop(rx);
+    /// assert!(tx.send_timeout(&1, Duration::from_secs(1)).is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, SendTimeoutError::Refused(error) if error.is_closed())
     }
 
     /// Whether the receiver died.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// # let dies = std::thread::spawn(move || {
+    /// #     let _rx = rx;
+    /// #     std::panic::resume_unwind(Box::new("the receiver dies"))
+    /// # });
+    /// # dies.join().unwrap_err();
+    /// assert!(tx.send_timeout(&1, Duration::from_secs(1)).is_err_and(|error| error.is_peer_died())); // the receiver panicked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, SendTimeoutError::Refused(error) if error.is_peer_died())
@@ -268,12 +456,34 @@ impl SendTimeoutError {
 
 impl RecvError {
     /// Whether the sender left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// drop(tx);
+    /// assert!(rx.recv().is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         *self == RecvError::Closed
     }
 
     /// Whether the sender died.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// # let dies = std::thread::spawn(move || {
+    /// #     let _tx = tx;
+    /// #     std::panic::resume_unwind(Box::new("the sender dies"))
+    /// # });
+    /// # dies.join().unwrap_err();
+    /// assert!(rx.recv().is_err_and(|error| error.is_peer_died())); // the sender panicked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, RecvError::PeerDied { .. })
@@ -282,18 +492,48 @@ impl RecvError {
 
 impl TryRecvError {
     /// Whether there was no message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// assert!(rx.try_recv().is_err_and(|error| error.is_empty()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == TryRecvError::Empty
     }
 
     /// Whether the sender left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// drop(tx);
+    /// assert!(rx.try_recv().is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TryRecvError::Refused(error) if error.is_closed())
     }
 
     /// Whether the sender died.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// # let dies = std::thread::spawn(move || {
+    /// #     let _tx = tx;
+    /// #     std::panic::resume_unwind(Box::new("the sender dies"))
+    /// # });
+    /// # dies.join().unwrap_err();
+    /// assert!(rx.try_recv().is_err_and(|error| error.is_peer_died())); // the sender panicked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, TryRecvError::Refused(error) if error.is_peer_died())
@@ -302,18 +542,51 @@ impl TryRecvError {
 
 impl RecvTimeoutError {
     /// Whether no message came for all of the time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// assert!(rx.recv_timeout(Duration::from_millis(1)).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         *self == RecvTimeoutError::Timeout
     }
 
     /// Whether the sender left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// drop(tx);
+    /// assert!(rx.recv_timeout(Duration::from_secs(1)).is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, RecvTimeoutError::Refused(error) if error.is_closed())
     }
 
     /// Whether the sender died.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(1)?;
+    /// # let dies = std::thread::spawn(move || {
+    /// #     let _tx = tx;
+    /// #     std::panic::resume_unwind(Box::new("the sender dies"))
+    /// # });
+    /// # dies.join().unwrap_err();
+    /// assert!(rx.recv_timeout(Duration::from_secs(1)).is_err_and(|error| error.is_peer_died())); // the sender panicked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_peer_died(&self) -> bool {
         matches!(self, RecvTimeoutError::Refused(error) if error.is_peer_died())

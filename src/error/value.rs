@@ -6,6 +6,19 @@ use std::error::Error;
 use super::{CANCELLED, Corrupt, FILE_LOST, FORKED};
 
 /// Why a seqlock's writer cannot write.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::WriteError;
+/// # let (mut writer, _reader) = ringway::seqlock::pair::<u64>()?;
+/// match writer.write(&7) {
+///     Ok(()) => println!("written"),
+///     Err(WriteError::Forked) => println!("the writer is the parent's"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -23,6 +36,19 @@ pub enum WriteError {
 }
 
 /// Why a seqlock's reader got no value.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::ReadError;
+/// # let (_writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+/// match reader.read() {
+///     Ok(value) => println!("{value}"),
+///     Err(ReadError::Overtaken { .. }) => println!("the writer never pauses; try again"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -44,6 +70,21 @@ pub enum ReadError {
 }
 
 /// Why a reader's wait for a change ended without one.
+///
+/// # Examples
+///
+/// ```
+/// # use ringway::ChangedError;
+/// # use std::time::Duration;
+/// # let (_writer, mut reader) = ringway::seqlock::pair::<u64>()?;
+/// match reader.changed_timeout(Duration::from_millis(1)) {
+///     Ok(()) => println!("{}", reader.read()?),
+///     Err(ChangedError::Timeout) => println!("still the same"),
+///     Err(ChangedError::Closed | ChangedError::PeerDied { .. }) => println!("the writer is gone"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangedError {

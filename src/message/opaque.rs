@@ -9,6 +9,8 @@ use super::Message;
 /// A message around a value of another crate's type, which has zerocopy's traits but is no [`Message`]. Its fields are
 /// not described, so they are not compared when a region is opened.
 ///
+/// # Examples
+///
 /// ```
 /// # mod other {
 /// #     use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};

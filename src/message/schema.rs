@@ -13,6 +13,8 @@ use crate::layout::header::SCHEMA_LEN;
 /// A region remembers the text of its type, of up to 3,072 bytes, and its hash. docs/schema.md has the grammar, and
 /// test vectors for programs in other languages.
 ///
+/// # Examples
+///
 /// ```
 /// use ringway::Schema;
 ///
@@ -42,6 +44,13 @@ pub struct Schema {
 
 impl Schema {
     /// The schema of a type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::Schema;
+    /// assert_eq!(Schema::of::<[u16; 3]>().text(), Some("[u16;3]"));
+    /// ```
     pub fn of<T: Message>() -> Self {
         let mut schema = Self { text: String::new(), known: true };
         T::describe(&mut schema);
@@ -49,11 +58,26 @@ impl Schema {
     }
 
     /// The text; `None` if a part of the type is not described.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::{Opaque, Schema};
+    /// assert_eq!(Schema::of::<f64>().text(), Some("f64"));
+    /// assert_eq!(Schema::of::<Opaque<f64>>().text(), None); // not described
+    /// ```
     pub fn text(&self) -> Option<&str> {
         self.known.then_some(&self.text)
     }
 
     /// The hash of the text: FNV-1a of 64 bits over its bytes, or 1 if that is 0. `None` if there is no text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::Schema;
+    /// assert_eq!(Schema::of::<usize>().hash(), Schema::of::<u64>().hash()); // the same in memory
+    /// ```
     pub fn hash(&self) -> Option<u64> {
         self.text().map(|text| hash_of(text.as_bytes()))
     }
@@ -65,6 +89,8 @@ impl Schema {
     }
 
     /// Describes a struct. `describe` adds its fields, in the order of their declaration.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use core::mem::offset_of;
@@ -98,6 +124,8 @@ impl Schema {
 
     /// Says that a type is not described. Then no type that contains it is, and its fields are not compared.
     ///
+    /// # Examples
+    ///
     /// ```
     /// use ringway::{Message, Opaque, Schema};
     /// assert_eq!(Schema::of::<[Opaque<u64>; 2]>().text(), None);
@@ -123,6 +151,18 @@ impl Schema {
 }
 
 /// The fields of a struct that is being described: see [`Schema::structure`].
+///
+/// # Examples
+///
+/// ```
+/// use ringway::{Fields, Message, Schema};
+/// fn add_point(fields: &mut Fields<'_>) {
+///     fields.field::<f32>("x", 0);
+///     fields.field::<f32>("y", 4);
+/// }
+/// let mut schema = Schema::of::<u8>();
+/// schema.structure(add_point);
+/// ```
 pub struct Fields<'a> {
     schema: &'a mut Schema,
     is_first: bool,
@@ -135,6 +175,27 @@ impl Fields<'_> {
     /// # Panics
     ///
     /// If the name is empty, or has other characters than letters, digits and `_`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::zerocopy::{FromBytes, Immutable, IntoBytes};
+    /// # use ringway::{Message, Schema};
+    /// #[derive(FromBytes, IntoBytes, Immutable)]
+    /// #[zerocopy(crate = "ringway::zerocopy")]
+    /// #[repr(C)]
+    /// struct Pair(u16, u16);
+    ///
+    /// impl Message for Pair {
+    ///     fn describe(schema: &mut Schema) {
+    ///         schema.structure(|fields| {
+    ///             fields.field::<u16>("0", 0);
+    ///             fields.field::<u16>("1", 2);
+    ///         });
+    ///     }
+    /// }
+    /// assert_eq!(Schema::of::<Pair>().text(), Some("{0:u16@0,1:u16@2}"));
+    /// ```
     pub fn field<T: Message>(&mut self, name: &str, offset: usize) {
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
         assert!(!name.is_empty() && name.chars().all(is_word), "{name:?} is no name of a field");

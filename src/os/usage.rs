@@ -7,6 +7,14 @@ use super::retry::retry;
 use crate::error::OsError;
 
 /// Page faults of this process so far, all its threads together.
+///
+/// # Examples
+///
+/// ```
+/// let ringway::PageFaults { minor, major } = ringway::page_faults()?;
+/// println!("{minor} faults from memory, {major} from disk");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageFaults {
@@ -21,6 +29,19 @@ pub struct PageFaults {
 /// # Errors
 ///
 /// The system call failed, which it never does on Linux.
+///
+/// # Examples
+///
+/// ```
+/// # let (mut tx, mut rx) = ringway::spsc::pair::<u64>(4)?;
+/// let before = ringway::page_faults()?;
+/// for n in 0..1000 {
+///     tx.send(&n)?;
+///     rx.recv()?;
+/// }
+/// println!("{} page faults", ringway::page_faults()?.minor - before.minor);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn page_faults() -> Result<PageFaults, OsError> {
     let usage = retry(|| getrusage(UsageWho::RUSAGE_SELF)).map_err(|e| OsError::new("getrusage", e))?;
     Ok(PageFaults { minor: usage.minor_page_faults() as u64, major: usage.major_page_faults() as u64 })

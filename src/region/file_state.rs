@@ -17,6 +17,19 @@ use crate::os::{file, identity};
 use crate::sync::Ordering::Relaxed;
 
 /// What the path of a region names now.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// # use ringway::FileState;
+/// assert_eq!(channel.region().file_state(), FileState::Named);
+/// std::fs::remove_file(&path)?; // a cleaner of temporary files
+/// assert_eq!(channel.region().file_state(), FileState::Removed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileState {
@@ -36,6 +49,17 @@ pub enum FileState {
 
 impl FileState {
     /// Whether newcomers no longer reach this region, and none of its users intended that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// channel.region().unlink()?;
+    /// assert!(!channel.region().file_state().is_lost()); // it was done on purpose
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_lost(self) -> bool {
         matches!(self, FileState::Removed | FileState::Replaced)
@@ -49,6 +73,20 @@ impl Region {
     /// call [`open_or_create`](crate::Options::open_or_create) again, on both sides. If that finds a copy in the file's
     /// place, [`adopt`](crate::Options::adopt) it, or start empty with [`recreate`](crate::Options::recreate). With
     /// [`watch_file`](crate::Options::watch_file), blocked calls notice the loss themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # use ringway::spsc;
+    /// std::fs::remove_file(&path)?; // a cleaner of temporary files
+    /// if channel.region().file_state().is_lost() {
+    ///     let channel = spsc::Channel::<u64>::open_or_create(&path, 4)?; // on both sides
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn file_state(&self) -> FileState {
         let Backing::File { path, .. } = &self.backing else { return FileState::Unknown };
         let there = match identity::of_path(path) {

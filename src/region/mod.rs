@@ -81,6 +81,15 @@ impl Settings {
 /// How the data area will be used: the advice that [`madvise(2)`] may get.
 ///
 /// [`madvise(2)`]: https://man7.org/linux/man-pages/man2/madvise.2.html
+///
+/// # Examples
+///
+/// ```
+/// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+/// # use ringway::Advice;
+/// channel.region().advise(Advice::DontDump)?; // core dumps stay small
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
@@ -99,6 +108,18 @@ pub enum Advice {
 }
 
 /// Whether [`flush`](Region::flush) waits.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// # use ringway::Flush;
+/// channel.sender()?.send(&7)?;
+/// channel.region().flush(Flush::Wait)?; // it is on the disk now
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flush {
@@ -122,6 +143,17 @@ enum Backing {
 /// A mapped region whose header was checked: the memory behind a channel.
 ///
 /// Any thread may call any method, in any process that has the channel.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// let region = channel.region();
+/// println!("{:?}: {} bytes in pages of {}", region.path(), region.size(), region.page_size());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Region {
     mapping: Arc<Mapping>,
     first_page: FirstPage,
@@ -166,16 +198,45 @@ impl Region {
     }
 
     /// The size of the region, and of its file, in bytes: a whole number of pages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// assert_eq!(channel.region().size(), std::fs::metadata(&path)?.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn size(&self) -> u64 {
         self.first_page.region_len
     }
 
     /// The size of its pages in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// let region = channel.region();
+    /// println!("{} pages", region.size() / region.page_size());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn page_size(&self) -> u64 {
         self.first_page.page_size
     }
 
     /// The path of a file region. It was made absolute when it was given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// assert_eq!(channel.region().path(), Some(path.as_path()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> Option<&Path> {
         match &self.backing {
             Backing::File { path, .. } => Some(path),
@@ -227,6 +288,17 @@ impl Region {
     /// The descriptor of a file or memfd. It closes on exec. To give one to a program that you start, see
     /// [`inheritable_fd`](Self::inheritable_fd); to give one to any other process, [`send_over`](Self::send_over). `None`
     /// if the region has no descriptor, or if somebody in this process closed it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// let channel = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+    /// let fd = channel.region().fd().ok_or("somebody closed it")?; // to be passed by other means than `send_over`
+    /// let received = fd.try_clone_to_owned()?;
+    /// assert!(spsc::Channel::<u64>::from_fd(received).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.file()?.get().ok().map(|file| file.as_fd())
     }
@@ -239,6 +311,17 @@ impl Region {
     ///
     /// The region is anonymous, the process has no descriptor left, or somebody in it closed the region's
     /// ([`Reason::DescriptorClosed`]).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    /// let channel = ringway::spsc::Channel::<u64>::options().capacity(4).memfd()?;
+    /// let inherited = channel.region().inheritable_fd()?;
+    /// let mut command = std::process::Command::new("consumer");
+    /// command.arg(inherited.as_raw_fd().to_string()); // spawn it, then drop `inherited`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn inheritable_fd(&self) -> Result<OwnedFd, OpenError> {
         let copy = || file::inheritable(self.file().ok_or(Reason::Anonymous)?);
         files::at(&self.place(), copy())
@@ -251,6 +334,19 @@ impl Region {
     ///
     /// The region is no memfd, or somebody in this process closed its descriptor; `socket` is no connected Unix socket,
     /// or has no room and must not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringway::spsc;
+    /// use std::os::unix::net::UnixStream;
+    /// let (ours, theirs) = UnixStream::pair()?; // or accepted and connected, by two programs
+    /// let channel = spsc::Channel::<u64>::options().capacity(4).memfd()?;
+    /// channel.region().send_over(&ours)?;
+    /// let there = spsc::Channel::<u64>::options().from_socket(&theirs)?; // in the other program
+    /// assert_eq!(there.region().id(), channel.region().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_over(&self, socket: impl AsFd) -> Result<(), OpenError> {
         let send = || {
             let file = match &self.backing {
@@ -270,6 +366,18 @@ impl Region {
     ///
     /// The region has no path, the path names another file by now, this process may not write the directory, or another
     /// program has locked the whole file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// channel.region().unlink()?;
+    /// assert!(!path.exists());
+    /// channel.sender()?.send(&7)?; // those attached go on
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unlink(&self) -> io::Result<()> {
         match &self.backing {
             Backing::File { file, path } => self.unlink_on_purpose(path, file),
@@ -279,6 +387,18 @@ impl Region {
 
     /// A number that no other region has. A copy has its original's number until it is
     /// [adopted](crate::Options::adopt).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # use ringway::spsc;
+    /// let opened = spsc::Channel::<u64>::open(&path)?;
+    /// assert_eq!(channel.region().id(), opened.region().id()); // the same memory
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn id(&self) -> u128 {
         let [high, low] = self.first_page.id;
         u128::from(high) << 64 | u128::from(low)
@@ -289,6 +409,18 @@ impl Region {
     /// # Errors
     ///
     /// The disk failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # use ringway::Flush;
+    /// channel.sender()?.send(&7)?;
+    /// channel.region().flush(Flush::Start)?; // the kernel begins to write
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&self, flush: Flush) -> Result<(), OsError> {
         self.mapping.flush(flush == Flush::Wait)
     }
@@ -298,6 +430,15 @@ impl Region {
     /// # Errors
     ///
     /// The kernel refuses the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// let region = channel.region();
+    /// println!("{} of {} pages are in memory", region.resident_pages()?, region.size() / region.page_size());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn resident_pages(&self) -> Result<usize, OsError> {
         self.mapping.resident_pages()
     }
@@ -307,6 +448,17 @@ impl Region {
     /// # Errors
     ///
     /// The kernel does not support this advice, or not for this memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let channel = ringway::spsc::Channel::<u64>::options().capacity(4).anonymous()?;
+    /// # use ringway::Advice;
+    /// if let Err(error) = channel.region().advise(Advice::HugePage) {
+    ///     eprintln!("no transparent huge pages: {error}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn advise(&self, advice: Advice) -> Result<(), OsError> {
         self.mapping.advise(match advice {
             Advice::Normal => MmapAdvise::MADV_NORMAL,

@@ -63,6 +63,18 @@ fn open_region(path: &Path, writable: bool, owner: Owner) -> Result<Owned, Reaso
 /// # Errors
 ///
 /// The path is missing, may not be read, or holds no region, or its file system has no locks.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// assert!(ringway::in_use(&path)?);
+/// drop(channel);
+/// assert!(!ringway::in_use(&path)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn in_use(path: impl AsRef<Path>) -> Result<bool, OpenError> {
     is_in_use(&files::absolute(path.as_ref())?, Owner::Anyone)
 }
@@ -83,6 +95,19 @@ pub(crate) fn is_in_use(path: &Path, owner: Owner) -> Result<bool, OpenError> {
 /// - The path is missing, holds no region, or belongs to another user (see
 ///   [`Options::remove_unused`](crate::Options::remove_unused)).
 /// - Its file system has no locks, or this process may not write its directory.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// assert!(ringway::remove_unused(&path).is_err()); // in use
+/// drop(channel);
+/// ringway::remove_unused(&path)?;
+/// assert!(!path.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn remove_unused(path: impl AsRef<Path>) -> Result<(), OpenError> {
     remove(&files::absolute(path.as_ref())?, Owner::Own)
 }

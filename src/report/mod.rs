@@ -18,6 +18,8 @@ use crate::region::{Reading, Region, Settings, files, unused};
 ///
 /// If the region is in use, its words are read one after the other, not at one moment.
 ///
+/// # Examples
+///
 /// ```
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("jobs");
@@ -53,6 +55,20 @@ pub struct Report {
 }
 
 /// A seat, with its present or last holder.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// # use ringway::Report;
+/// let tx = channel.sender()?;
+/// for seat in Report::open(&path)?.seats {
+///     println!("{seat}"); // the sender's (or writer's) seat is held by process ...
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeatReport {
@@ -67,6 +83,20 @@ pub struct SeatReport {
 }
 
 /// Who holds a seat.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// # use ringway::{Holder, Report};
+/// let tx = channel.sender()?;
+/// let report = Report::open(&path)?;
+/// assert_eq!(report.seats[0].holder, Holder::Alive { pid: std::process::id() });
+/// assert_eq!(report.seats[1].holder, Holder::Nobody); // the receiver's seat
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Holder {
@@ -95,6 +125,18 @@ pub enum Holder {
 }
 
 /// What was committed to a region.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// # use ringway::{Content, Report};
+/// channel.sender()?.send_slice(&[7, 8])?;
+/// assert!(matches!(Report::open(&path)?.content, Content::Messages { head: 1, count: 2, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
@@ -131,12 +173,36 @@ impl Report {
     ///
     /// Those of [`open`](crate::Options::open), but the file need only be readable, and may be a copy or belong to
     /// anyone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # use ringway::Report;
+    /// let report = Report::open(&path)?;
+    /// assert_eq!((report.kind, report.capacity, report.in_use), ("spsc", 4, Some(true)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::options().open(path)
     }
 
     /// Options for a report. Only [`owner`](Options::owner) matters. They can also check whether a region is in use,
     /// and remove an unused one: see [`in_use`](Options::in_use) and [`remove_unused`](Options::remove_unused).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # use ringway::Report;
+    /// # let uid_of_the_service = nix::unistd::getuid().as_raw();
+    /// let report = Report::options().owner(uid_of_the_service).open(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> Options<Self> {
         Options::new()
     }
@@ -149,6 +215,17 @@ impl Options<Report> {
     /// # Errors
     ///
     /// Those of [`Report::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("ticks");
+    /// # let channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+    /// # use ringway::Report;
+    /// println!("{}", Report::options().owner(0).open(&path)?); // another's file is read, not mapped
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Report, OpenError> {
         let path = files::absolute(path.as_ref())?;
         let mut report = read_report(&path, self.settings())?;

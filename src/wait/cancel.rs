@@ -14,6 +14,8 @@ use crate::sync::{AtomicU32, fence};
 /// Any thread of the process may use it, and so may a signal handler: [`cancel`](Self::cancel) is async-signal-safe. It
 /// has no effect in other processes.
 ///
+/// # Examples
+///
 /// ```
 /// use ringway::{RecvError, spsc};
 /// # let channel = spsc::Channel::<u64>::options().capacity(8).anonymous()?;
@@ -38,6 +40,17 @@ impl Canceller {
     }
 
     /// Ends the blocked calls, and makes those to come end where they would block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::{RecvError, spsc};
+    /// # let (_tx, mut rx) = spsc::pair::<u64>(4)?;
+    /// let canceller = rx.canceller();
+    /// canceller.cancel(); // from any thread, or from a signal handler
+    /// assert_eq!(rx.recv(), Err(RecvError::Cancelled));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cancel(&self) {
         self.flag.store(1, Relaxed);
         if let Some((word, most)) = &self.word {
@@ -47,11 +60,38 @@ impl Canceller {
     }
 
     /// Lets calls block again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc;
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = spsc::pair::<u64>(4)?;
+    /// let canceller = rx.canceller();
+    /// canceller.cancel();
+    /// canceller.reset();
+    /// assert!(rx.recv_timeout(Duration::from_millis(1)).is_err_and(|error| error.is_timeout())); // it waits again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reset(&self) {
         self.flag.store(0, Relaxed);
     }
 
     /// Whether calls are cancelled now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::spsc;
+    /// # let (mut tx, mut rx) = spsc::pair::<u64>(4)?;
+    /// let stop = rx.canceller();
+    /// # stop.cancel();
+    /// while !stop.is_cancelled() {
+    ///     // a loop that always finds a message is never blocked, so it asks
+    ///     println!("{}", rx.recv()?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.flag.load(Relaxed) != 0

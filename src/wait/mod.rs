@@ -10,6 +10,17 @@ pub(crate) use block::{Blocked, ParkOn, SPINS, block};
 pub use cancel::Canceller;
 
 /// How a blocked call waits for its peer. Whichever it is, an awake peer pays nothing for it.
+///
+/// # Examples
+///
+/// ```
+/// use ringway::{Wait, spsc};
+/// use std::time::Duration;
+/// let (mut tx, mut rx) = spsc::pair::<u64>(4)?;
+/// tx.set_wait(Wait::Spin);
+/// rx.set_wait(Wait::SpinThenSleep(Duration::from_micros(10)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {

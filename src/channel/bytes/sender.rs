@@ -33,14 +33,14 @@ pub struct Sender {
 impl Sender {
     /// Sends `record`, waiting while there is no room for it.
     ///
-    /// A receiver that leaves is noticed late: the first record after that is still sent, and waits in the ring for the next
-    /// receiver. To know before, ask [`has_receiver`](Self::has_receiver).
+    /// A receiver that leaves may be noticed late: the first record after that may still be sent, and then waits in the ring
+    /// for the next receiver. To know before, ask [`has_receiver`](Self::has_receiver).
     ///
     /// # Errors
     ///
     /// - [`SendError::TooLong`]: the record is longer than [`max_len`](Self::max_len).
     /// - [`SendError::Closed`]: the receiver left.
-    /// - [`SendError::PeerDied`]: the receiver died, and the ring is full.
+    /// - [`SendError::PeerDied`]: the receiver died, and the ring is full; or it panicked.
     /// - [`SendError::Forked`]: this process is a forked child of the sender's.
     /// - [`SendError::FileLost`], [`SendError::Corrupt`].
     ///

@@ -34,13 +34,13 @@ pub struct Sender<T> {
 impl<T: Message> Sender<T> {
     /// Sends `value`, waiting while the ring is full.
     ///
-    /// A receiver that leaves is noticed late: the first message after that is still sent, and waits in the ring for the next
-    /// receiver. To know before, ask [`has_receiver`](Self::has_receiver).
+    /// A receiver that leaves may be noticed late: the first message after that may still be sent, and then waits in the ring
+    /// for the next receiver. To know before, ask [`has_receiver`](Self::has_receiver).
     ///
     /// # Errors
     ///
     /// - [`SendError::Closed`]: the receiver left.
-    /// - [`SendError::PeerDied`]: the receiver died, and the ring is full.
+    /// - [`SendError::PeerDied`]: the receiver died, and the ring is full; or it panicked.
     /// - [`SendError::Forked`]: this process is a forked child of the sender's.
     /// - [`SendError::FileLost`], [`SendError::Corrupt`].
     ///
@@ -593,7 +593,7 @@ pub struct SendRef<'a, T> {
 }
 
 impl<T: Message> SendRef<'_, T> {
-    /// Writes the whole value.
+    /// Writes the whole value. Does nothing in a forked child, where [`send`](Self::send) returns an error.
     ///
     /// # Examples
     ///
