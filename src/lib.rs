@@ -93,7 +93,7 @@ pub use channel::{Channel, Iter, Options, ReadOnlyChannel, Sent, bytes, seqlock,
 pub use error::*;
 pub use message::{Fields, Message, Opaque, Schema};
 pub use os::usage::{PageFaults, page_faults};
-pub use region::{Advice, FileState, Flush, Region, in_use, remove_unused};
+pub use region::{Advice, FileState, Flush, Memory, Region, in_use, remove_unused};
 pub use report::{Content, Holder, Report, SeatReport};
 pub use ringway_derive::{Message, message};
 pub use wait::{Canceller, Wait};

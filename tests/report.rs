@@ -2,13 +2,14 @@
 
 mod common;
 
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use std::{fs, thread};
 
 use ringway::zerocopy::IntoBytes;
-use ringway::{Content, Holder, OpenError, Reason, Report, bytes, seqlock, spsc};
+use ringway::{Content, Holder, Memory, OpenError, Reason, Report, bytes, seqlock, spsc};
 
 use crate::common::alone::alone;
 use crate::common::child::{Child, fork};
@@ -161,5 +162,24 @@ fn who_leaves_while_it_is_asked_after_is_not_dead() {
         });
         done.store(true, Relaxed);
         assert_eq!(dead, None, "this process is {}", std::process::id());
+    });
+}
+
+#[test]
+fn a_report_says_what_holds_the_memory() {
+    alone(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jobs");
+        let file = spsc::Channel::<u64>::create(&path, 8).unwrap();
+        let memfd = spsc::Channel::<u64>::options().capacity(8).memfd().unwrap();
+        let behind_proc = |channel: &spsc::Channel<u64>| {
+            Report::open(format!("/proc/self/fd/{}", channel.region().fd().unwrap().as_raw_fd())).unwrap()
+        };
+        let named = Report::open(&path).unwrap();
+        assert!(named.memory == Memory::File && !named.to_string().contains("memfd"), "{named}");
+        assert_eq!(behind_proc(&memfd).memory, Memory::Memfd);
+        assert!(behind_proc(&memfd).to_string().contains("in a memfd\n"));
+        file.region().unlink().unwrap();
+        assert_eq!(behind_proc(&file).memory, Memory::File);
     });
 }

@@ -403,6 +403,10 @@ impl<C: Channel> Options<C> {
 
     /// Makes the region in memory without a name, for this process and those that it forks.
     ///
+    /// A ring of records needs its memory mapped twice. Where the kernel does not map anonymous memory twice (huge
+    /// pages; emulators), the memory is a memfd's whose descriptor stays private
+    /// ([`Memory::AnonymousMemfd`](crate::Memory::AnonymousMemfd)).
+    ///
     /// # Errors
     ///
     /// There is no memory; the process is at a limit; the capacity or type is impossible.

@@ -1,13 +1,15 @@
 //! Operations on a file, one system call each.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open, readlink};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
@@ -21,6 +23,12 @@ use crate::error::{OsError, Reason};
 
 /// The seals of a region's memfd: nobody can change its size while others use it.
 pub(crate) const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
+
+/// The name of a region's memfd. `/proc/PID/fd` and `/proc/PID/maps` show it.
+pub(crate) const MEMFD: &CStr = c"ringway";
+
+/// The name of a memfd that stands for anonymous memory.
+pub(crate) const ANONYMOUS: &CStr = c"ringway-anonymous";
 
 /// Sets the file's permissions, whatever the umask.
 pub(crate) fn set_mode(file: &File, mode: u32) -> Result<(), OsError> {
@@ -82,15 +90,23 @@ pub(crate) fn lock_file() -> Option<Owned> {
 }
 
 /// A new memfd that is not sized or sealed yet.
-pub(crate) fn memfd(huge: bool) -> Result<Owned, Reason> {
+pub(crate) fn memfd(name: &CStr, huge: bool) -> Result<Owned, Reason> {
     let mut flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     if huge {
         flags |= MFdFlags::MFD_HUGETLB;
     }
-    match retry(|| memfd_create(c"ringway", flags)) {
+    match retry(|| memfd_create(name, flags)) {
         Ok(fd) => Ok(Owned::opened(fd.into())?),
         Err(errno) => Err(reason_of("memfd_create", errno)),
     }
+}
+
+/// The name that a memfd was made with; `None` for any other file. Needs `/proc`.
+pub(crate) fn memfd_name(file: &Owned) -> Option<Vec<u8>> {
+    let mut path = [0; 40];
+    let path = fd_path(file.get().ok()?.as_raw_fd(), &mut path);
+    let link = retry(|| readlink(path)).ok()?.into_vec();
+    Some(link.strip_prefix(b"/memfd:")?.strip_suffix(b" (deleted)")?.to_vec())
 }
 
 /// Fixes the memfd's size permanently.

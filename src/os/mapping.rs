@@ -67,6 +67,13 @@ unsafe impl Send for Mapping {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Mapping {}
 
+const MREMAP: &str = "mremap";
+
+/// Whether memory without a file could not be mapped because the kernel does not map it twice.
+pub(crate) fn mirror_was_refused(error: &OsError) -> bool {
+    error.call == MREMAP
+}
+
 fn non_zero(len: usize) -> Result<NonZeroUsize, OsError> {
     NonZeroUsize::new(len).ok_or_else(|| OsError::new("mmap", Errno::EINVAL))
 }
@@ -150,13 +157,14 @@ impl Mapping {
     }
 
     /// Maps the mirror of anonymous memory. An old size of 0 makes `mremap(2)` map the same shared pages a second time.
+    /// Emulators refuse that: see [`mirror_was_refused`].
     fn mirror_anonymous(&self) -> Result<(), OsError> {
         let Shape { len, mirror, .. } = self.shape;
         let flags = MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED;
         // SAFETY: M2: the new place is inside the reserved range; the old mapping stays.
         let mapped =
             retry(|| unsafe { mremap(self.at(len - mirror).cast(), 0, mirror, flags, Some(self.at(len).cast())) });
-        mapped.map_err(|e| OsError::new("mremap", e))?;
+        mapped.map_err(|e| OsError::new(MREMAP, e))?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use nix::sys::resource::Resource;
 use nix::unistd::{Whence, lseek};
 
 use super::extents::are_exclusive;
-use super::file::{base_page, memfd, metadata, page_size};
+use super::file::{MEMFD, base_page, memfd, metadata, page_size};
 use super::filesystem::{self, Kind};
 use super::pages;
 use super::retry::{in_pieces, retry};
@@ -140,7 +140,7 @@ fn unused_memory() -> Option<(u64, u64)> {
 
 /// The kernel's default huge page size, in bytes. Needs no `/proc`.
 pub(crate) fn huge_page() -> Result<usize, Reason> {
-    Ok(page_size(memfd(true)?.get()?)?)
+    Ok(page_size(memfd(MEMFD, true)?.get()?)?)
 }
 
 #[cfg(test)]

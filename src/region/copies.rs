@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use super::files::{self, ATTEMPTS, Owner, PAUSE, UnnamedFile};
 use super::header::{FirstPage, Spec};
-use super::make::{UnnamedRegion, copy_header, len_of, map, shape};
+use super::make::{UnnamedRegion, copy_header, len_of, map, private_memory, shape};
 use super::provenance::copy_sign;
 use super::views::{Parts, all_words};
 use super::{Backing, Region, Settings, unused};
@@ -24,7 +24,7 @@ use crate::layout::locks::ATTACHED;
 use crate::layout::{Header, Kind, Lane, ReceiverLine, WORD};
 use crate::os::file;
 use crate::os::lock::{Lock, try_lock_if_any, unlock};
-use crate::os::mapping::{Access, Mapping, Source, Unpublished};
+use crate::os::mapping::{Access, Mapping};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::retry_io;
@@ -121,7 +121,7 @@ fn may_be_mapped(file: &File, path: &Path, header: &Header, settings: &Settings)
 /// Reads the region through the file into private memory.
 fn image(file: &File, header: &FirstPage, spec: &Spec) -> Result<Arc<Mapping>, Reason> {
     reserve::check_memory(header.region_len)?;
-    let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape(header, spec))?;
+    let mapping = private_memory(shape(header, spec))?;
     let mapping = Arc::new(mapping.with_header(&header.bytes())?);
     load(file, header, &mapping)?;
     Ok(mapping)

@@ -1,6 +1,7 @@
 //! Makes and opens regions: complete or not at all, and only if every check passes.
 #![forbid(unsafe_code)]
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -22,7 +23,7 @@ use crate::layout::locks::ATTACHED;
 use crate::layout::{FIRST, Header, MAGIC, WORD};
 use crate::os::file;
 use crate::os::lock::{Lock, try_lock_if_any};
-use crate::os::mapping::{Access, Mapping, Shape, Source, Unpublished};
+use crate::os::mapping::{Access, Mapping, Shape, Source, Unpublished, mirror_was_refused};
 use crate::os::nap::nap;
 use crate::os::owned::Owned;
 use crate::os::retry::retry_io;
@@ -102,11 +103,14 @@ impl Region {
 
     /// Makes a region for this process and the children that it forks.
     pub(crate) fn anonymous(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        // For memory that the kernel does not mirror without a file.
+        let in_memfd = || {
+            let (mapping, header, file) = make_memfd(file::ANONYMOUS, spec, settings)?;
+            Ok(Self::new(mapping, header, Backing::Anonymous(Some(file)), settings))
+        };
         let make = || {
             if settings.huge_pages && spec.kind.info().mirrored {
-                // The kernel cannot mirror huge pages without a file, so they get a memfd that nobody else can get.
-                let (mapping, header, file) = make_memfd(spec, settings)?;
-                return Ok(Self::new(mapping, header, Backing::Anonymous(Some(file)), settings));
+                return in_memfd();
             }
             let huge = settings.huge_pages;
             let page = if huge { reserve::huge_page()? } else { file::base_page()? };
@@ -114,15 +118,17 @@ impl Region {
             if !huge {
                 reserve::check_memory(header.region_len)?;
             }
-            let mapping = initialise(Source::Anonymous { huge }, &header, spec, settings)?;
-            Ok(Self::new(mapping, header, Backing::Anonymous(file::lock_file()), settings))
+            match initialise(Source::Anonymous { huge }, &header, spec, settings) {
+                Err(Reason::Os(error)) if mirror_was_refused(&error) => in_memfd(),
+                mapping => Ok(Self::new(mapping?, header, Backing::Anonymous(file::lock_file()), settings)),
+            }
         };
         files::at(ANONYMOUS, make())
     }
 
     /// Makes a region behind a descriptor that can be inherited or sent, and whose file can never be truncated.
     pub(crate) fn memfd(spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
-        let (mapping, header, file) = files::at(MEMFD, make_memfd(spec, settings))?;
+        let (mapping, header, file) = files::at(MEMFD, make_memfd(file::MEMFD, spec, settings))?;
         Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
     }
 
@@ -162,7 +168,7 @@ impl Region {
         let make = || {
             let shape = shape(&self.first_page, spec);
             reserve::check_memory(shape.len as u64)?;
-            let mapping = Unpublished::new(Source::Anonymous { huge: false }, shape)?;
+            let mapping = private_memory(shape)?;
             let mapping = mapping.with_header(&self.first_page.bytes())?;
             // The copy is made here, wherever the original was made.
             let mut page = self.first_page.clone();
@@ -257,10 +263,22 @@ impl UnnamedRegion {
     }
 }
 
+/// Memory for a private copy. If it is a memfd's, nothing but the mapping holds that.
+pub(super) fn private_memory(shape: Shape) -> Result<Unpublished, Reason> {
+    match Unpublished::new(Source::Anonymous { huge: false }, shape) {
+        Err(error) if mirror_was_refused(&error) => {
+            let file = file::memfd(file::ANONYMOUS, false)?;
+            reserve::reserve(file.get()?, shape.len as u64)?;
+            Ok(Unpublished::new(Source::File(file.get()?), shape)?)
+        }
+        mapped => Ok(mapped?),
+    }
+}
+
 /// Makes a sealed memfd with a region in it.
-fn make_memfd(spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, FirstPage, Owned), Reason> {
+fn make_memfd(name: &CStr, spec: &Spec, settings: &Settings) -> Result<(Arc<Mapping>, FirstPage, Owned), Reason> {
     let huge = settings.huge_pages;
-    let file = file::memfd(huge).map_err(|reason| match reason {
+    let file = file::memfd(name, huge).map_err(|reason| match reason {
         Reason::Os(error) if huge && error.errno() != Errno::EPERM => Reason::HugePagesUnsupported,
         other => other,
     })?;

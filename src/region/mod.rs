@@ -129,13 +129,26 @@ pub enum Flush {
     Start,
 }
 
+/// What holds the memory of a region that a [`Report`](crate::Report) is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Memory {
+    /// A file that has, or had, a name.
+    File,
+    /// A memfd.
+    Memfd,
+    /// A memfd that stands for anonymous memory, because the kernel did not map that twice. A ring of records needs it
+    /// twice. Linux refuses that for huge pages, emulators refuse it for all.
+    AnonymousMemfd,
+}
+
 enum Backing {
     File {
         file: Owned,
         path: PathBuf,
     },
     Memfd(Owned),
-    /// Nobody else can get the file: it serves only for its locks.
+    /// The file serves for its locks, and for the memory where that cannot be anonymous.
     Anonymous(Option<Owned>),
     Snapshot,
 }
@@ -251,6 +264,15 @@ impl Region {
             Backing::Memfd(_) => MEMFD.into(),
             Backing::Anonymous(_) => ANONYMOUS.into(),
             Backing::Snapshot => "snapshot".into(),
+        }
+    }
+
+    /// What holds the memory of a region that was opened by its path.
+    pub(crate) fn memory(&self) -> Memory {
+        match self.file().and_then(file::memfd_name) {
+            Some(name) if name == file::ANONYMOUS.to_bytes() => Memory::AnonymousMemfd,
+            Some(_) => Memory::Memfd,
+            None => Memory::File,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::layout::seat::RECEIVER;
 use crate::layout::{Header, Kind};
 use crate::liveness::Witness;
 use crate::protocol::{Stop, cell, seat};
-use crate::region::{Reading, Region, Settings, files, unused};
+use crate::region::{Memory, Reading, Region, Settings, files, unused};
 
 /// The state of a region in a file: in use, or left by processes that died. Making it writes nothing into the region.
 /// For the messages themselves, see [`open_snapshot`](crate::Options::open_snapshot).
@@ -46,6 +46,8 @@ pub struct Report {
     pub capacity: u64,
     /// The size of the file, in bytes.
     pub size: u64,
+    /// What holds the memory.
+    pub memory: Memory,
     /// Whether any process is attached; `None` if the file system cannot tell.
     pub in_use: Option<bool>,
     /// The sender's or writer's seat, then a ring's receiver's.
@@ -265,6 +267,7 @@ fn read_report(path: &Path, settings: &Settings) -> Result<(Report, bool), OpenE
         carries: region.carries(),
         capacity: header.capacity * kind.info().unit,
         size: header.region_len,
+        memory: region.memory(),
         in_use,
         seats: region.seats().map(|seat| report_seat(&region, witness.as_ref(), seat)).collect(),
         content: content.unwrap_or_else(|stop| match stop {
@@ -334,13 +337,20 @@ fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Conten
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { place, copied, kind, carries, capacity, size, in_use, seats, content, id: _ } = self;
+        let Report { place, copied, kind, carries, capacity, size, memory, in_use, seats, content, id: _ } = self;
         writeln!(f, "{place}: a {kind} channel of {carries}, capacity {capacity}, {size} bytes")?;
         if let Some(schema) = carries.schema() {
             writeln!(f, "  a message is {schema}")?;
         }
         if let Some(sign) = copied {
             writeln!(f, "  a copy: {sign}")?;
+        }
+        match memory {
+            Memory::File => {}
+            Memory::Memfd => writeln!(f, "  in a memfd")?,
+            Memory::AnonymousMemfd => {
+                writeln!(f, "  in a memfd, because anonymous memory cannot be mapped twice there")?
+            }
         }
         match in_use {
             Some(true) => writeln!(f, "  in use")?,

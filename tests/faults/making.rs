@@ -194,6 +194,10 @@ fn without_a_name(tally: &mut Tally) {
     Operation::new("anonymous, bytes", |_| (), |(), _| Records::options().capacity_bytes(4096).anonymous())
         .done(|channel, (), _| records_work(&channel, &[]))
         .try_all(tally);
+    Operation::new("anonymous, bytes, no mirror", |_| (), |(), _| Records::options().capacity_bytes(4096).anonymous())
+        .world(worlds::no_mirror)
+        .done(|channel, (), _| records_work(&channel, &[]))
+        .try_all(tally);
     let memfd = |_: &Place| {
         let channel = slots().memfd().unwrap();
         channel.sender().unwrap().try_send(&MESSAGE).unwrap();

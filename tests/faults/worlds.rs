@@ -26,3 +26,8 @@ pub fn no_pidfds(call: &Call) -> Option<Errno> {
 pub fn no_membarrier(call: &Call) -> Option<Errno> {
     (call.number == libc::SYS_membarrier).then_some(Errno::ENOSYS)
 }
+
+/// An emulator of another processor.
+pub fn no_mirror(call: &Call) -> Option<Errno> {
+    (call.number == libc::SYS_mremap).then_some(Errno::ENOMEM)
+}

@@ -6,6 +6,7 @@
 //! | [`copies`], [`torn_copies`], [`adoption`] | copies of a region's file |
 //! | [`paths`], [`descriptors`], [`locks`] | paths, descriptors and locks that change or are taken away |
 //! | [`memory`], [`destroyed`] | memory that is missing, and regions that are made anew |
+//! | [`unmirrored`] | memory that cannot be mapped twice without a file |
 //! | [`answers`], [`bare_proc`], [`filter`] | a kernel that refuses to answer, and the filter that makes it do so |
 //! | [`interrupted`] | system calls that a signal interrupts |
 //! | [`sandboxes`] | processes that are confined |
@@ -35,3 +36,4 @@ mod paths;
 mod sandboxes;
 mod texts;
 mod torn_copies;
+mod unmirrored;
