@@ -11,8 +11,8 @@ use crate::error::OsError;
 /// # Examples
 ///
 /// ```
-/// let ringway::PageFaults { minor, major } = ringway::page_faults()?;
-/// println!("{minor} faults from memory, {major} from disk");
+/// let faults = ringway::page_faults()?;
+/// println!("{} faults from memory, {} from disk", faults.minor, faults.major);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
