@@ -59,8 +59,7 @@
 //!
 //! # Platform
 //!
-//! Linux on x86-64 and aarch64, and Rust 1.85 or newer. The crate has no features and needs no C compiler. Some answers
-//! are better on newer kernels; the guide says which.
+//! Linux on x86-64 and aarch64, and Rust 1.85 or newer. The crate has no features and needs no C compiler.
 #![cfg_attr(loom, allow(dead_code, reason = "the models use the protocols alone"))]
 
 #[cfg(not(all(
