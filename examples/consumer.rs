@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use ringway::{Canceller, RecvError, RecvTimeoutError, spsc};
+use ringway::{Canceller, spsc};
 
 /// Receive ticks from a ring in a file.
 #[derive(Parser)]
@@ -158,8 +158,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                 tape.add(position, tick)?;
             }
             // The producer is slow, or not there.
-            Err(RecvTimeoutError::Timeout) => meter.update(&tape),
-            Err(RecvTimeoutError::Refused(RecvError::Cancelled)) => break "interrupted",
+            Err(error) if error.is_timeout() => meter.update(&tape),
+            Err(error) if error.is_cancelled() => break "interrupted",
             Err(error) => return Err(error.into()),
         }
         if tape.count % 1024 == 0 {

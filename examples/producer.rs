@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use nix::libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use ringway::{Canceller, SendError, SendTimeoutError, spsc};
+use ringway::{Canceller, spsc};
 
 /// Send ticks through a ring in a file.
 #[derive(Parser)]
@@ -121,8 +121,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         match sender.send_timeout(&tick, Duration::from_secs(1)) {
             Ok(()) => sent += 1,
             // The consumer is slow, or not there.
-            Err(SendTimeoutError::Timeout) => meter.update(sent),
-            Err(SendTimeoutError::Refused(SendError::Cancelled)) => break "interrupted",
+            Err(error) if error.is_timeout() => meter.update(sent),
+            Err(error) if error.is_cancelled() => break "interrupted",
             Err(error) => return Err(error.into()),
         }
         if sent % 1024 == 0 {

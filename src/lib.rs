@@ -29,6 +29,21 @@
 //! For more senders or receivers use a ring for each. For a program that does not know the type of the values there are
 //! [`spsc::raw`] and [`seqlock::raw`].
 //!
+//! # The calls of a ring
+//!
+//! | to | [`spsc`] | [`bytes`] |
+//! |---|---|---|
+//! | send one; all of many; as many as fit | [`send`](spsc::Sender::send); [`send_slice`](spsc::Sender::send_slice); [`send_some`](spsc::Sender::send_some) | the same |
+//! | fill in messages where they lie: one; a batch | [`send_ref`](spsc::Sender::send_ref); [`reserve_many`](spsc::Sender::reserve_many) | [`send_ref`](bytes::Sender::send_ref) |
+//! | receive one; many; all as they come; all that is there | [`recv`](spsc::Receiver::recv), [`recv_into`](spsc::Receiver::recv_into); [`recv_slice`](spsc::Receiver::recv_slice); [`iter`](spsc::Receiver::iter); [`try_iter`](spsc::Receiver::try_iter) | the same |
+//! | use a message where it lies, and consume it when dropped | [`recv_ref`](spsc::Receiver::recv_ref) | the same |
+//! | look ahead, and consume later, or in part | [`peek_many`](spsc::Receiver::peek_many) | the same |
+//! | know the place in the stream, over successors too | [`position`](spsc::Receiver::position) counts messages | [`position`](bytes::Receiver::position) counts words of 8 bytes, [`records`](bytes::Receiver::records) records |
+//!
+//! Each call that waits has forms that never wait (`try_send`) or wait for a limited time (`send_timeout`,
+//! `send_deadline`), where these make sense. A call that sends a part of what it was given returns [`Sent`], and the compiler
+//! warns if that is not used.
+//!
 //! # Where the memory comes from
 //!
 //! | backing | made by | shared with |

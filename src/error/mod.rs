@@ -11,6 +11,7 @@ mod fingerprint;
 mod forms;
 mod open;
 mod os;
+mod questions;
 mod reason;
 mod reason_text;
 mod ring;

@@ -130,6 +130,16 @@ pub enum Flush {
 }
 
 /// What holds the memory of a region that a [`Report`](crate::Report) is about.
+///
+/// # Examples
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("ticks");
+/// # let _channel = ringway::spsc::Channel::<u64>::create(&path, 4)?;
+/// assert_eq!(ringway::Report::open(&path)?.memory, ringway::Memory::File);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Memory {

@@ -338,7 +338,7 @@ fn report_content(region: &Region, kind: Kind, header: &Header) -> Result<Conten
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { place, copied, kind, carries, capacity, size, memory, in_use, seats, content, id: _ } = self;
-        writeln!(f, "{place}: a {kind} channel of {carries}, capacity {capacity}, {size} bytes")?;
+        writeln!(f, "{place}: {kind} channel of {carries}, capacity {capacity}, {size} bytes")?;
         if let Some(schema) = carries.schema() {
             writeln!(f, "  a message is {schema}")?;
         }
@@ -386,7 +386,8 @@ impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Content::Messages { head, end, count, lent, .. } => {
-                write!(f, "{count} messages wait, positions {head} up to {end}")?;
+                let wait = if *count == 1 { "message waits" } else { "messages wait" };
+                write!(f, "{count} {wait}, positions {head} up to {end}")?;
                 if *lent { f.write_str("; the first was lent but not consumed") } else { Ok(()) }
             }
             Content::Value { version: 0 } => f.write_str("no value was ever written"),

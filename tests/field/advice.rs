@@ -28,7 +28,7 @@ fn another_users_region_can_be_looked_at_and_removed_as_the_error_says() {
         assert_eq!(in_use(&path).ok(), Some(false));
         assert_eq!(Report::options().owner(OTHER).in_use(&path).ok(), Some(false));
         for report in [Report::open(&path).unwrap(), Report::options().owner(OTHER).open(&path).unwrap()] {
-            assert!(report.to_string().contains("1 messages wait"), "{report}");
+            assert!(report.to_string().contains("1 message waits"), "{report}");
         }
         assert!(matches!(Report::options().owner(1).open(&path).unwrap_err().reason(), Reason::Owner { .. }));
         assert_eq!(Spsc::options().open_snapshot(&path).unwrap().receiver().unwrap().try_recv(), Ok(7));
