@@ -1,10 +1,11 @@
 //! Channels of values whose type the program does not know, beside typed ones of the same region.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ringway::{
-    ReadError, Reason, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError, WriteError, seqlock, spsc,
+    ChangedError, ReadError, Reason, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
+    TrySendError, WriteError, seqlock, spsc,
 };
 
 use crate::common::child::{Child, deadline, fork};
@@ -239,4 +240,41 @@ fn raw_channels_kill_the_holder_of_a_seat_and_take_it() {
     assert!(any.writer().is_err());
     assert_eq!(any.kill_and_take_writer(deadline()).unwrap().generation(), 2);
     child.killed_by(Signal::SIGKILL);
+}
+
+/// The ends of raw channels wait as those of typed ones do.
+#[test]
+fn raw_ends_outlive_wait_for_and_cancel() {
+    const SHORT: Duration = Duration::from_millis(1);
+    let ring = spsc::raw::Channel::options().capacity(1).type_layout(8, 8).memfd().unwrap();
+    let (mut tx, mut rx) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    assert_eq!((tx.wait_for_peer(SHORT), rx.wait_for_peer(SHORT)), (Ok(()), Ok(())));
+    tx.outlive_peers(true);
+    rx.outlive_peers(true);
+    drop(rx);
+    assert_eq!(tx.wait_for_peer(SHORT), Err(SendTimeoutError::Timeout));
+    let soon = Instant::now() + SHORT;
+    assert_eq!(tx.send_deadline(&[1; 8], soon), Ok(()), "there is room, whoever left");
+    assert_eq!(tx.send_deadline(&[2; 8], soon), Err(SendTimeoutError::Timeout));
+    assert!(matches!(tx.send_deadline(&[2], soon), Err(SendTimeoutError::Refused(SendError::WrongSize { .. }))));
+    let stop = tx.canceller();
+    stop.cancel();
+    assert_eq!(tx.send(&[2; 8]), Err(SendError::Cancelled));
+    stop.reset();
+    drop(tx);
+
+    let mut rx = ring.receiver().unwrap();
+    rx.outlive_peers(true);
+    assert_eq!(rx.recv_deadline(soon), Ok(vec![1; 8]), "it is there, however late");
+    assert_eq!(rx.recv_deadline(soon), Err(RecvTimeoutError::Timeout));
+    rx.canceller().cancel();
+    assert_eq!(rx.recv(), Err(RecvError::Cancelled));
+
+    let value = seqlock::raw::Channel::options().type_layout(8, 8).memfd().unwrap();
+    let mut reader = value.reader();
+    reader.outlive_peers(true);
+    drop(value.writer().unwrap());
+    assert_eq!(reader.changed_timeout(SHORT), Err(ChangedError::Timeout));
+    reader.canceller().cancel();
+    assert_eq!(reader.changed(), Err(ChangedError::Cancelled));
 }

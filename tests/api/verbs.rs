@@ -46,6 +46,14 @@ fn records_are_waited_for_in_every_form() {
     assert_eq!(tx.send_ref_timeout(1500, SHORT).err(), Some(SendTimeoutError::Timeout));
     assert_eq!(rx.recv_ref_timeout(LONG).unwrap().to_vec(), [7; 2000]);
     assert_eq!(rx.recv_deadline(Instant::now() + LONG).unwrap(), [0; 1500]);
+    let (mut room, mut ends) = ([0; 3], [0; 2]);
+    assert_eq!(rx.recv_slice_timeout(&mut room, &mut ends, SHORT), Err(RecvTimeoutError::Timeout));
+    assert_eq!(rx.recv_slice_timeout(&mut room, &mut [], SHORT), Ok(0));
+    tx.send_slice(&[b"a", b"b"]).unwrap();
+    assert_eq!((rx.recv_slice_timeout(&mut room, &mut ends, LONG), &room[..2], ends), (Ok(2), &b"ab"[..], [1, 2]));
+    tx.send(b"long").unwrap();
+    let too_short = RecvError::BufferTooShort { found: 4, buffer: 3 };
+    assert_eq!(rx.recv_slice_timeout(&mut room, &mut ends, LONG), Err(too_short.into()));
     drop(rx);
     let too_long = vec![0; 1 << 16];
     assert!(matches!(

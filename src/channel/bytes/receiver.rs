@@ -248,6 +248,35 @@ impl Receiver {
         self.take_slice(first, buffer, ends)
     }
 
+    /// [`recv_slice`](Self::recv_slice), waiting for a record for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv_slice`](Self::recv_slice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let (mut tx, mut rx) = ringway::bytes::pair(1 << 16)?;
+    /// tx.send_slice(&[b"one", b"two"])?;
+    /// let (mut buffer, mut ends) = ([0; 1024], [0; 64]);
+    /// assert_eq!(rx.recv_slice_timeout(&mut buffer, &mut ends, Duration::from_secs(1)), Ok(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recv_slice_timeout(
+        &mut self,
+        buffer: &mut [u8],
+        ends: &mut [usize],
+        timeout: Duration,
+    ) -> Result<usize, RecvTimeoutError> {
+        if ends.is_empty() {
+            return Ok(0);
+        }
+        let first = self.end.find_within(Record(&self.ring), timeout)?;
+        Ok(self.take_slice(first, buffer, ends)?)
+    }
+
     /// [`recv_slice`](Self::recv_slice), but only of the records that are there now.
     ///
     /// # Errors

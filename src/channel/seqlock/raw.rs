@@ -36,7 +36,7 @@ use crate::protocol::cell::Cells;
 use crate::region::header::Spec;
 use crate::region::{Parts, Region};
 use crate::sync::ReadOnly;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// A mapped value of any type. It does nothing by itself: to write, take the writer's seat; to read, make
 /// a reader.
@@ -603,6 +603,60 @@ impl Reader {
     /// ```
     pub fn set_wait(&mut self, wait: Wait) {
         self.watch.wait = wait;
+    }
+
+    /// How blocked calls wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (writer, mut reader) = (channel.writer()?, channel.reader());
+    /// assert_eq!(reader.wait(), Wait::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.watch.wait
+    }
+
+    /// Sets whether [`changed`](Self::changed) goes on waiting when the writer leaves or dies: see
+    /// [`seqlock::Reader::outlive_peers`](crate::seqlock::Reader::outlive_peers). Default: no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (writer, mut reader) = (channel.writer()?, channel.reader());
+    /// reader.outlive_peers(true);
+    /// drop(writer);
+    /// assert!(reader.changed_timeout(Duration::from_millis(1)).is_err_and(|error| error.is_timeout())); // not closed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.watch.outlives_peers = yes;
+    }
+
+    /// What ends the blocked calls of this reader, and of those that are cloned from it later, from any thread or a signal
+    /// handler. Each call returns the same one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::ChangedError;
+    /// # use ringway::seqlock::raw;
+    /// # let channel = raw::Channel::options().type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (writer, mut reader) = (channel.writer()?, channel.reader());
+    /// reader.canceller().cancel();
+    /// assert_eq!(reader.changed(), Err(ChangedError::Cancelled));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn canceller(&mut self) -> Canceller {
+        self.watch.canceller()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The receiving end of a ring of values of any type.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::channel::awaited::Message;
 use crate::channel::endpoint::Endpoint;
@@ -10,7 +10,7 @@ use crate::layout::WORD;
 use crate::memory::Dynamic;
 use crate::protocol::ends::after_consume;
 use crate::protocol::slots::SlotRing;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// The receiving end: as [`spsc::Receiver`](crate::spsc::Receiver), for values as bytes.
 ///
@@ -96,6 +96,28 @@ impl Receiver {
     /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
         self.end.find_within(Message(&self.ring), timeout)?;
+        Ok(self.take_vec())
+    }
+
+    /// Receives the bytes of the next value, waiting for one until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], and those of [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// assert!(rx.recv_deadline(deadline).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
+        self.end.find_by(Message(&self.ring), deadline)?;
         Ok(self.take_vec())
     }
 
@@ -342,6 +364,81 @@ impl Receiver {
     /// ```
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
+    }
+
+    /// How blocked calls wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// assert_eq!(rx.wait(), Wait::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.end.wait
+    }
+
+    /// Sets whether calls go on when the sender leaves or dies: see
+    /// [`spsc::Receiver::outlive_peers`](crate::spsc::Receiver::outlive_peers). Default: no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::TryRecvError;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(1).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// rx.outlive_peers(true);
+    /// drop(tx);
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty)); // not `Closed`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.end.outlives_peers = yes;
+    }
+
+    /// Waits until a living sender holds its seat, for at most `timeout`. A claim wakes this call.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`]: none came. [`RecvError::Forked`], [`RecvError::Cancelled`], [`RecvError::Corrupt`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// let mut rx = channel.receiver()?;
+    /// assert!(rx.wait_for_peer(Duration::from_millis(1)).is_err_and(|error| error.is_timeout()));
+    /// let _peer = channel.sender()?; // usually in another process
+    /// rx.wait_for_peer(Duration::from_secs(60))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
+        self.end.wait_for_peer::<TryRecvError>(timeout)
+    }
+
+    /// What ends the blocked calls of this receiver, from any thread or a signal handler. Each call returns the same one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::RecvError;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(1).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// rx.canceller().cancel();
+    /// assert_eq!(rx.recv(), Err(RecvError::Cancelled));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn canceller(&mut self) -> Canceller {
+        self.end.canceller()
     }
 }
 

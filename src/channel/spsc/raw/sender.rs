@@ -1,7 +1,7 @@
 //! The sending end of a ring of values of any type.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::channel::awaited::FreeSlot;
 use crate::channel::endpoint::Endpoint;
@@ -10,7 +10,7 @@ use crate::layout::WORD;
 use crate::memory::Dynamic;
 use crate::protocol::ends::after_publish;
 use crate::protocol::slots::SlotRing;
-use crate::wait::Wait;
+use crate::wait::{Canceller, Wait};
 
 /// The sending end: as [`spsc::Sender`](crate::spsc::Sender), for values as bytes.
 ///
@@ -102,6 +102,31 @@ impl Sender {
     pub fn send_timeout(&mut self, value: &[u8], timeout: Duration) -> Result<(), SendTimeoutError> {
         self.check(value).map_err(SendTimeoutError::Refused)?;
         self.end.find_within(FreeSlot(&self.ring), timeout)?;
+        self.put(value);
+        Ok(())
+    }
+
+    /// Sends the value with these bytes, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`], and those of [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(1).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// let deadline = Instant::now() + Duration::from_millis(1); // for both together
+    /// tx.send_deadline(&[7; 8], deadline)?;
+    /// assert!(tx.send_deadline(&[8; 8], deadline).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_deadline(&mut self, value: &[u8], deadline: Instant) -> Result<(), SendTimeoutError> {
+        self.check(value).map_err(SendTimeoutError::Refused)?;
+        self.end.find_by(FreeSlot(&self.ring), deadline)?;
         self.put(value);
         Ok(())
     }
@@ -253,6 +278,83 @@ impl Sender {
     /// ```
     pub fn set_wait(&mut self, wait: Wait) {
         self.end.wait = wait;
+    }
+
+    /// How blocked calls wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::Wait;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// assert_eq!(tx.wait(), Wait::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait(&self) -> Wait {
+        self.end.wait
+    }
+
+    /// Sets whether calls go on when the receiver leaves or dies: see
+    /// [`spsc::Sender::outlive_peers`](crate::spsc::Sender::outlive_peers). Default: no.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::TrySendError;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(1).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.outlive_peers(true);
+    /// drop(rx);
+    /// tx.send(&[7; 8])?; // waits in the ring for the next receiver
+    /// assert_eq!(tx.try_send(&[8; 8]), Err(TrySendError::Full)); // not `Closed`
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outlive_peers(&mut self, yes: bool) {
+        self.end.outlives_peers = yes;
+    }
+
+    /// Waits until a living receiver holds its seat, for at most `timeout`. A claim wakes this call.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError::Timeout`]: none came. [`SendError::Forked`], [`SendError::Cancelled`], [`SendError::Corrupt`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(4).type_layout(8, 8).type_name("u64").memfd()?;
+    /// let mut tx = channel.sender()?;
+    /// assert!(tx.wait_for_peer(Duration::from_millis(1)).is_err_and(|error| error.is_timeout()));
+    /// let _peer = channel.receiver()?; // usually in another process
+    /// tx.wait_for_peer(Duration::from_secs(60))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendTimeoutError> {
+        self.end.wait_for_peer::<TrySendError>(timeout)
+    }
+
+    /// What ends the blocked calls of this sender, from any thread or a signal handler. Each call returns the same one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ringway::SendError;
+    /// # use ringway::spsc::raw;
+    /// # let channel = raw::Channel::options().capacity(1).type_layout(8, 8).type_name("u64").memfd()?;
+    /// # let (mut tx, mut rx) = (channel.sender()?, channel.receiver()?);
+    /// tx.send(&[7; 8])?; // now the ring is full
+    /// tx.canceller().cancel();
+    /// assert_eq!(tx.send(&[8; 8]), Err(SendError::Cancelled));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn canceller(&mut self) -> Canceller {
+        self.end.canceller()
     }
 }
 
