@@ -110,6 +110,16 @@ fn fingerprint_of<T: Message>(name: String) -> TypeFingerprint {
     TypeFingerprint { size, align, name, described: Schema::of::<T>().described() }
 }
 
+/// Fails when a program is compiled that would have a call return a value of more than 1 MiB. Such a call copies it over
+/// the stack up to eight times, and a stack that overflows ends the process.
+pub(crate) const fn returns<T>() {
+    assert!(
+        size_of::<T>() <= 1 << 20,
+        "a call returns a value of at most 1 MiB, because it crosses the stack: receive a larger one into a place of your \
+         own (recv_into, read_into), or use it where it lies (recv_ref)"
+    );
+}
+
 /// How many messages of a slice were sent: the first of them. The others were not.
 ///
 /// ```compile_fail

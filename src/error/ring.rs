@@ -236,7 +236,7 @@ impl fmt::Display for SendError {
             SendError::TooLong(TooLong { found, most }) => write!(
                 f,
                 "a record of {found} bytes, expected at most {most}; split it, or create the channel with a \
-                 larger capacity_bytes if it is less than 1 GiB"
+                 larger capacity_bytes (a record of 1 GiB or more is always split)"
             ),
             SendError::WrongSize { found, expected } => {
                 write!(f, "{found} bytes, expected the {expected} of a value; send exactly one value")

@@ -163,6 +163,7 @@ pub fn capacity_for(records: u64, len: usize) -> u64 {
 /// assert_eq!(rx.recv()?, b"any length");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "channel")]
 pub fn pair(capacity_bytes: u64) -> Result<(Sender, Receiver), ClaimError> {
     let channel = Channel::options().capacity_bytes(capacity_bytes).anonymous()?;
     Ok((channel.sender()?, channel.receiver()?))

@@ -119,6 +119,7 @@ impl<'a> RecvRef<'a> {
     /// assert_eq!(record.to_vec(), b"a job"); // and use it, before it is consumed
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "read")]
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         self.record().to_vec()

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! For a value of 16 KiB or more, use [`Reader::read_into`]: it copies straight to the caller's value. [`Reader::read`]
-//! moves the value across the stack, twice or more.
+//! moves the value across the stack, twice or more, and does not compile for a value of more than 1 MiB.
 //!
 //! # Steps
 //!
@@ -175,6 +175,7 @@ fn garbage(found: u64, position: u64) -> Corrupt {
 /// assert_eq!(reader.read()?, 7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "channel")]
 pub fn pair<T: Message>() -> Result<(Writer<T>, Reader<T>), ClaimError> {
     let channel = Channel::options().anonymous()?;
     Ok((channel.writer()?, channel.reader()))

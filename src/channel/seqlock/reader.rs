@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Message;
 use super::watch::Watch;
+use crate::channel::returns;
 use crate::error::{ChangedError, ReadError};
 use crate::memory::CellOf;
 use crate::protocol::cell::Cells;
@@ -61,6 +62,12 @@ impl<T: Message> Reader<T> {
     /// ```
     #[inline(always)]
     pub fn read(&mut self) -> Result<T, ReadError> {
+        const { returns::<T>() }
+        self.latest()
+    }
+
+    #[inline(always)]
+    fn latest(&mut self) -> Result<T, ReadError> {
         match self.watch.cells.read() {
             Ok((value, version)) => {
                 self.watch.seen = version;
@@ -101,7 +108,7 @@ impl<T: Message> Reader<T> {
     /// Not inlined, so that [`read_into`](Self::read_into) has no value on its stack.
     #[inline(never)]
     fn read_over(&mut self, place: &mut T) -> Result<(), ReadError> {
-        *place = self.read()?;
+        *place = self.latest()?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Batches in place: messages that are written and published together, or read and then consumed in part or as a whole.
 
 use super::{Message, Receiver, Sender};
+use crate::channel::returns;
 use crate::error::SendError;
 use crate::layout::WORD;
 use crate::memory::WordSlice;
@@ -299,6 +300,7 @@ impl<'a, T: Message> Peeked<'a, T> {
     #[inline(always)]
     #[must_use]
     pub fn read(&self, index: usize) -> T {
+        const { returns::<T>() }
         self.slot(index).read()
     }
 

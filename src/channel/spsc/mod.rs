@@ -18,7 +18,13 @@
 //! [`recv`](Receiver::recv) and similar calls return the message, which then crosses the stack: twice in a release
 //! build, up to eight times in a debug build. For 16 KiB or more, receive into a place of your own instead:
 //! [`recv_into`](Receiver::recv_into), [`RecvRef::read_into`] and [`recv_slice`](Receiver::recv_slice) copy straight
-//! there.
+//! there. A call that returns a value of more than 1 MiB does not compile:
+//!
+//! ```compile_fail
+//! let (mut tx, mut rx) = ringway::spsc::pair::<[u8; 3 << 20]>(4)?;
+//! let frame = rx.recv()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! ```
 //! use ringway::{spsc, zerocopy::FromZeros};
@@ -187,6 +193,7 @@ fn spec_of(carries: TypeFingerprint, capacity: Option<u64>) -> Result<Spec, Reas
 /// });
 /// # Ok::<(), ringway::ClaimError>(())
 /// ```
+#[doc(alias = "channel")]
 pub fn pair<T: Message>(capacity: u64) -> Result<(Sender<T>, Receiver<T>), ClaimError> {
     let channel = Channel::options().capacity(capacity).anonymous()?;
     Ok((channel.sender()?, channel.receiver()?))

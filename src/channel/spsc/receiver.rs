@@ -5,9 +5,9 @@ use core::mem::needs_drop;
 use std::time::{Duration, Instant};
 
 use super::{Message, Peeked, RecvRef};
-use crate::channel::awaited;
 use crate::channel::endpoint::Endpoint;
 use crate::channel::iter::{Iter, Receive, items_now};
+use crate::channel::{awaited, returns};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::memory::Of;
 use crate::protocol::ends::after_consume;
@@ -58,6 +58,7 @@ impl<T: Message> Receiver<T> {
     /// ```
     #[inline(always)]
     pub fn recv(&mut self) -> Result<T, RecvError> {
+        const { returns::<T>() }
         // The loop keeps the code that takes a message, which is inlined, to one copy.
         loop {
             if let Some(value) = self.take_now() {
@@ -88,6 +89,7 @@ impl<T: Message> Receiver<T> {
     /// ```
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        const { returns::<T>() }
         // As in `recv`. The second turn fails only if a hostile peer took the message away.
         for _ in 0..2 {
             if let Some(value) = self.take_now() {
@@ -116,6 +118,7 @@ impl<T: Message> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        const { returns::<T>() }
         self.end.find_within(awaited::Message(&self.ring), timeout)?;
         Ok(self.take())
     }
@@ -139,6 +142,7 @@ impl<T: Message> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        const { returns::<T>() }
         self.end.find_by(awaited::Message(&self.ring), deadline)?;
         Ok(self.take())
     }

@@ -5,6 +5,7 @@ use core::mem::needs_drop;
 use std::thread::panicking;
 
 use super::{Message, Receiver};
+use crate::channel::returns;
 use crate::layout::WORD;
 
 /// A message in the ring. Dropping it consumes the message, unless the thread panics: then it is the next to be received,
@@ -67,6 +68,12 @@ impl<'a, T: Message> RecvRef<'a, T> {
     /// ```
     #[must_use]
     pub fn read(&self) -> T {
+        const { returns::<T>() }
+        self.value()
+    }
+
+    #[inline(always)]
+    fn value(&self) -> T {
         self.receiver.ring.slots.area().slice(self.at / WORD, size_of::<T>().div_ceil(WORD)).read()
     }
 
@@ -92,7 +99,7 @@ impl<'a, T: Message> RecvRef<'a, T> {
     /// Not inlined, so that [`read_into`](Self::read_into) has no value on its stack.
     #[inline(never)]
     fn read_over(&self, place: &mut T) {
-        *place = self.read();
+        *place = self.value();
     }
 
     /// Fills `bytes` from the value, from byte `offset` on.
