@@ -31,9 +31,7 @@ const MESSAGES: &[libc::c_long] = &[
     libc::SYS_membarrier,
     libc::SYS_clock_gettime,
     libc::SYS_sched_yield,
-    libc::SYS_poll,
     libc::SYS_kill,
-    libc::SYS_readlink,
 ];
 
 /// What the allocator, this example and its end need.
@@ -50,8 +48,17 @@ const PROGRAM: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// `AUDIT_ARCH_X86_64`: the numbers of another machine's system calls mean other calls.
+/// What messages need, by the names of this processor.
+#[cfg(target_arch = "x86_64")]
+const NAMED: &[libc::c_long] = &[libc::SYS_poll, libc::SYS_readlink];
+#[cfg(target_arch = "aarch64")]
+const NAMED: &[libc::c_long] = &[libc::SYS_ppoll, libc::SYS_readlinkat];
+
+/// `AUDIT_ARCH_X86_64` or `AUDIT_ARCH_AARCH64`: the numbers of another processor's system calls mean other calls.
+#[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: u32 = 0xC000_003E;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xC000_00B7;
 /// Where a filter finds the number and the architecture, in `struct seccomp_data`.
 const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
@@ -67,7 +74,7 @@ fn line(code: u32, k: u32, yes: u8, no: u8) -> libc::sock_filter {
 
 /// Has the kernel answer every other system call of this process by EPERM, from now on and for good.
 pub fn allow_no_more() -> io::Result<()> {
-    let calls: Vec<u32> = [OPEN, CLAIM, MESSAGES, PROGRAM].concat().into_iter().map(|call| call as u32).collect();
+    let calls: Vec<u32> = [OPEN, CLAIM, MESSAGES, NAMED, PROGRAM].concat().into_iter().map(|call| call as u32).collect();
     let mut program = vec![
         line(LOAD, ARCHITECTURE_AT, 0, 0),
         line(IF_EQUAL, ARCHITECTURE, 1, 0),
