@@ -113,7 +113,8 @@ class Region:
         raise ValueError("the writer was always faster")
 
 
-def show(region):
+def show(path, region):
+    print("region:", path)
     print("kind:", KINDS[region.kind])
     print(f"type: {region.type_name.rstrip(bytes(1)).decode(errors='replace')!r}, {region.type_size} bytes")
     print("schema:", region.schema.decode() or "none")
@@ -128,8 +129,12 @@ def show(region):
 
 
 if __name__ == "__main__":
-    try:
-        with open(sys.argv[1], "rb") as opened:
-            show(Region(opened))
-    except (ValueError, OSError) as error:
-        sys.exit(f"{sys.argv[1]}: {error}")
+    failed = 0
+    for name in sys.argv[1:]:
+        try:
+            with open(name, "rb") as opened:
+                show(name, Region(opened))
+        except (ValueError, OSError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed = 1
+    sys.exit(failed)

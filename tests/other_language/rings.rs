@@ -3,23 +3,16 @@
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use ringway::{bytes, spsc};
 
 use crate::common::header;
 use crate::common::messages::{Numbered, Packet, record};
-use crate::reader::{can_read, hex, lines, read};
+use crate::reader::{Moments, can_read, hex, lines, read, read_all};
 
 /// The lines that name these messages.
-fn told<'a>(waiting: impl IntoIterator<Item = &'a (u64, Vec<u8>)>) -> Vec<String> {
-    waiting.into_iter().map(|(position, message)| format!("{position}: {}", hex(message))).collect()
-}
-
-#[track_caller]
-fn assert_waiting(path: &Path, waiting: &VecDeque<(u64, Vec<u8>)>) {
-    let said = read(path);
-    assert_eq!(lines(&said, "message at "), told(waiting));
+fn told(waiting: &VecDeque<(u64, Vec<u8>)>) -> Vec<String> {
+    waiting.iter().map(|(position, message)| format!("{position}: {}", hex(message))).collect()
 }
 
 /// Fills the ring, takes some, and so on, for more than three laps.
@@ -28,25 +21,25 @@ fn slots<T: Numbered>(slots: u64, at_once: u64) {
     let path = dir.path().join("region");
     let channel = spsc::Channel::<T>::create(&path, slots).unwrap();
     let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
-    let mut waiting = VecDeque::new();
-    assert_waiting(&path, &waiting);
+    let (mut waiting, mut moments) = (VecDeque::new(), Moments::new("message at "));
+    moments.add(&path, told(&waiting));
     while tx.position() < 3 * slots + 2 {
         while tx.len() < slots {
             let (position, message) = (tx.position(), T::make(tx.position()));
             tx.send(&message).unwrap();
             waiting.push_back((position, message.as_bytes().to_vec()));
-            if position % 3 == 0 {
-                assert_waiting(&path, &waiting);
-            }
+            moments.add(&path, told(&waiting));
         }
         for _ in 0..at_once {
             rx.recv().unwrap();
             waiting.pop_front();
         }
-        assert_waiting(&path, &waiting);
+        moments.add(&path, told(&waiting));
     }
     while rx.try_recv().is_ok() {}
-    assert_waiting(&path, &VecDeque::new());
+    waiting.clear();
+    moments.add(&path, told(&waiting));
+    moments.check();
 }
 
 #[test]
@@ -69,7 +62,7 @@ fn records_wait_at_every_offset() {
     let path = dir.path().join("region");
     let channel = bytes::Channel::create(&path, 4096).unwrap();
     let (mut tx, mut rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
-    let mut waiting = VecDeque::new();
+    let (mut waiting, mut moments) = (VecDeque::new(), Moments::new("message at "));
     let mut send = |message: Vec<u8>, waiting: &mut VecDeque<_>| {
         let position = tx.position();
         let sent = tx.try_send(&message).is_ok();
@@ -78,9 +71,9 @@ fn records_wait_at_every_offset() {
         }
         sent
     };
-    assert_waiting(&path, &waiting);
+    moments.add(&path, told(&waiting));
     assert!(send(Vec::new(), &mut waiting));
-    assert_waiting(&path, &waiting);
+    moments.add(&path, told(&waiting));
     let mut crossed = 0;
     for seq in 0..1000 {
         while !send(record(seq, 1000), &mut waiting) {
@@ -91,17 +84,18 @@ fn records_wait_at_every_offset() {
         let first = (position - 1) % 512 * 8;
         let crosses = first + 8 + message.len() as u64 > 4096;
         crossed += u32::from(crosses);
-        if crosses && crossed % 4 == 1 || seq % 100 == 99 {
-            assert_waiting(&path, &waiting);
+        if crosses || seq % 50 == 49 {
+            moments.add(&path, told(&waiting));
         }
     }
     assert!(crossed > 10, "{crossed} records crossed the end");
     while rx.try_recv().is_ok() {}
     waiting.clear();
-    assert_waiting(&path, &waiting);
+    moments.add(&path, told(&waiting));
     // The longest, and nothing beside it.
     assert!(send(vec![0xA5; channel.max_len()], &mut waiting));
-    assert_waiting(&path, &waiting);
+    moments.add(&path, told(&waiting));
+    moments.check();
 }
 
 /// The header says what the ring carries.
@@ -120,9 +114,10 @@ fn a_ring_says_its_kind_type_and_schema() {
     spsc::Channel::<Größe>::create(&slots, 4).unwrap();
     bytes::Channel::create(&records, 4096).unwrap();
     spsc::raw::Channel::options().capacity(2).type_layout(12, 4).type_name("it's \u{1b}[m").create(&raw).unwrap();
-    assert!(read(&slots).starts_with("kind: spsc\ntype: 'Größe', 4 bytes\nschema: {höhe:f32@0}\n"));
-    assert!(read(&records).starts_with("kind: bytes\ntype: '[u8]', 1 bytes\nschema: none\n"));
-    assert!(read(&raw).starts_with("kind: spsc\ntype: \"it's \\x1b[m\", 12 bytes\nschema: none\n"));
+    let [slots, records, raw]: [String; 3] = read_all(&[slots, records, raw]).try_into().unwrap();
+    assert!(slots.starts_with("kind: spsc\ntype: 'Größe', 4 bytes\nschema: {höhe:f32@0}\n"));
+    assert!(records.starts_with("kind: bytes\ntype: '[u8]', 1 bytes\nschema: none\n"));
+    assert!(raw.starts_with("kind: spsc\ntype: \"it's \\x1b[m\", 12 bytes\nschema: none\n"));
 }
 
 /// A batch whose first stamp is not there yet.
