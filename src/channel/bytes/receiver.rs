@@ -60,9 +60,13 @@ impl Receiver {
 
     /// Receives the next record if there is one now.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv). A death is among them only if something asked before, or
+    /// the sender panicked.
     ///
     /// # Examples
     ///
@@ -156,9 +160,13 @@ impl Receiver {
 
     /// Receives the next record into the front of `buffer` if there is one now, and returns its length in bytes.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into).
+    /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into). A death is among them only if something asked
+    /// before, or the sender panicked.
     ///
     /// # Examples
     ///
@@ -279,9 +287,13 @@ impl Receiver {
 
     /// [`recv_slice`](Self::recv_slice), but only of the records that are there now.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if there is none, and those of [`recv_slice`](Self::recv_slice).
+    /// [`TryRecvError::Empty`] if there is none, and those of [`recv_slice`](Self::recv_slice). A death is among them only
+    /// if something asked before, or the sender panicked.
     ///
     /// # Examples
     ///
@@ -356,6 +368,9 @@ impl Receiver {
 
     /// The next record, for reading in place, if there is one now.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
     /// Those of [`try_recv`](Self::try_recv).
@@ -429,6 +444,9 @@ impl Receiver {
     }
 
     /// [`peek_many`](Self::peek_many), if there is a record now.
+    ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
     ///
     /// # Errors
     ///
@@ -533,6 +551,9 @@ impl Receiver {
     /// An iterator over the records that are there now: the results of [`try_recv`](Self::try_recv) until that finds none.
     /// An error is its last item.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks as if it had sent nothing until
+    /// something asks, such as [`has_sender`](Self::has_sender).
+    ///
     /// # Examples
     ///
     /// ```
@@ -630,6 +651,8 @@ impl Receiver {
     }
 
     /// Whether a living sender holds its seat now. Asks the kernel.
+    ///
+    /// If it finds the sender dead, later calls say so, also those that never wait: `PeerDied`, once the ring is empty.
     ///
     /// # Examples
     ///

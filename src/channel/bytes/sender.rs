@@ -64,9 +64,13 @@ impl Sender {
 
     /// Sends `record` if there is room for it now.
     ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
+    ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`], and those of [`send`](Self::send).
+    /// [`TrySendError::Full`], and those of [`send`](Self::send). A death is among them only if something asked before, or
+    /// the receiver panicked.
     ///
     /// # Examples
     ///
@@ -193,13 +197,17 @@ impl Sender {
         Ok(self.put_slice(records))
     }
 
-    /// Sends as many of `records` as there is room for now, and returns how many it sent. A record that is too long
-    /// ends the batch before it.
+    /// Sends as many of `records` as there is room for now, and returns how many it sent. A record that is too long ends
+    /// the batch before it.
+    ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] if `records` is not empty and there is room for none, and those of [`send`](Self::send).
-    /// A record that is too long is an error only if it is the first.
+    /// [`TrySendError::Full`] if `records` is not empty and there is room for none, and those of [`send`](Self::send). A
+    /// record that is too long is an error only if it is the first. A death is among them only if something asked before,
+    /// or the receiver panicked.
     ///
     /// # Examples
     ///
@@ -265,6 +273,9 @@ impl Sender {
     }
 
     /// Room for a record of `len` bytes, for writing in place, if there is some now.
+    ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
     ///
     /// # Errors
     ///
@@ -424,6 +435,8 @@ impl Sender {
     }
 
     /// Whether a living receiver holds its seat now. Asks the kernel.
+    ///
+    /// If it finds the receiver dead, later calls say so, also those that never wait: `PeerDied`, once the ring is full.
     ///
     /// # Examples
     ///

@@ -73,9 +73,13 @@ impl<T: Message> Receiver<T> {
 
     /// Receives the next message if there is one now.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv). A death is among them only if something asked before, or
+    /// the sender panicked.
     ///
     /// # Examples
     ///
@@ -195,9 +199,13 @@ impl<T: Message> Receiver<T> {
 
     /// Receives the messages that are there now into `values`, and returns how many it received.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if `values` is not empty and there is no message, and those of [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`] if `values` is not empty and there is no message, and those of [`recv`](Self::recv). A death
+    /// is among them only if something asked before, or the sender panicked.
     ///
     /// # Examples
     ///
@@ -305,6 +313,9 @@ impl<T: Message> Receiver<T> {
 
     /// Receives the next message straight into `place` if there is one now: see [`recv_into`](Self::recv_into).
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
     /// Those of [`try_recv`](Self::try_recv); `place` is then unchanged.
@@ -389,6 +400,9 @@ impl<T: Message> Receiver<T> {
 
     /// The next message, for reading in place, if there is one now.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
     /// Those of [`try_recv`](Self::try_recv).
@@ -458,6 +472,9 @@ impl<T: Message> Receiver<T> {
     }
 
     /// [`peek_many`](Self::peek_many), if there is a message now.
+    ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
     ///
     /// # Errors
     ///
@@ -537,8 +554,11 @@ impl<T: Message> Receiver<T> {
         Iter::new(self)
     }
 
-    /// An iterator over the messages that are there now: the results of [`try_recv`](Self::try_recv) until that finds
-    /// none. An error is its last item.
+    /// An iterator over the messages that are there now: the results of [`try_recv`](Self::try_recv) until that finds none.
+    /// An error is its last item.
+    ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks as if it had sent nothing until
+    /// something asks, such as [`has_sender`](Self::has_sender).
     ///
     /// # Examples
     ///
@@ -638,6 +658,8 @@ impl<T: Message> Receiver<T> {
     }
 
     /// Whether a living sender holds its seat now. Asks the kernel.
+    ///
+    /// If it finds the sender dead, later calls say so, also those that never wait: `PeerDied`, once the ring is empty.
     ///
     /// # Examples
     ///

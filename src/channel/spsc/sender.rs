@@ -65,9 +65,13 @@ impl<T: Message> Sender<T> {
 
     /// Sends `value` if there is room now.
     ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
+    ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`], and those of [`send`](Self::send).
+    /// [`TrySendError::Full`], and those of [`send`](Self::send). A death is among them only if something asked before, or
+    /// the receiver panicked.
     ///
     /// # Examples
     ///
@@ -201,9 +205,13 @@ impl<T: Message> Sender<T> {
 
     /// Sends as many of `values` as there is room for now, and returns how many it sent.
     ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
+    ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] if `values` is not empty and there is room for none, and those of [`send`](Self::send).
+    /// [`TrySendError::Full`] if `values` is not empty and there is room for none, and those of [`send`](Self::send). A
+    /// death is among them only if something asked before, or the receiver panicked.
     ///
     /// # Examples
     ///
@@ -268,6 +276,9 @@ impl<T: Message> Sender<T> {
     }
 
     /// The next slot, for writing in place, if it is free now.
+    ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
     ///
     /// # Errors
     ///
@@ -345,6 +356,9 @@ impl<T: Message> Sender<T> {
     }
 
     /// [`reserve_many`](Self::reserve_many), if there is a free slot now.
+    ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
     ///
     /// # Errors
     ///
@@ -451,6 +465,8 @@ impl<T: Message> Sender<T> {
     }
 
     /// Whether a living receiver holds its seat now. Asks the kernel.
+    ///
+    /// If it finds the receiver dead, later calls say so, also those that never wait: `PeerDied`, once the ring is full.
     ///
     /// # Examples
     ///

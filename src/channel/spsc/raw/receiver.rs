@@ -58,9 +58,13 @@ impl Receiver {
 
     /// Receives the bytes of the next value if there is one now.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`], and those of [`recv`](Self::recv). A death is among them only if something asked before, or
+    /// the sender panicked.
     ///
     /// # Examples
     ///
@@ -155,9 +159,13 @@ impl Receiver {
 
     /// [`recv_into`](Self::recv_into), if there is a value now.
     ///
+    /// It never asks the kernel whether the sender lives: one that was killed looks like `Empty` until something asks, such
+    /// as [`has_sender`](Self::has_sender).
+    ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into).
+    /// [`TryRecvError::Empty`], and those of [`recv_into`](Self::recv_into). A death is among them only if something asked
+    /// before, or the sender panicked.
     ///
     /// # Examples
     ///
@@ -315,6 +323,8 @@ impl Receiver {
     }
 
     /// Whether a living sender holds its seat now. Asks the kernel.
+    ///
+    /// If it finds the sender dead, later calls say so, also those that never wait: `PeerDied`, once the ring is empty.
     ///
     /// # Examples
     ///

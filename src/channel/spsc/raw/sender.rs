@@ -58,9 +58,13 @@ impl Sender {
 
     /// Sends the value with these bytes if there is room now.
     ///
+    /// It never asks the kernel whether the receiver lives: one that was killed looks like `Full` until something asks,
+    /// such as [`has_receiver`](Self::has_receiver).
+    ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`], and those of [`send`](Self::send).
+    /// [`TrySendError::Full`], and those of [`send`](Self::send). A death is among them only if something asked before, or
+    /// the receiver panicked.
     ///
     /// # Examples
     ///
@@ -228,6 +232,8 @@ impl Sender {
     }
 
     /// Whether a living receiver holds its seat now. Asks the kernel.
+    ///
+    /// If it finds the receiver dead, later calls say so, also those that never wait: `PeerDied`, once the ring is full.
     ///
     /// # Examples
     ///
