@@ -434,9 +434,11 @@ impl<C: Channel> Options<C> {
     ///
     /// ```
     /// use ringway::spsc;
+    /// use std::os::unix::net::UnixStream;
     /// let ticks = spsc::Channel::<u64>::options().capacity(4).memfd()?;
     /// let fd = ticks.region().inheritable_fd()?; // for a program that is started now
-    /// let fd = ticks.region().fd().ok_or("closed")?; // for a Unix socket
+    /// let (socket, theirs) = UnixStream::pair()?; // or accepted from a program that runs already
+    /// ticks.region().send_over(&socket)?; // for that one
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn memfd(&self) -> Result<C, OpenError> {
@@ -490,6 +492,9 @@ impl<C: Channel> Options<C> {
     /// Receives a descriptor over a Unix socket, and opens the region behind it. The process at the other end sends it
     /// with [`send_over`](crate::Region::send_over). This waits for it, unless the socket must not wait. It takes one
     /// byte from the socket, and the rest of the message if the socket has messages.
+    ///
+    /// A process that ends after this and before it takes a seat leaves no death in the region: whoever waits for it also
+    /// looks at the socket, or uses [`wait_for_peer`](crate::spsc::Sender::wait_for_peer) with a time-out.
     ///
     /// # Errors
     ///

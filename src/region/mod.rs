@@ -362,6 +362,9 @@ impl Region {
     /// Sends a memfd's descriptor over a Unix socket of any type, with one byte. The process at the other end opens it
     /// with [`from_socket`](crate::Options::from_socket).
     ///
+    /// A process that gets the descriptor and ends before it takes a seat leaves no death in the region: whoever waits for
+    /// it also looks at the socket, or uses [`wait_for_peer`](crate::spsc::Receiver::wait_for_peer) with a time-out.
+    ///
     /// # Errors
     ///
     /// The region is no memfd, or somebody in this process closed its descriptor; `socket` is no connected Unix socket,
