@@ -26,8 +26,8 @@
 //! | records of any length, each once and in order | [`bytes`] | one [`Sender`](bytes::Sender), one [`Receiver`](bytes::Receiver) |
 //! | the latest value of something; older ones may be missed | [`seqlock`] | one [`Writer`](seqlock::Writer), any number of [`Reader`](seqlock::Reader)s |
 //!
-//! For more senders or receivers use a ring for each. For a program that does not know the type of the values there are
-//! [`spsc::raw`] and [`seqlock::raw`].
+//! For more senders or receivers use a ring for each: see [`guide::patterns`]. For a program that does not know the type of
+//! the values there are [`spsc::raw`] and [`seqlock::raw`].
 //!
 //! # The calls of a ring
 //!
@@ -64,6 +64,7 @@
 //!
 //! # The guide
 //!
+//! - [`guide::patterns`]: many to one, one to many, request and answer, several rings at once, async, video frames
 //! - [`guide::forking`]: parents, children, and programs that are started by exec
 //! - [`guide::restart`]: services that are restarted, upgraded or killed
 //! - [`guide::containers`]: `/dev/shm`, namespaces, volumes, seccomp, users

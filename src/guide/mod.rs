@@ -2,6 +2,7 @@
 //!
 //! | page | read it if |
 //! |---|---|
+//! | [`patterns`] | you want many to one, one to many, request and answer, several rings at once, async, or video frames |
 //! | [`forking`] | your program forks, or starts others by exec |
 //! | [`restart`] | your processes are restarted, upgraded or killed |
 //! | [`containers`] | your processes run in containers or sandboxes, or as different users |
@@ -16,6 +17,9 @@ pub mod forking {}
 
 #[doc = include_str!("hostile_peers.md")]
 pub mod hostile_peers {}
+
+#[doc = include_str!("patterns.md")]
+pub mod patterns {}
 
 #[doc = include_str!("restart.md")]
 pub mod restart {}
