@@ -38,6 +38,7 @@ fn the_latest_value_is_read_whatever_its_size() {
 fn a_value_in_use_is_read_whole() {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+    use crate::common::stopper::Stopper;
     use crate::reader::{lines, read_all};
 
     if !can_read() {
@@ -55,9 +56,8 @@ fn a_value_in_use_is_read_whole() {
                 writer.write(&Latest::make(version)).unwrap();
             }
         });
-        let said = read_all(&vec![path; 100]);
-        stop.store(true, Relaxed);
-        for said in said {
+        let _stopper = Stopper(&stop);
+        for said in read_all(&vec![path; 100]) {
             let [value] = lines(&said, "version ")[..] else { panic!("{said}") };
             let (version, value) = value.split_once(": ").unwrap();
             assert_eq!(value, hex(Latest::<40>::make(version.parse().unwrap()).as_bytes()), "version {version}");
