@@ -111,3 +111,21 @@ fn no_number_makes_the_reader_crash() {
     let refused = objections(dir.path(), &files).iter().flatten().count();
     assert!(refused > 80 && refused < files.len(), "{refused} of {}", files.len());
 }
+
+/// Words that no process can have written where they stand.
+#[test]
+fn a_stamp_header_or_mark_that_cannot_be_is_named() {
+    if !can_read() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = Vec::from(regions(dir.path()));
+    // The stamp of the second slot, the header of the second record, and the mark of version 3 in its cell.
+    for (file, at) in files.iter_mut().zip([16 + 8, 16, 3 * 64 + 8]) {
+        let at = header::number(file, header::DATA_OFFSET) as usize + at;
+        file[at..at + 8].copy_from_slice(&131_u64.to_ne_bytes());
+    }
+    let said: Vec<_> = objections(dir.path(), &files).into_iter().flatten().collect();
+    let no_message = |position| format!("no message can stand at position {position} as it does");
+    assert_eq!(said, [no_message(2), no_message(3), "the mark of version 3 is 131".to_owned()]);
+}
