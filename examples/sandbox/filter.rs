@@ -26,13 +26,8 @@ const CLAIM: &[libc::c_long] =
     &[libc::SYS_openat, libc::SYS_read, libc::SYS_close, libc::SYS_getpid, libc::SYS_gettid, libc::SYS_pidfd_open];
 
 /// What messages need: sleep, wake, and ask whether the peer lives.
-const MESSAGES: &[libc::c_long] = &[
-    libc::SYS_futex,
-    libc::SYS_membarrier,
-    libc::SYS_clock_gettime,
-    libc::SYS_sched_yield,
-    libc::SYS_kill,
-];
+const MESSAGES: &[libc::c_long] =
+    &[libc::SYS_futex, libc::SYS_membarrier, libc::SYS_clock_gettime, libc::SYS_sched_yield, libc::SYS_kill];
 
 /// What the allocator, this example and its end need.
 const PROGRAM: &[libc::c_long] = &[
@@ -74,7 +69,8 @@ fn line(code: u32, k: u32, yes: u8, no: u8) -> libc::sock_filter {
 
 /// Has the kernel answer every other system call of this process by EPERM, from now on and for good.
 pub fn allow_no_more() -> io::Result<()> {
-    let calls: Vec<u32> = [OPEN, CLAIM, MESSAGES, NAMED, PROGRAM].concat().into_iter().map(|call| call as u32).collect();
+    let calls: Vec<u32> =
+        [OPEN, CLAIM, MESSAGES, NAMED, PROGRAM].concat().into_iter().map(|call| call as u32).collect();
     let mut program = vec![
         line(LOAD, ARCHITECTURE_AT, 0, 0),
         line(IF_EQUAL, ARCHITECTURE, 1, 0),

@@ -6,12 +6,12 @@
 //! ```text
 //!   slot    (spsc)    payload, padded to 8 │ … │ stamp: position + 1 once published
 //!   record  (bytes)   header: tag << 30 | length + 1 │ payload, padded to 8     0 = not published
-//!   cell    (seqlock) payload, padded to 8 │ mark: the version that is or was written there
+//!   cell    (seqlock) payload, padded to 8 │ mark: the version that is or was written there │ …
 //! ```
 //!
 //! A slot's stamp is its *last* word, so that the sender touches every cache line once, in address order. The header of
-//! a record must come first, so there the sender writes the header's line last. A cell's mark comes after the payload so
-//! that the payload begins with a line, and no piece of a copy lies in two.
+//! a record must come first, so there the sender writes the header's line last. A cell's mark comes right after the
+//! payload, so that the payload begins with a line, and no piece of a copy lies in two.
 //!
 //! The stamp or header of the first message after a sender's death brings news of it: see
 //! [`crate::protocol::death_notice`].

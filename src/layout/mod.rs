@@ -5,8 +5,8 @@
 //!
 //! ```text
 //!  0          512       P         P+1280             rows_offset           data_offset               region_len
-//!  │ Header   │ schema  │ Control │ Lane × lanes     │ Row × rows          │ data × lanes             │ (bytes only: the
-//!  │ written once by    │ one word, one writer, each │ a seat, a cursor    │ slots, records or cells  │ data once more)
+//!  │ Header   │ schema  │ Control │ Lane × lanes     │ Row × rows          │ data × lanes             │ (bytes, mapped only:
+//!  │ written once by    │ one word, one writer, each │ a seat, a cursor    │ slots, records or cells  │ the data once more)
 //!  │ the creator, mapped│ hot word on a line of its  │ and a wait word for │ of each lane             │
 //!  │ read-only          │ own                        │ each of many        │                          │
 //! ```
@@ -49,7 +49,7 @@ pub(crate) use sections::Sections;
 
 /// First eight bytes of every region.
 pub(crate) const MAGIC: [u8; 8] = *b"ringway\n";
-/// Raised whenever anything in this room changes meaning.
+/// Raised whenever anything in this room changes meaning. Magic, byte order and version keep their place for ever.
 pub(crate) const VERSION: u32 = 5;
 /// Reads as `0x04030201` on a machine of the other byte order.
 pub(crate) const ENDIAN_MARK: u32 = 0x0102_0304;
