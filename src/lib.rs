@@ -49,7 +49,7 @@
 //! | backing | made by | shared with |
 //! |---|---|---|
 //! | a file, in `/dev/shm` or on a disk | [`create`](Options::create), [`open_or_create`](Options::open_or_create), [`open`](Options::open) | every process that may open the path; it stays until it is [removed](remove_unused) |
-//! | a sealed memfd | [`memfd`](Options::memfd), [`from_fd`](Options::from_fd) | who inherits or receives the descriptor |
+//! | a sealed memfd | [`memfd`](Options::memfd); [`from_inherited_fd`](Options::from_inherited_fd), [`from_socket`](Options::from_socket), [`from_fd`](Options::from_fd) | who inherits or receives the descriptor |
 //! | anonymous memory | [`anonymous`](Options::anonymous) | children that are forked later |
 //!
 //! A channel does nothing by itself. A process takes a *seat* of it, such as [`sender`](spsc::Channel::sender). Each

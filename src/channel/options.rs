@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Channel;
 use crate::error::{OpenError, Reason};
 use crate::os::mapping::Access;
-use crate::os::{file, socket};
+use crate::os::socket;
 use crate::region::files;
 use crate::region::header::Spec;
 use crate::region::{Region, Settings, SpaceRetries, unused};
@@ -404,7 +404,7 @@ impl<C: Channel> Options<C> {
     /// Makes the region in memory without a name, for this process and those that it forks.
     ///
     /// A ring of records needs its memory mapped twice. Where the kernel does not map anonymous memory twice (huge
-    /// pages; emulators), the memory is a memfd's whose descriptor stays private
+    /// pages; emulators), the memory is a memfd's, whose descriptor no call gives away
     /// ([`Memory::AnonymousMemfd`](crate::Memory::AnonymousMemfd)).
     ///
     /// # Errors
@@ -486,7 +486,7 @@ impl<C: Channel> Options<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_inherited_fd(&self, number: RawFd) -> Result<C, OpenError> {
-        self.from_fd(files::at(&format!("descriptor {number}"), file::inherited(number))?)
+        self.make("memfd region", |spec, settings| Region::from_inherited_fd(number, spec, settings))
     }
 
     /// Receives a descriptor over a Unix socket, and opens the region behind it. The process at the other end sends it

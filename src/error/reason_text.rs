@@ -184,8 +184,8 @@ impl fmt::Display for Reason {
             ),
             Reason::Unsealed { found, expected } => write!(
                 f,
-                "the memfd has seals {found:#x}, expected {expected:#x}: it could be truncated while others use it; \
-                 let ringway make it"
+                "it is no memfd that keeps its size (it has seals {found:#x}, expected {expected:#x}): it could be \
+                 truncated while others use it; let ringway make it by memfd"
             ),
             Reason::Busy => f.write_str("it changed during every try to copy it; let its users pause, or try again"),
             Reason::NothingWhole => f.write_str(

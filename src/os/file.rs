@@ -3,13 +3,14 @@
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open, readlink};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl, open, readlink};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::Resource;
@@ -122,25 +123,52 @@ pub(crate) fn seals(file: &File) -> Option<SealFlag> {
 
 /// Another descriptor of the same open file, which an exec'd program inherits.
 pub(crate) fn inheritable(file: &Owned) -> Result<OwnedFd, Reason> {
+    copy(file, FcntlArg::F_DUPFD, "fcntl(F_DUPFD)")
+}
+
+/// Another descriptor of the same open file, which no program inherits.
+pub(crate) fn duplicate(file: &Owned) -> Result<OwnedFd, Reason> {
+    copy(file, FcntlArg::F_DUPFD_CLOEXEC, "fcntl(F_DUPFD_CLOEXEC)")
+}
+
+fn copy(file: &Owned, how: fn(RawFd) -> FcntlArg<'static>, call: &'static str) -> Result<OwnedFd, Reason> {
     let own = file.get().map_err(|_| Reason::DescriptorClosed)?;
-    let fd = retry(|| fcntl(own, FcntlArg::F_DUPFD(3))).map_err(|e| reason_of("fcntl(F_DUPFD)", e))?;
+    let fd = retry(|| fcntl(own, how(3))).map_err(|e| reason_of(call, e))?;
     // SAFETY: the kernel just made this descriptor and nobody else knows it.
     let copy = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     // Somebody may have closed the original just before the copy.
     if id_of(&copy)? == file.id() { Ok(copy.into()) } else { Err(Reason::DescriptorClosed) }
 }
 
-/// Another descriptor of the open file that this process inherited under this number. No program that it starts inherits
-/// either of them.
+/// Another descriptor of the open file that this process inherited under this number, which no program inherits.
 pub(crate) fn inherited(number: RawFd) -> Result<OwnedFd, Reason> {
+    const CALL: &str = "fcntl(F_DUPFD_CLOEXEC)";
     // SAFETY: takes no memory. The kernel says whether the number is that of an open file, which stays open.
     let copy = || Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) });
-    let fd = retry(copy).map_err(|e| reason_of("fcntl(F_DUPFD_CLOEXEC)", e))?;
-    // SAFETY: the kernel just made this descriptor and nobody else knows it.
-    let copy = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: takes no memory. It can only fail if somebody closed the number meanwhile, and then nobody inherits it.
-    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-    Ok(copy)
+    match retry(copy) {
+        // SAFETY: the kernel just made this descriptor and nobody else knows it.
+        Ok(fd) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        Err(Errno::EBADF) => {
+            let source = io::Error::other("no file is open under this number; pass the one that inheritable_fd gave");
+            Err(OsError { call: CALL, source }.into())
+        }
+        // The limit is not above the least number that was asked for.
+        Err(Errno::EINVAL) => Err(reason_of(CALL, Errno::EMFILE)),
+        Err(errno) => Err(reason_of(CALL, errno)),
+    }
+}
+
+/// Keeps the programs that this process starts from inheriting the number, if it is that of this file.
+pub(crate) fn stop_inheriting(number: RawFd, file: &Owned) {
+    if number < 0 {
+        return;
+    }
+    // SAFETY: it is only asked about, and not closed. If it is not open, the kernel says so.
+    let there = ManuallyDrop::new(unsafe { File::from_raw_fd(number) });
+    if id_of(&there).is_ok_and(|id| id == file.id()) {
+        // If the kernel refuses, a program inherits what it does not need.
+        let _ = retry(|| fcntl(&*there, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)));
+    }
 }
 
 /// The page size, in bytes, of the memory behind a file: on hugetlbfs, that of the file system.

@@ -1,17 +1,17 @@
 //! Descriptors that cross a Unix socket (`SCM_RIGHTS`, [`unix(7)`]).
 //!
+//! Whatever descriptor comes along is closed, but for the one that is wanted. So all that the kernel can put beside a byte
+//! is looked at here: nix loses descriptors where there was no room for all, and rustix those of a kind that it does not know.
+//!
 //! [`unix(7)`]: https://man7.org/linux/man-pages/man7/unix.7.html
-#![forbid(unsafe_code)]
 
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::io::{self, ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
-};
+use nix::libc;
+use rustix::net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg, sockopt};
 
 use super::retry::retry_io;
 use crate::error::OsError;
@@ -19,8 +19,16 @@ use crate::error::OsError;
 /// A descriptor needs a byte to travel with.
 const COMPANION: &[u8] = b"r";
 
+/// A control message with the descriptor of the process that sent it, which a socket may be set to bring (Linux 6.5).
+const SCM_PIDFD: libc::c_int = 4;
+
+/// Room for control messages: 253 descriptors, which is the kernel's most, and whatever a socket may be set to bring.
+#[repr(C, align(8))]
+struct Space([u8; 8192]);
+
 /// Sends a descriptor with one byte.
 pub(crate) fn send(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), OsError> {
+    check(socket)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let fds = [fd];
     let mut rights = SendAncillaryBuffer::new(&mut space);
@@ -33,30 +41,80 @@ pub(crate) fn send(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), OsE
 
 /// Receives the descriptor that comes with the next byte. More of them are closed.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<OwnedFd, OsError> {
-    let failed = |source| OsError { call: "recvmsg", source };
-    // A socket may be set to tell who sends, too.
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let received = retry_io(|| {
-        let mut parts = [IoSliceMut::new(&mut byte)];
-        Ok(recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?)
-    });
-    let received = received.map_err(failed)?;
-    let fd = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    match fd {
-        Some(fd) => Ok(fd),
-        // The kernel drops the descriptors that a process has no room for.
-        None if received.flags.contains(ReturnFlags::CTRUNC) => Err(OsError::new("recvmsg", Errno::EMFILE)),
-        None if received.bytes == 0 => {
-            Err(failed(io::Error::new(ErrorKind::UnexpectedEof, "the other side closed the socket; connect again")))
+    check(socket)?;
+    let mut byte = 0_u8;
+    let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let mut space = Box::new(Space([0; 8192]));
+    // SAFETY: of this structure all zeroes are a value, which names no memory.
+    let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    (header.msg_iov, header.msg_iovlen) = (&raw mut part, 1);
+    header.msg_control = (&raw mut *space).cast();
+    let received = loop {
+        header.msg_controllen = size_of::<Space>() as _;
+        // SAFETY: the header names a byte and a space for control messages, both of which live across the call.
+        let answer = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
+        // This waits for as long as it takes, however many signals come.
+        match Errno::result(answer) {
+            Err(Errno::EINTR) => {}
+            answer => break answer.map_err(|errno| OsError::new("recvmsg", errno))?,
         }
-        None => Err(failed(io::Error::new(
-            ErrorKind::InvalidData,
-            "no descriptor came with the message; let the other side send one by Region::send_over",
-        ))),
+    };
+    if let Some(fd) = wanted(&header) {
+        return Ok(fd);
     }
+    let failed = |kind, text| Err(OsError { call: "recvmsg", source: io::Error::new(kind, text) });
+    if header.msg_flags & libc::MSG_CTRUNC != 0 {
+        // The kernel drops the descriptors that a process has no room for. There is space for all others.
+        return Err(OsError::new("recvmsg", Errno::EMFILE));
+    }
+    if received == 0 && sockopt::socket_type(socket) != Ok(SocketType::DGRAM) {
+        return failed(ErrorKind::UnexpectedEof, "the other side closed the socket; connect again");
+    }
+    failed(
+        ErrorKind::InvalidData,
+        "no descriptor came with the message; let the other side send one by Region::send_over",
+    )
+}
+
+/// A descriptor crosses only Unix sockets: others take the byte, and lose it.
+fn check(socket: BorrowedFd<'_>) -> Result<(), OsError> {
+    let failed = |source| OsError { call: "getsockopt(SO_DOMAIN)", source };
+    match retry_io(|| Ok(sockopt::socket_domain(socket)?)) {
+        Ok(AddressFamily::UNIX) => Ok(()),
+        Ok(_) => Err(failed(io::Error::new(ErrorKind::InvalidInput, "it is no Unix socket; use a Unix socket"))),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The first descriptor that was sent. All others that came along are closed.
+fn wanted(header: &libc::msghdr) -> Option<OwnedFd> {
+    let mut wanted = None;
+    // SAFETY: the kernel filled in the header and the control messages behind it.
+    let mut at = unsafe { libc::CMSG_FIRSTHDR(header) };
+    while !at.is_null() {
+        // SAFETY: it is a control message that the kernel wrote, aligned.
+        let message = unsafe { at.read() };
+        // SAFETY: the same.
+        let data = unsafe { libc::CMSG_DATA(at) };
+        let len = message.cmsg_len as usize - (data.addr() - at.addr());
+        let rights = message.cmsg_type == libc::SCM_RIGHTS;
+        if message.cmsg_level == libc::SOL_SOCKET && (rights || message.cmsg_type == SCM_PIDFD) {
+            for index in 0..len / size_of::<RawFd>() {
+                let number = data.cast::<RawFd>().wrapping_add(index);
+                // SAFETY: it lies in the control message.
+                let number = unsafe { number.read_unaligned() };
+                // In place of a pidfd there may be an error.
+                if number >= 0 {
+                    // SAFETY: the kernel just made this descriptor and nobody else knows it.
+                    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+                    if rights && wanted.is_none() {
+                        wanted = Some(fd);
+                    }
+                }
+            }
+        }
+        // SAFETY: as for the first.
+        at = unsafe { libc::CMSG_NXTHDR(header, at) };
+    }
+    wanted
 }

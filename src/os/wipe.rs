@@ -74,7 +74,7 @@ impl<T: FromBytes> Deref for Wiped<T> {
         // SAFETY: the page is mapped until drop, and holds a `T`: the one written, or zeroes, which are a `T` because
         // it is `FromBytes`. The kernel wipes only the copy in a child. No reference is alive there: the forking thread
         // holds none across the system call, unless a signal handler forks inside an endpoint's call and returns in the
-        // child, which the README excludes.
+        // child, which docs/guarantees.md excludes.
         unsafe { self.place.as_ref() }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -134,16 +134,14 @@ impl Region {
 
     /// Opens a region behind a descriptor that was inherited or received. The memfd must be sealed.
     pub(crate) fn from_fd(fd: OwnedFd, spec: &Spec, settings: &Settings, access: Access) -> Result<Self, OpenError> {
-        let file = files::at(MEMFD, Owned::new(File::from(fd)).map_err(Reason::from))?;
+        let fd = File::from(fd);
+        // The first question, because any other may wait for a file system whose server does not answer.
+        let (found, expected) = (file::seals(&fd).map_or(0, |seals| seals.bits() as u32), file::SEALS.bits() as u32);
+        if found & expected != expected {
+            return files::at(MEMFD, Err(Reason::Unsealed { found, expected }));
+        }
+        let file = files::at(MEMFD, Owned::opened(fd).map_err(Reason::from))?;
         let open = || {
-            if !file::metadata(file.get()?)?.is_file() {
-                return Err(Reason::NotAFile { found: "a descriptor of something else" });
-            }
-            let seals = file::seals(file.get()?).map_or(0, |seals| seals.bits() as u32);
-            let expected = file::SEALS.bits() as u32;
-            if seals & expected != expected {
-                return Err(Reason::Unsealed { found: seals, expected });
-            }
             // Seals do not stop a peer from punching a hole, and the kernel may have no huge page to fill it.
             if file::page_size(file.get()?)? != file::base_page()? && !settings.huge_pages {
                 return Err(Reason::HugePagesUnasked);
@@ -157,6 +155,16 @@ impl Region {
         };
         let (mapping, header) = files::at(MEMFD, open())?;
         Ok(Self::new(mapping, header, Backing::Memfd(file), settings))
+    }
+
+    /// Opens the region behind a descriptor that this process was started with, by a descriptor of its own.
+    pub(crate) fn from_inherited_fd(number: RawFd, spec: &Spec, settings: &Settings) -> Result<Self, OpenError> {
+        let copy = files::at(&format!("descriptor {number}"), file::inherited(number))?;
+        let region = Self::from_fd(copy, spec, settings, Access::Shared)?;
+        if let Backing::Memfd(file) = &region.backing {
+            file::stop_inheriting(number, file);
+        }
+        Ok(region)
     }
 
     /// A private copy of this region, word by word, with free seats. It may contain, wholly or in part, what was

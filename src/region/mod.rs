@@ -384,12 +384,13 @@ impl Region {
     /// ```
     pub fn send_over(&self, socket: impl AsFd) -> Result<(), OpenError> {
         let send = || {
-            let file = match &self.backing {
-                Backing::Memfd(file) => file.get().map_err(|_| Reason::DescriptorClosed)?,
+            // Of its own: by the time it is sent, somebody may have put another file under the region's number.
+            let copy = match &self.backing {
+                Backing::Memfd(file) => file::duplicate(file)?,
                 Backing::File { .. } => return Err(Reason::NamedFile),
                 Backing::Anonymous(_) | Backing::Snapshot => return Err(Reason::Anonymous),
             };
-            Ok(socket::send(socket.as_fd(), file.as_fd())?)
+            Ok(socket::send(socket.as_fd(), copy.as_fd())?)
         };
         files::at(&self.place(), send())
     }

@@ -1,13 +1,15 @@
 //! Regions that are passed on by their descriptors: over a socket, and by inheritance.
 
 use std::io::{IoSlice, Write, pipe};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg, setsockopt, sockopt::PassCred};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use ringway::{OpenError, Reason, bytes, spsc};
 
 use crate::common::child::in_child;
@@ -53,12 +55,72 @@ fn a_memfd_crosses_a_socket_of_any_type() {
     are_one(&channel, &received);
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     channel.region().send_over(&ours).unwrap();
-    // A socket may tell who sends as well.
-    setsockopt(&theirs, PassCred, &true).unwrap();
-    channel.region().send_over(&ours).unwrap();
-    for _ in 0..2 {
-        are_one(&channel, &Slots::options().from_socket(&theirs).unwrap());
-    }
+    are_one(&channel, &Slots::options().from_socket(&theirs).unwrap());
+}
+
+/// A socket may bring more with each message: who sent it, a descriptor of that process, a label, a time.
+#[test]
+fn what_a_socket_brings_along_is_closed() {
+    const SO_PASSPIDFD: i32 = 76; // since Linux 6.5
+    let along = [libc::SO_PASSCRED, SO_PASSPIDFD, libc::SO_PASSSEC, libc::SO_TIMESTAMP];
+    in_child("child", || {
+        let channel = memfd();
+        for set in 0..1 << along.len() {
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            for (bit, option) in along.into_iter().enumerate() {
+                if set & 1 << bit != 0 {
+                    switch_on(&theirs, option);
+                }
+            }
+            let before = Footprint::now(None);
+            ours.write_all(b"!").unwrap();
+            channel.region().send_over(&ours).unwrap();
+            says(&receive_error(&theirs), "no descriptor came");
+            are_one(&channel, &Slots::options().from_socket(&theirs).unwrap());
+            assert_eq!(Footprint::now(None), before, "{set}");
+        }
+    });
+}
+
+/// Switches on an option of the socket, if the kernel has it.
+fn switch_on(socket: &UnixStream, option: i32) {
+    let (on, len) = (1_i32, size_of::<i32>() as u32);
+    // SAFETY: the kernel reads the value.
+    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const on).cast(), len) };
+}
+
+/// Another socket takes the byte and loses the descriptor.
+#[test]
+fn only_unix_sockets_carry_descriptors() {
+    let channel = memfd();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    says(&channel.region().send_over(&ours).unwrap_err(), "it is no Unix socket");
+    says(&Slots::options().from_socket(&ours).unwrap_err(), "it is no Unix socket");
+    let (reader, _writer) = pipe().unwrap();
+    says(&channel.region().send_over(&reader).unwrap_err(), "Socket operation on non-socket");
+}
+
+#[test]
+fn an_empty_datagram_is_no_end() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.send(b"").unwrap();
+    says(&Slots::options().from_socket(&theirs).unwrap_err(), "no descriptor came");
+}
+
+/// A daemon has closed them, and whoever prints writes into what got their numbers.
+#[test]
+fn no_region_gets_the_number_of_the_standard_output() {
+    in_child("child", || {
+        let channel = memfd();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        channel.region().send_over(&ours).unwrap();
+        // SAFETY: nothing in this process uses it any more.
+        drop(unsafe { OwnedFd::from_raw_fd(1) });
+        let received = Slots::options().from_socket(&theirs).unwrap();
+        assert!(received.region().fd().unwrap().as_raw_fd() > 2);
+        are_one(&channel, &received);
+    });
 }
 
 /// Each takes one byte, so what follows on the socket is not touched.
@@ -102,7 +164,7 @@ fn what_is_no_region_on_a_socket_is_refused_and_closed() {
         let (reader, _writer) = pipe().unwrap();
         let channel = memfd();
         send(&[&reader]);
-        assert!(matches!(receive_error(&theirs).reason(), Reason::NotAFile { .. }));
+        assert!(matches!(receive_error(&theirs).reason(), Reason::Unsealed { found: 0, .. }));
         // More than the one that is wanted are closed, however many.
         let fd = channel.region().fd().unwrap();
         for more in [vec![&reader as &dyn AsFd; 1], vec![&reader; 2], vec![&reader; 200]] {
@@ -115,7 +177,7 @@ fn what_is_no_region_on_a_socket_is_refused_and_closed() {
         }
         drop(ours);
         says(&receive_error(&theirs), "the other side closed the socket");
-        says(&receive_error(&reader), "recvmsg failed: Socket operation on non-socket");
+        says(&receive_error(&reader), "getsockopt(SO_DOMAIN) failed: Socket operation on non-socket");
     });
 }
 
@@ -164,15 +226,18 @@ fn a_descriptor_is_inherited_by_its_number() {
 fn a_number_that_is_no_open_file_is_refused() {
     in_child("child", || {
         for number in [-1, i32::MAX, i32::MIN] {
-            says(
-                &Slots::options().from_inherited_fd(number).unwrap_err(),
-                "fcntl(F_DUPFD_CLOEXEC) failed: Bad file descriptor",
-            );
+            says(&Slots::options().from_inherited_fd(number).unwrap_err(), "no file is open under this number");
         }
-        let (reader, _writer) = pipe().unwrap();
+        let (reader, writer) = pipe().unwrap();
         let before = Footprint::now(None);
+        // A descriptor that is no region's stays as it is.
+        let writer = writer.try_clone().unwrap();
+        fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        assert!(Slots::options().from_inherited_fd(writer.as_raw_fd()).is_err());
+        assert_eq!(flags(writer.as_fd()), FdFlag::empty());
+        drop(writer);
         let error = Slots::options().from_inherited_fd(reader.as_raw_fd()).unwrap_err();
-        assert!(matches!(error.reason(), Reason::NotAFile { .. }), "{error}");
+        assert!(matches!(error.reason(), Reason::Unsealed { found: 0, .. }), "{error}");
         assert_eq!(Footprint::now(None), before);
     });
 }

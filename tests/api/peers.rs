@@ -334,3 +334,24 @@ fn iterators_yield_a_death_and_go_on_and_end_when_the_sender_left() {
     let mut iter = rx.iter();
     assert_eq!((iter.next(), iter.next(), iter.next()), (Some(Ok(5)), None, None));
 }
+
+/// Whoever stops outliving its peers hears of one that has left, as if it had never outlived it.
+#[test]
+fn a_leaving_that_was_outlived_is_told_later() {
+    let channel = ring(2);
+    let (mut tx, rx) = (channel.sender().unwrap(), channel.receiver().unwrap());
+    tx.outlive_peers(true);
+    drop(rx);
+    tx.send_slice(&[1, 2]).unwrap();
+    assert_eq!(tx.send_timeout(&3, SHORT), Err(SendTimeoutError::Timeout));
+    assert!(tx.is_closed());
+    tx.outlive_peers(false);
+    assert_eq!(tx.send(&3), Err(SendError::Closed));
+    let mut rx = channel.receiver().unwrap();
+    rx.outlive_peers(true);
+    drop(tx);
+    assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
+    assert!(rx.recv_timeout(SHORT).is_err_and(|error| error.is_timeout()));
+    rx.outlive_peers(false);
+    assert_eq!(rx.recv(), Err(RecvError::Closed));
+}

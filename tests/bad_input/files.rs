@@ -191,12 +191,16 @@ fn descriptors_that_hold_no_region() {
         );
 
         let pipe = || nix::unistd::pipe().unwrap();
-        assert_reason!(from(&|| pipe().0), Reason::NotAFile { .. }, "regular file", "memfd region");
-        assert_reason!(from(&|| pipe().1), Reason::NotAFile { .. }, "regular file");
-        assert_reason!(from(&|| File::open("/").unwrap().into()), Reason::NotAFile { .. }, "regular file");
-        assert_reason!(from(&|| File::open("/dev/null").unwrap().into()), Reason::NotAFile { .. }, "regular file");
+        assert_reason!(from(&|| pipe().0), Reason::Unsealed { found: 0, .. }, "let ringway make it", "memfd region");
+        assert_reason!(from(&|| pipe().1), Reason::Unsealed { found: 0, .. }, "no memfd");
+        assert_reason!(from(&|| File::open("/").unwrap().into()), Reason::Unsealed { found: 0, .. }, "no memfd");
+        assert_reason!(
+            from(&|| File::open("/dev/null").unwrap().into()),
+            Reason::Unsealed { found: 0, .. },
+            "no memfd"
+        );
         let listener = || listen(&dir.path().join(fastrand::u64(..).to_string())).into();
-        assert_reason!(from(&listener), Reason::NotAFile { .. }, "regular file");
+        assert_reason!(from(&listener), Reason::Unsealed { found: 0, .. }, "no memfd");
 
         assert_reason!(from(&|| memfd(&[], SEALS)), Reason::Short { found: 0, expected: 8193 }, "found 0", 8193);
         assert_reason!(

@@ -1,6 +1,6 @@
 //! `#[derive(Message)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -31,12 +31,13 @@ fn implement(item: TokenStream) -> Result<TokenStream> {
         _ => TokenStream::new(),
     };
     let bounds = bounds(&ringway, &item.generics, &fields);
+    let schema = local("schema");
     let (name, (generics, arguments, _)) = (&item.ident, item.generics.split_for_impl());
     Ok(quote! {
         #[automatically_derived]
         #[allow(private_bounds, trivial_bounds)]
         impl #generics #ringway::Message for #name #arguments #bounds {
-            fn describe(schema: &mut #ringway::Schema) {
+            fn describe(#schema: &mut #ringway::Schema) {
                 #description
             }
         }
@@ -54,20 +55,29 @@ fn name(index: usize, field: &Field) -> String {
     field.ident.as_ref().map_or_else(|| index.to_string(), |ident| ident.unraw().to_string())
 }
 
+/// A variable of the code that is made. It is the same variable wherever the tokens around it come from, also in a macro of
+/// the user.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::call_site())
+}
+
 fn structure(ringway: &Path, fields: &[&Field]) -> TokenStream {
     let fields = fields.iter().enumerate().map(|(index, field)| {
         let (member, name, of) = (member(index, field), name(index, field), &field.ty);
         // An error about the type is shown where the type stands.
-        quote_spanned! { of.span() => fields.field::<#of>(#name, ::core::mem::offset_of!(Self, #member)); }
+        let all = local("fields");
+        quote_spanned! { of.span() => #all.field::<#of>(#name, ::core::mem::offset_of!(Self, #member)); }
     });
-    quote! { schema.structure(|fields: &mut #ringway::Fields<'_>| { #(#fields)* }); }
+    let (schema, all) = (local("schema"), local("fields"));
+    quote! { #schema.structure(|#all: &mut #ringway::Fields<'_>| { #(#fields)* }); }
 }
 
 /// A transparent struct is described as its one field that has bytes.
 fn transparent(ringway: &Path, fields: &[&Field]) -> TokenStream {
     let describe = |field: &&Field| {
         let of = &field.ty;
-        quote_spanned! { of.span() => <#of as #ringway::Message>::describe(schema) }
+        let schema = local("schema");
+        quote_spanned! { of.span() => <#of as #ringway::Message>::describe(#schema) }
     };
     if let [field] = fields {
         return describe(field);
@@ -76,7 +86,8 @@ fn transparent(ringway: &Path, fields: &[&Field]) -> TokenStream {
         let (of, describe) = (&field.ty, describe(field));
         quote! { if ::core::mem::size_of::<#of>() != 0 { return #describe; } }
     });
-    quote! { #(#fields)* schema.structure(|_| {}); }
+    let schema = local("schema");
+    quote! { #(#fields)* #schema.structure(|_| {}); }
 }
 
 /// Each field is a message. The bounds say so of types that depend on no parameter too: the compiler then says what is

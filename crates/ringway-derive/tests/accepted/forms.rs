@@ -64,7 +64,22 @@ struct Holder {
     other: Option<core::num::NonZeroU64>,
 }
 
+/// The tokens of what a macro makes come from two places.
+macro_rules! made {
+    ($(#[$attribute:meta])* struct $name:ident { $($field:ident: ($($of:tt)*)),* }) => {
+        #[ringway::message]
+        $(#[$attribute])*
+        struct $name {
+            $($field: $($of)*),*
+        }
+    };
+}
+made!(#[repr(C)] struct Made { bid: (u64), ask: ([u32; 2]) });
+made!(#[repr(transparent)] struct MadeTransparent { only: (u64) });
+
 fn main() {
+    assert_eq!(Schema::of::<Made>().text(), Some("{bid:u64@0,ask:[u32;2]@8}"));
+    assert_eq!(Schema::of::<MadeTransparent>().text(), Some("u64"));
     assert_eq!(Schema::of::<Named>().text(), Some("{price:f64@0,type:u32@8,gap:[u8;4]@12}"));
     let ring = spsc::Channel::<Tuple>::options().capacity(4).anonymous().unwrap();
     ring.sender().unwrap().send(&Tuple(1, -2, [3, 4])).unwrap();
