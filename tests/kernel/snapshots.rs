@@ -194,6 +194,8 @@ fn a_snapshot_of_a_value_in_use_has_a_whole_one() {
     alone(|| {
         let channel = seqlock::Channel::<[u64; 512]>::options().memfd().unwrap();
         let values: Vec<[u64; 512]> = (1..9).map(|i| [i; 512]).collect();
+        // The child may be seen to have begun before it has written.
+        channel.writer().unwrap().write(&values[0]).unwrap();
         let busy = || {
             let mut writer = channel.writer().unwrap();
             loop {
