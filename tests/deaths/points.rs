@@ -12,7 +12,7 @@ use crate::heap;
 use crate::trace::{Arrival, Trace};
 
 /// At so many instructions of one case a victim is killed, and at so many one is stopped, unless all are asked for.
-const FEW: usize = 60;
+const FEW: usize = 30;
 /// If all points are asked for, a victim is stopped at every n-th of them.
 const STOP_EVERY: usize = if cfg!(debug_assertions) { 16 } else { 1 };
 
