@@ -16,6 +16,9 @@ const FEW: usize = 30;
 /// If all points are asked for, a victim is stopped at every n-th of them.
 const STOP_EVERY: usize = if cfg!(debug_assertions) { 16 } else { 1 };
 
+/// Unless every instruction is asked for, one of so many is tried of those that lie deep in a loop.
+const FAR_APART: usize = 32;
+
 /// How many victims are stepped to a point until one takes the way of the first. The answers of the kernel differ.
 const STEPPED: usize = 20;
 
@@ -146,6 +149,10 @@ impl<S> Case<'_, S> {
             self.name.iter().flat_map(|part| part.bytes()).fold(seed(), |seed, byte| mix(seed ^ u64::from(byte)));
         let last = trace.points() - 1;
         let between = (1 + seed as usize % stride..last).step_by(stride);
+        // The rounds of a long loop are alike. Only who asks for every instruction waits for all of them.
+        let rounds = if stride == 1 { 1 } else { FAR_APART };
+        let near = |(nth, k): &(usize, usize)| nth % rounds == 0 || !trace.is_far(*k);
+        let between = between.enumerate().filter(near).map(|(_, k)| k);
         std::iter::once(0).chain(between).chain([last]).collect()
     }
 

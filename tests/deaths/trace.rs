@@ -23,6 +23,8 @@ pub struct Trace {
 struct Way {
     from: usize,
     passes: usize,
+    /// About how many steps all of the way is worth.
+    cost: usize,
 }
 
 impl Trace {
@@ -48,17 +50,20 @@ impl Trace {
         const PASS: usize = 3;
         const CHEAP: usize = 2 * PASS;
         let mut seen = HashMap::<u64, Vec<usize>>::new();
-        let mut ways = vec![(0, Way { from: 0, passes: 0 })];
+        let mut ways = vec![Way { from: 0, passes: 0, cost: 0 }];
         let mut cheap = VecDeque::from([0]);
         for (k, (place, _)) in places.iter().enumerate().skip(1) {
             let here = seen.entry(*place).or_default();
             here.push(k);
             let passes = |from: usize| here.len() - here.partition_point(|at| *at <= from);
-            let by_breakpoint = |from: usize| (ways[from].0 + PASS * passes(from), Way { from, passes: passes(from) });
-            let by_step = (ways[k - 1].0 + 1, Way { from: k - 1, passes: 0 });
-            let way = cheap.iter().map(|from| by_breakpoint(*from)).chain([by_step]).min_by_key(|(cost, _)| *cost);
+            let by_breakpoint = |from: usize| {
+                let passes = passes(from);
+                Way { from, passes, cost: ways[from].cost + PASS * passes }
+            };
+            let by_step = Way { from: k - 1, passes: 0, cost: ways[k - 1].cost + 1 };
+            let way = cheap.iter().map(|from| by_breakpoint(*from)).chain([by_step]).min_by_key(|way| way.cost);
             let way = way.unwrap();
-            if way.0 <= CHEAP {
+            if way.cost <= CHEAP {
                 cheap.push_back(k);
             }
             if cheap.len() > 16 {
@@ -66,7 +71,7 @@ impl Trace {
             }
             ways.push(way);
         }
-        ways.into_iter().map(|(_, way)| way).collect()
+        ways
     }
 
     pub fn instructions(&self) -> usize {
@@ -75,6 +80,12 @@ impl Trace {
 
     pub fn points(&self) -> usize {
         self.places.len() + usize::from(self.sleeps)
+    }
+
+    /// Whether the k-th point lies so deep in a loop that a victim takes long to get there.
+    pub fn is_far(&self, k: usize) -> bool {
+        const FAR: usize = 300;
+        self.ways.get(k).is_some_and(|way| way.cost > FAR)
     }
 
     /// Whether the k-th point is the sleep.
