@@ -14,7 +14,7 @@ use ringway::{OpenError, Reason, bytes, spsc};
 
 use crate::common::child::in_child;
 use crate::common::dirs::{file_in, shm_dir};
-use crate::common::footprint::Footprint;
+use crate::common::proc::maps;
 
 type Slots = spsc::Channel<u64>;
 
@@ -30,10 +30,16 @@ fn are_one(there: &Slots, here: &Slots) {
 
 /// Receives from a socket, which fails and leaves nothing behind. Only a process of one thread can tell.
 fn receive_error(socket: impl AsFd) -> OpenError {
-    let before = Footprint::now(None);
+    let before = held();
     let error = Slots::options().from_socket(socket).unwrap_err();
-    assert_eq!(Footprint::now(None), before, "{error}");
+    assert_eq!(held(), before, "{error}");
     error
+}
+
+/// The descriptors of this process, and the bytes of memfds that it maps.
+fn held() -> (usize, u64) {
+    let mapped = maps().into_iter().filter(|map| map.what.starts_with("/memfd:")).map(|map| map.len()).sum();
+    (std::fs::read_dir("/proc/self/fd").unwrap().count(), mapped)
 }
 
 fn flags(fd: BorrowedFd<'_>) -> FdFlag {
@@ -72,12 +78,12 @@ fn what_a_socket_brings_along_is_closed() {
                     switch_on(&theirs, option);
                 }
             }
-            let before = Footprint::now(None);
+            let before = held();
             ours.write_all(b"!").unwrap();
             channel.region().send_over(&ours).unwrap();
             says(&receive_error(&theirs), "no descriptor came");
             are_one(&channel, &Slots::options().from_socket(&theirs).unwrap());
-            assert_eq!(Footprint::now(None), before, "{set}");
+            assert_eq!(held(), before, "{set}");
         }
     });
 }
@@ -170,10 +176,10 @@ fn what_is_no_region_on_a_socket_is_refused_and_closed() {
         for more in [vec![&reader as &dyn AsFd; 1], vec![&reader; 2], vec![&reader; 200]] {
             send(&[&[&reader as &dyn AsFd], &more[..]].concat());
             receive_error(&theirs);
-            let before = Footprint::now(None);
+            let before = held();
             send(&[&[&fd as &dyn AsFd], &more[..]].concat());
             are_one(&channel, &Slots::options().from_socket(&theirs).unwrap());
-            assert_eq!(Footprint::now(None), before);
+            assert_eq!(held(), before);
         }
         drop(ours);
         says(&receive_error(&theirs), "the other side closed the socket");
@@ -211,12 +217,12 @@ fn a_descriptor_is_inherited_by_its_number() {
         let channel = memfd();
         let inherited: OwnedFd = channel.region().inheritable_fd().unwrap();
         assert_eq!(flags(inherited.as_fd()), FdFlag::empty());
-        let before = Footprint::now(None);
+        let before = held();
         let opened = Slots::options().from_inherited_fd(inherited.as_raw_fd()).unwrap();
         assert_eq!(flags(inherited.as_fd()), FdFlag::FD_CLOEXEC, "the programs started from here inherit it");
         are_one(&channel, &opened);
         drop(opened);
-        assert_eq!(Footprint::now(None), before, "the number was closed, or more is left");
+        assert_eq!(held(), before, "the number was closed, or more is left");
         let number = inherited.into_raw_fd();
         are_one(&channel, &Slots::options().from_inherited_fd(number).unwrap());
     });
@@ -229,7 +235,7 @@ fn a_number_that_is_no_open_file_is_refused() {
             says(&Slots::options().from_inherited_fd(number).unwrap_err(), "no file is open under this number");
         }
         let (reader, writer) = pipe().unwrap();
-        let before = Footprint::now(None);
+        let before = held();
         // A descriptor that is no region's stays as it is.
         let writer = writer.try_clone().unwrap();
         fcntl(&writer, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
@@ -238,6 +244,6 @@ fn a_number_that_is_no_open_file_is_refused() {
         drop(writer);
         let error = Slots::options().from_inherited_fd(reader.as_raw_fd()).unwrap_err();
         assert!(matches!(error.reason(), Reason::Unsealed { found: 0, .. }), "{error}");
-        assert_eq!(Footprint::now(None), before);
+        assert_eq!(held(), before);
     });
 }
