@@ -3,7 +3,6 @@
 
 use super::awaited::Awaited;
 use crate::liveness::Witness;
-use crate::protocol::seat::End;
 use crate::protocol::{Side, State, Stop};
 use crate::wait::{Blocked, Canceller};
 
@@ -75,16 +74,9 @@ pub(super) fn poll_slow<A: Awaited>(
 ) -> Result<A::Found, Stop> {
     match awaited.poll_slow(s) {
         Err(Stop::Ended(end)) if outlives_peers => {
-            let known = s.baseline;
-            side.pass_over(s, end);
             // Another end may have come meanwhile: the next poll passes over that.
-            let result =
-                awaited.poll_slow(s).map_err(|stop| if let Stop::Ended(_) = stop { Stop::Blocked } else { stop });
-            // A leaving lasts until somebody comes, and the caller may ask for it later.
-            if let End::Left(_) = end {
-                s.baseline = known;
-            }
-            result
+            let ended = |stop| if let Stop::Ended(_) = stop { Stop::Blocked } else { stop };
+            side.pass_over(s, end, |s| awaited.poll_slow(s)).map_err(ended)
         }
         result => result,
     }

@@ -44,11 +44,11 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> Result<OwnedFd, OsError> {
     check(socket)?;
     let mut byte = 0_u8;
     let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    let mut space = Box::new(Space([0; 8192]));
+    let mut space = Space([0; 8192]);
     // SAFETY: of this structure all zeroes are a value, which names no memory.
     let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     (header.msg_iov, header.msg_iovlen) = (&raw mut part, 1);
-    header.msg_control = (&raw mut *space).cast();
+    header.msg_control = (&raw mut space).cast();
     let received = loop {
         header.msg_controllen = size_of::<Space>() as _;
         // SAFETY: the header names a byte and a space for control messages, both of which live across the call.
@@ -94,27 +94,33 @@ fn wanted(header: &libc::msghdr) -> Option<OwnedFd> {
     while !at.is_null() {
         // SAFETY: it is a control message that the kernel wrote, aligned.
         let message = unsafe { at.read() };
-        // SAFETY: the same.
-        let data = unsafe { libc::CMSG_DATA(at) };
-        let len = message.cmsg_len as usize - (data.addr() - at.addr());
-        let rights = message.cmsg_type == libc::SCM_RIGHTS;
-        if message.cmsg_level == libc::SOL_SOCKET && (rights || message.cmsg_type == SCM_PIDFD) {
-            for index in 0..len / size_of::<RawFd>() {
-                let number = data.cast::<RawFd>().wrapping_add(index);
-                // SAFETY: it lies in the control message.
-                let number = unsafe { number.read_unaligned() };
-                // In place of a pidfd there may be an error.
-                if number >= 0 {
-                    // SAFETY: the kernel just made this descriptor and nobody else knows it.
-                    let fd = unsafe { OwnedFd::from_raw_fd(number) };
-                    if rights && wanted.is_none() {
-                        wanted = Some(fd);
-                    }
-                }
-            }
+        let mut brought = descriptors(at).into_iter();
+        if message.cmsg_type == libc::SCM_RIGHTS && wanted.is_none() {
+            wanted = brought.next();
         }
         // SAFETY: as for the first.
         at = unsafe { libc::CMSG_NXTHDR(header, at) };
     }
     wanted
+}
+
+/// The descriptors that the control message at `at` brings.
+fn descriptors(at: *const libc::cmsghdr) -> Vec<OwnedFd> {
+    // SAFETY: the kernel wrote the message, aligned.
+    let message = unsafe { at.read() };
+    if message.cmsg_level != libc::SOL_SOCKET || ![libc::SCM_RIGHTS, SCM_PIDFD].contains(&message.cmsg_type) {
+        return Vec::new();
+    }
+    // SAFETY: the same.
+    let data = unsafe { libc::CMSG_DATA(at) };
+    // The C library decides how wide the length is.
+    let len: usize = message.cmsg_len as _;
+    let numbers = (0..(len - (data.addr() - at.addr())) / size_of::<RawFd>()).map(|index| {
+        // SAFETY: it lies in the message.
+        unsafe { data.cast::<RawFd>().wrapping_add(index).read_unaligned() }
+    });
+    // In place of a pidfd there may be an error.
+    let made = numbers.filter(|number| *number >= 0);
+    // SAFETY: the kernel just made these, and nobody else knows them.
+    made.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()
 }

@@ -86,11 +86,15 @@ impl Side {
         wait_word::wake(&self.peers_word, self.most_woken);
     }
 
-    /// Makes an end of the peer old news, for a caller that waits for the next peer whatever ended the last.
-    pub fn pass_over(&self, s: &mut State, end: End) {
+    /// Polls as if the end of the peer were old news, for a caller that waits for the next peer whatever ended the last. A
+    /// death then is. A leaving lasts until somebody comes, and the caller may ask for it later.
+    pub fn pass_over<R>(&self, s: &mut State, end: End, poll: impl FnOnce(&mut State) -> R) -> R {
         self.report_end(s, end);
-        let (End::Left(generation) | End::Died(generation)) = end;
-        s.baseline = s.baseline.max(generation);
+        let (reported, End::Left(generation) | End::Died(generation)) = (s.baseline, end);
+        s.baseline = reported.max(generation);
+        let found = poll(s);
+        s.baseline = reported;
+        found
     }
 
     /// The last acts of the holder that put `holder` into the seat.

@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use ringway::{Reason, bytes, spsc};
 
 use crate::common::child::fork;
-use crate::common::descriptor::{receive_fd, send_fd};
 use crate::common::dirs::{file_in, shm_dir};
 use crate::common::messages::{check_record, record};
 use crate::common::proc::attachments_of;
@@ -72,10 +71,9 @@ fn a_descriptor_is_good_from_hand_to_hand() {
     let first = spsc::Channel::<u64>::options().capacity(2).memfd().unwrap();
     let mut tx = first.sender().unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    send_fd(&ours, first.region().fd().unwrap());
+    first.region().send_over(&ours).unwrap();
     let child = fork("child", || {
-        let fd = receive_fd(&theirs);
-        let second = spsc::Channel::<u64>::from_fd(fd).unwrap();
+        let second = spsc::Channel::<u64>::options().from_socket(&theirs).unwrap();
         // It cannot pass the memfd on to a grandchild by inheritance in a test binary, so it opens a copy of the
         // descriptor.
         let third = spsc::Channel::<u64>::from_fd(second.region().inheritable_fd().unwrap()).unwrap();
